@@ -1,0 +1,52 @@
+//! Attestation for Tacit: does this evidence prove that this chip runs this code for these keys?
+//!
+//! [`verify()`] is pure: the verdict depends on its arguments alone, so every validator reaches the same one.
+//! [`Quoter`] is the other side: it makes evidence, on hardware ([`SnpDevice`]) or in simulation
+//! ([`SimulatedQuoter`]), which counts only on networks of class `dev`.
+//!
+//! ```text
+//! Binding ──report_data──▶ Quoter ──Evidence──▶ verify(trust, policy, binding, now) ──▶ Verified
+//!                            ▲                                                     └─▶ Refusal
+//!               SnpDevice ───┴─── SimulatedQuoter
+//! ```
+//!
+//! Limits, on purpose:
+//! - AMD SEV-SNP only; TDX and SGX keep their tags and are refused.
+//! - No revocation lists: AMD's covers its intermediates, which are pinned here. Chips and generations
+//!   are withdrawn by the ledger.
+//! - Freshness, age and uniqueness of chips are the ledger's: it knows blocks and other validators.
+//! - Evidence is malleable (see [`Evidence::digest`]): identity is the chip and the bound keys.
+//! - Time bounds of certificates are inclusive seconds without tolerance. AMD issues leaf certificates on
+//!   demand, so one may begin later than a lagging block clock: the machine then registers some blocks later.
+
+mod binding;
+mod describe;
+#[cfg(target_os = "linux")]
+mod device;
+mod evidence;
+pub mod limits;
+mod policy;
+mod quoter;
+mod refusal;
+mod simulator;
+mod snp;
+mod trust;
+mod verify;
+
+pub use binding::{Binding, REPORT_DATA_DOMAIN};
+pub use describe::describe;
+#[cfg(target_os = "linux")]
+pub use device::SnpDevice;
+pub use evidence::{ChipId, Evidence, Measurement, Platform};
+pub use policy::{AllowedMeasurement, EVIDENCE_AGE_LIMIT_MS, Policy, SnpPolicy, TcbFloor};
+pub use quoter::{QuoteError, Quoter};
+pub use refusal::Refusal;
+pub use simulator::authority::SimulatorAuthority;
+pub use simulator::chip::SimulatedChip;
+pub use simulator::quoter::SimulatedQuoter;
+pub use snp::generation::{Generation, Tcb};
+pub use snp::layout::{REPORT_LEN, Report, guest_policy, key_info, platform_info};
+pub use snp::roots::{LeafKind, Pins, pins};
+pub use snp::{REPORT_VERSIONS, SIMULATOR_FAMILY_ID};
+pub use trust::{NetworkClass, SIMULATOR_ORGANISATION, SimulatorRoot, TrustRoots};
+pub use verify::{Facts, Step, Verdict, Verified, verify, verify_steps};

@@ -1,0 +1,76 @@
+//! The seam to the machine: who makes evidence, and who holds a key that only this code on this chip has.
+
+use std::io;
+
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::evidence::{Evidence, Measurement, Platform};
+
+/// A machine that can attest. Two implementations: [`crate::SnpDevice`], and [`crate::SimulatedQuoter`],
+/// which lies on purpose.
+///
+/// Blocking: the device may take tens of milliseconds, and its host may throttle it to seconds; call from a
+/// thread that may wait. Restart: quotes need nothing kept, and the sealing key comes back the same for the
+/// same code on the same chip. Fault: every error is this machine's or its host's, never a peer's.
+pub trait Quoter: Send + Sync {
+    /// What kind of evidence [`Quoter::quote`] makes.
+    fn platform(&self) -> Platform;
+
+    /// A report over `report_data` with its leaf certificate. The caller verifies it like anyone's: a host
+    /// may hand out a wrong certificate.
+    fn quote(&self, report_data: [u8; 64]) -> Result<Evidence, QuoteError>;
+
+    /// A key that depends on the chip, the measurement and `context`, and on nothing else. A host can keep
+    /// old sealed blobs for ever, so nothing that must be deletable may rest on it.
+    fn sealing_key(&self, context: &[u8]) -> Result<Zeroizing<[u8; 32]>, QuoteError>;
+
+    /// What this machine was launched with; `None` when it cannot be asked.
+    fn measurement(&self) -> Option<Measurement>;
+}
+
+/// Why a machine cannot attest, and what to do about it.
+#[derive(Debug, Error)]
+pub enum QuoteError {
+    /// The device file cannot be opened: no SNP guest, no driver, or no permission.
+    #[error("{path} cannot be opened ({source}): this needs an SEV-SNP guest with the sev-guest driver")]
+    NoDevice {
+        /// The device file.
+        path: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The firmware or the host refused the request.
+    #[error("the SNP firmware refused {request}: {detail}")]
+    Firmware {
+        /// What was asked for.
+        request: &'static str,
+        /// The firmware's or the host's words.
+        detail: String,
+    },
+    /// The host supplies no VCEK certificate with the report.
+    #[error("the host supplies no VCEK certificate: configure one, fetched from AMD for this chip and TCB")]
+    NoCertificate,
+    /// A simulator key file does not decode.
+    #[error("simulator key file is unusable: {reason}")]
+    KeyFile {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The simulator could not make a key, certificate or signature.
+    #[error("simulator failed to make {what}")]
+    Simulator {
+        /// What it was making.
+        what: &'static str,
+    },
+}
+
+/// One key per context from a key that hardware derived.
+pub(crate) fn sealing_key(root: &[u8; 32], context: &[u8]) -> Zeroizing<[u8; 32]> {
+    let mut hasher = blake3::Hasher::new_derive_key("tacit 2026 sealing key");
+    hasher.update(root);
+    hasher.update(context);
+    let mut key = Zeroizing::new([0; 32]);
+    hasher.finalize_xof().fill(key.as_mut());
+    key
+}

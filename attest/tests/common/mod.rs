@@ -1,0 +1,57 @@
+//! What the tests of real evidence share.
+
+use tacit_attest::{Evidence, NetworkClass, Refusal, TrustRoots, Verified, verify};
+
+pub(crate) fn production() -> TrustRoots {
+    TrustRoots {
+        class: NetworkClass::Production,
+        simulator: None,
+    }
+}
+
+/// Authenticity alone, at a Unix time in seconds.
+pub(crate) fn authentic(evidence: &Evidence, at: u64) -> Result<Verified, Refusal> {
+    verify(evidence, &production(), None, None, at * 1000)
+}
+
+/// Flips one bit in each byte of `field`, a different one from byte to byte, and returns the offsets that
+/// were accepted all the same.
+pub(crate) fn accepted_mutations(
+    evidence: &Evidence,
+    at: u64,
+    field: fn(&mut Evidence) -> &mut Vec<u8>,
+) -> Vec<usize> {
+    let len = field(&mut evidence.clone()).len();
+    let half = |parity: usize| {
+        let mut mutated = evidence.clone();
+        let mut accepted = Vec::new();
+        for offset in (0..len).filter(|offset| offset % 2 == parity) {
+            let bit = 1 << (offset % 8);
+            field(&mut mutated)[offset] ^= bit;
+            if authentic(&mutated, at).is_ok() {
+                accepted.push(offset);
+            }
+            field(&mut mutated)[offset] ^= bit;
+        }
+        accepted
+    };
+    std::thread::scope(|scope| {
+        let even = scope.spawn(|| half(0));
+        let mut all = half(1);
+        all.extend(even.join().expect("no mutation panics"));
+        all
+    })
+}
+
+/// The same signature with `n - s` for `s`: valid ECDSA, and the reason why bytes are no identity.
+pub(crate) fn twin(evidence: &Evidence) -> Evidence {
+    const S: std::ops::Range<usize> = 0x2e8..0x2e8 + 48;
+    let mut twin = evidence.clone();
+    let mut s: [u8; 48] = twin.report[S].try_into().unwrap();
+    s.reverse();
+    let scalar = p384::NonZeroScalar::try_from(&s[..]).unwrap();
+    let mut negated: [u8; 48] = (-*scalar).to_bytes().into();
+    negated.reverse();
+    twin.report[S].copy_from_slice(&negated);
+    twin
+}

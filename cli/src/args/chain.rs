@@ -1,0 +1,202 @@
+//! `tacit query`, `tacit attest`, `tacit genesis`, `tacit verify`
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+#[derive(Subcommand)]
+pub(crate) enum QueryVerb {
+    /// The node and its chain
+    #[command(after_help = "Examples:\n  tacit query status\n  tacit query status --json")]
+    Status,
+    /// One block
+    #[command(
+        after_help = "Examples:\n  tacit query block latest\n  tacit query block 1842 --json | jq .tx_count"
+    )]
+    Block {
+        /// Height, hash or latest
+        #[arg(default_value = "latest")]
+        block: String,
+        /// Its envelopes' public headers too
+        #[arg(long)]
+        txs: bool,
+    },
+    /// Blocks, newest first
+    #[command(after_help = "Examples:\n  tacit query blocks\n  tacit query blocks --limit 5 --after 1842")]
+    Blocks {
+        #[command(flatten)]
+        page: Page,
+    },
+    /// What is public about a transaction
+    #[command(after_help = "Examples:\n  tacit query tx 5f0c...\n  \
+                            tacit query tx 5f0c... --wait committed --timeout 20s")]
+    Tx {
+        /// Its id
+        id: String,
+        /// Wait until it is there
+        #[arg(long, value_name = "STATE", value_parser = ["committed", "receipt"])]
+        wait: Option<String>,
+    },
+    /// The proof of a transaction's sealed receipt
+    #[command(after_help = "Examples:\n  tacit query receipt 5f0c...\n  tacit query receipt 5f0c... --json")]
+    Receipt {
+        /// The transaction
+        id: String,
+    },
+    /// The validators
+    #[command(after_help = "Examples:\n  tacit query validators\n  tacit query validators --json")]
+    Validators,
+    /// One validator
+    #[command(after_help = "Examples:\n  tacit query validator val-2\n  tacit query validator val-2 --json")]
+    Validator {
+        /// Name or consensus key
+        id: String,
+    },
+    /// One epoch
+    #[command(after_help = "Examples:\n  tacit query epoch\n  tacit query epoch 12 --json")]
+    Epoch {
+        /// Its number, or current
+        #[arg(default_value = "current")]
+        epoch: String,
+    },
+    /// Epochs, newest first
+    #[command(after_help = "Examples:\n  tacit query epochs\n  tacit query epochs --limit 5")]
+    Epochs {
+        #[command(flatten)]
+        page: Page,
+    },
+    /// Which evidence the chain accepts
+    #[command(after_help = "Examples:\n  tacit query policy\n  tacit query policy --version-number 7 --json")]
+    Policy {
+        /// Its version; the one in force when absent
+        #[arg(long, value_name = "VERSION")]
+        version_number: Option<u64>,
+    },
+    /// Follow events, one JSON document a line
+    #[command(after_help = "Examples:\n  tacit query events --types block,epoch\n  \
+                            tacit query events --after 1842-0 --limit 10")]
+    Events {
+        /// Which: block, tx, epoch
+        #[arg(long, default_value = "block,tx,epoch", value_name = "LIST")]
+        types: String,
+        /// Go on after this event id
+        #[arg(long, value_name = "HEIGHT-SEQUENCE")]
+        after: Option<String>,
+        /// Stop after so many
+        #[arg(long, value_name = "COUNT")]
+        limit: Option<u64>,
+    },
+}
+
+/// Where in a list.
+#[derive(Args)]
+pub(crate) struct Page {
+    /// How many
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=200))]
+    pub(crate) limit: u16,
+    /// Go on after this one
+    #[arg(long, value_name = "CURSOR")]
+    pub(crate) after: Option<u64>,
+}
+
+/// Whose evidence.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Evidence {
+    /// A validator of the chain, by name or consensus key
+    #[arg(long, value_name = "NAME")]
+    pub(crate) validator: Option<String>,
+    /// A registration file, as `tacit node init` writes it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AttestVerb {
+    /// Check evidence step by step
+    #[command(after_help = "Examples:\n  tacit attest verify --validator val-2\n  \
+                            tacit attest verify --file registration.json --genesis genesis.json")]
+    Verify {
+        #[command(flatten)]
+        evidence: Evidence,
+        /// Roots and policy from this genesis, offline, instead of from the pinned chain
+        #[arg(long, value_name = "FILE")]
+        genesis: Option<PathBuf>,
+    },
+    /// Print every field of evidence, judging nothing
+    #[command(after_help = "Examples:\n  tacit attest show --validator val-2\n  \
+                            tacit attest show --file registration.json --json")]
+    Show {
+        #[command(flatten)]
+        evidence: Evidence,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum GenesisVerb {
+    /// Assemble founders' registrations into a genesis
+    #[command(
+        after_help = "Examples:\n  tacit genesis create --name dev-local --registration a.json \
+                            --simulator-root root.json\n  tacit genesis create --name acme --registration a.json \
+                            --registration b.json --policy policy.json --out genesis.json"
+    )]
+    Create {
+        /// The network's name; dev-... and test-... for these classes and for them alone
+        #[arg(long)]
+        name: String,
+        /// A founder's registration; give it once a founder, in the order of their seats
+        #[arg(long = "registration", required = true, value_name = "FILE")]
+        registrations: Vec<PathBuf>,
+        /// Which evidence is accepted (JSON); for dev networks it can be made from the founders' own measurement
+        #[arg(long, value_name = "FILE")]
+        policy: Option<PathBuf>,
+        /// Root of simulated hardware (JSON): dev networks only
+        #[arg(long, value_name = "FILE")]
+        simulator_root: Option<PathBuf>,
+        /// An initial balance; give it once an account
+        #[arg(long = "allocation", value_name = "ADDRESS=AMOUNT")]
+        allocations: Vec<String>,
+        /// Longest epoch
+        #[arg(long, default_value = "1day", value_parser = humantime::parse_duration, value_name = "TIME")]
+        epoch: std::time::Duration,
+        /// When it begins, in milliseconds since 1970; now when absent
+        #[arg(long, value_name = "MS")]
+        time_ms: Option<u64>,
+        /// Where to write it
+        #[arg(long, default_value = "genesis.json", value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Check everything in a genesis again
+    #[command(after_help = "Examples:\n  tacit genesis verify genesis.json\n  \
+                            tacit genesis verify genesis.json --genesis-hash 9c1e2ab4...")]
+    Verify {
+        /// The file
+        file: PathBuf,
+    },
+    /// Show a genesis
+    #[command(
+        after_help = "Examples:\n  tacit genesis show genesis.json\n  tacit genesis show genesis.json --json"
+    )]
+    Show {
+        /// The file
+        file: PathBuf,
+    },
+    /// Print the hash of a genesis: the chain id
+    #[command(
+        after_help = "Examples:\n  tacit genesis hash genesis.json\n  tacit genesis hash genesis.json --json"
+    )]
+    Hash {
+        /// The file
+        file: PathBuf,
+    },
+}
+
+/// `tacit verify`
+#[derive(Args)]
+pub(crate) struct VerifyArgs {
+    /// A file written by `tacit wallet receipt --out`
+    pub(crate) file: PathBuf,
+    /// The network's genesis
+    #[arg(long, value_name = "FILE")]
+    pub(crate) genesis: PathBuf,
+}

@@ -1,0 +1,218 @@
+//! `tacit node` and `tacit testnet`
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, Subcommand, ValueEnum};
+
+/// Which TEE.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TeeChoice {
+    /// AMD SEV-SNP
+    SevSnp,
+    /// No protection at all: dev networks only
+    Simulated,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum NodeVerb {
+    /// Make a node's keys and registration
+    #[command(
+        after_help = "Examples:\n  tacit node init --home val-0 --name val-0 --nonce 11c0...\n  \
+                            tacit node init --home obs --name obs --observer --genesis genesis.json"
+    )]
+    Init {
+        /// The node's name: 1 to 32 of a-z, 0-9 and -
+        #[arg(long)]
+        name: String,
+        /// Where the keys will live
+        #[arg(long, value_enum, default_value_t = TeeChoice::SevSnp)]
+        tee: TeeChoice,
+        /// The founders' nonce, 64 hex digits: all founders of one network use the same
+        #[arg(long, value_name = "HEX", required_unless_present = "observer")]
+        nonce: Option<String>,
+        /// Follow only: no keys in the set, no TEE
+        #[arg(long)]
+        observer: bool,
+        /// The simulator's authority; made when it does not exist (simulated only)
+        #[arg(long, default_value = "simulator-authority.bin", value_name = "FILE")]
+        authority: PathBuf,
+        /// Install this genesis too
+        #[arg(long, value_name = "FILE")]
+        genesis: Option<PathBuf>,
+        /// Where the API listens
+        #[arg(long, default_value = "127.0.0.1:26600", value_name = "ADDRESS")]
+        api: SocketAddr,
+        /// Where the peer-to-peer network listens
+        #[arg(long, default_value = "0.0.0.0:26601", value_name = "ADDRESS")]
+        p2p: SocketAddr,
+        /// A peer to dial, with its /p2p/ suffix; give it once a peer
+        #[arg(long = "peer", value_name = "MULTIADDR")]
+        peers: Vec<String>,
+    },
+    /// Install a genesis into a node's home
+    #[command(after_help = "Examples:\n  tacit node install genesis.json --home val-0\n  \
+                            tacit node install genesis.json --home val-0 --genesis-hash 9c1e2ab4...")]
+    Install {
+        /// The file
+        genesis: PathBuf,
+    },
+    /// Run a node until it is told to stop
+    #[command(after_help = "Examples:\n  tacit node run --home val-0\n  tacit node run --home val-0 -v")]
+    Run,
+    /// What the node at --rpc says about itself
+    #[command(
+        after_help = "Examples:\n  tacit node status\n  tacit node status --rpc http://127.0.0.1:26610"
+    )]
+    Status,
+    /// Whether the node at --rpc is ready; exits 3 when it is not
+    #[command(after_help = "Examples:\n  tacit node health\n  tacit node health --json")]
+    Health,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum TestnetVerb {
+    /// Make or resume a local network and start it
+    #[command(after_help = "Examples:\n  tacit testnet up\n  \
+                            tacit testnet up --validators 7 --epoch 30s --detach --json")]
+    Up(UpArgs),
+    /// Stop it; its state is kept
+    #[command(after_help = "Examples:\n  tacit testnet down\n  tacit testnet down --dir /tmp/net")]
+    Down(Dir),
+    /// Height, view, epoch and peers of each node
+    #[command(after_help = "Examples:\n  tacit testnet status\n  tacit testnet status --json")]
+    Status(Dir),
+    /// Kill nodes without warning (SIGKILL)
+    #[command(after_help = "Examples:\n  tacit testnet kill 3\n  tacit testnet kill 0 1 2 3")]
+    Kill(Nodes),
+    /// Start nodes again
+    #[command(after_help = "Examples:\n  tacit testnet restart 3\n  tacit testnet restart 2 3")]
+    Restart(Nodes),
+    /// Freeze nodes (SIGSTOP)
+    #[command(after_help = "Examples:\n  tacit testnet pause 3\n  tacit testnet pause 2 3")]
+    Pause(Nodes),
+    /// Let frozen nodes go on (SIGCONT)
+    #[command(after_help = "Examples:\n  tacit testnet resume 3\n  tacit testnet resume 2 3")]
+    Resume(Nodes),
+    /// A node's log
+    #[command(after_help = "Examples:\n  tacit testnet logs 0\n  tacit testnet logs 0 --follow")]
+    Logs {
+        /// Its number or name
+        node: String,
+        /// Only the last so many lines
+        #[arg(long, value_name = "COUNT")]
+        lines: Option<usize>,
+        /// Stay and print what comes
+        #[arg(long)]
+        follow: bool,
+        #[command(flatten)]
+        dir: Dir,
+    },
+    /// Put sealed transactions through it
+    #[command(after_help = "Examples:\n  tacit testnet load --rate 100 --seconds 20\n  \
+                            tacit testnet load --rate 50 --seconds 10 --kind message --json")]
+    Load {
+        /// Transactions a second; 0 for as many as the wallets can
+        #[arg(long, default_value_t = 50.0)]
+        rate: f64,
+        /// How long, in seconds
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+        /// How many wallets
+        #[arg(long, default_value_t = 16)]
+        wallets: u16,
+        /// What they do
+        #[arg(long, value_enum, default_value_t = LoadKind::Transfer)]
+        kind: LoadKind,
+        #[command(flatten)]
+        dir: Dir,
+    },
+    /// Search everything an operator can read for words that must stay sealed
+    #[command(
+        after_help = "Examples:\n  tacit testnet leakscan \"the meeting is at nine\"\n  \
+                            tacit testnet leakscan secret --capture capture.pcap --json"
+    )]
+    Leakscan {
+        /// The words
+        #[arg(required = true)]
+        words: Vec<String>,
+        /// A file to search too, such as a packet capture; give it once a file
+        #[arg(long = "capture", value_name = "FILE")]
+        captures: Vec<PathBuf>,
+        #[command(flatten)]
+        dir: Dir,
+    },
+}
+
+/// Which network.
+#[derive(Args)]
+pub(crate) struct Dir {
+    /// Its folder
+    #[arg(long, default_value = ".tacit-testnet", value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+}
+
+/// Which nodes of which network.
+#[derive(Args)]
+pub(crate) struct Nodes {
+    /// Their numbers, from 0, or names
+    #[arg(required = true)]
+    pub(crate) nodes: Vec<String>,
+    #[command(flatten)]
+    pub(crate) dir: Dir,
+}
+
+/// What the load does.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LoadKind {
+    /// Transfers
+    Transfer,
+    /// Letters
+    Message,
+    /// Both
+    Mixed,
+}
+
+/// `tacit testnet up`
+#[derive(Args)]
+pub(crate) struct UpArgs {
+    /// Validators
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=32))]
+    pub(crate) validators: u16,
+    /// Nodes that only follow
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=32))]
+    pub(crate) observers: u16,
+    /// The API of node i is at this port + 10 i, its peer-to-peer port one above
+    #[arg(long, default_value_t = 26_600)]
+    pub(crate) base_port: u16,
+    /// Fail when a port is taken instead of moving on
+    #[arg(long)]
+    pub(crate) strict_ports: bool,
+    /// Everything random comes from this
+    #[arg(long, default_value_t = 42)]
+    pub(crate) seed: u64,
+    /// Longest epoch
+    #[arg(long, default_value = "10m", value_parser = humantime::parse_duration, value_name = "TIME")]
+    pub(crate) epoch: Duration,
+    /// Wallets, each with a balance of 1000
+    #[arg(
+        long,
+        default_value = "alice,bob,carol,faucet",
+        value_delimiter = ',',
+        value_name = "NAMES"
+    )]
+    pub(crate) accounts: Vec<String>,
+    /// Funded wallets for `load`
+    #[arg(long, default_value_t = 32)]
+    pub(crate) load_accounts: u16,
+    /// Throw an older network in this folder away
+    #[arg(long)]
+    pub(crate) reset: bool,
+    /// Leave it running and return
+    #[arg(long)]
+    pub(crate) detach: bool,
+    /// Write this file once it is ready
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ready_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) dir: Dir,
+}

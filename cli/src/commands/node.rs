@@ -1,0 +1,189 @@
+//! `tacit node`
+
+use std::{fs, path::Path};
+
+use serde_json::{Value, json};
+use tacit_attest::SimulatorAuthority;
+use tacit_node::{
+    RunOptions,
+    config::{Config, Role},
+    home::Home,
+    init::{self, InitConfig, Tee},
+};
+use tacit_wallet::{Bounds, Transport, system_clock, system_rng};
+use zeroize::Zeroizing;
+
+use crate::{
+    args::{NodeVerb, TeeChoice},
+    commands::{genesis, query},
+    context::{Context, hash, read_file},
+    failure::{Done, Failure},
+};
+
+/// Longest authority file that is read, in bytes: two RSA keys and two certificates.
+const MAX_AUTHORITY: u64 = 64 * 1024;
+/// Longest readiness answer, in bytes.
+const MAX_READY: usize = 64 * 1024;
+
+pub(crate) fn run(context: &Context, verb: NodeVerb) -> Done {
+    match verb {
+        NodeVerb::Init { .. } => init_node(context, verb),
+        NodeVerb::Install { genesis: file } => {
+            let genesis = genesis::read(context, &file)?;
+            init::install_genesis(&Home::at(context.node_home()?), &genesis)?;
+            let chain = genesis.chain_id().to_string();
+            context
+                .output
+                .result(&json!({ "genesis_hash": chain }), || format!("installed {chain}"));
+            Ok(())
+        }
+        // Logging is the node's own business from here on; it returns when it is told to stop.
+        NodeVerb::Run => Ok(tacit_node::run(RunOptions {
+            home: context.node_home()?,
+        })?),
+        NodeVerb::Status => {
+            let transport = context.http()?;
+            let status = tacit_wallet::Api::new(&transport).page("/v1/status", 0)?;
+            context.output.result(&status, || query::render(&status));
+            Ok(())
+        }
+        NodeVerb::Health => health(context),
+    }
+}
+
+fn init_node(context: &Context, verb: NodeVerb) -> Done {
+    let NodeVerb::Init {
+        name,
+        tee,
+        nonce,
+        observer,
+        authority,
+        genesis,
+        api,
+        p2p,
+        peers,
+    } = verb
+    else {
+        return Ok(());
+    };
+    let root = context.node_home()?;
+    let home = Home::at(&root);
+    // Everything that can be wrong with the arguments, before anything is made.
+    let genesis = genesis.map(|file| genesis::read(context, &file)).transpose()?;
+    let nonce = nonce.as_deref().map(hash).transpose()?;
+    let role = if observer { Role::Observer } else { Role::Validator };
+    let mut value =
+        json!({ "name": name, "home": root, "role": if observer { "observer" } else { "validator" } });
+    if observer {
+        init::init_observer(&home, &name, None)?;
+    } else {
+        let nonce =
+            nonce.ok_or_else(|| Failure::new("usage.missing", "a founder needs the nonce: --nonce HEX"))?;
+        let policy_version = genesis.as_ref().map_or(1, |genesis| genesis.policy.version);
+        let make = |tee: Tee<'_>| {
+            let config = InitConfig {
+                name: name.clone(),
+                tee,
+                nonce: nonce.0,
+                policy_version,
+                seeds: None,
+            };
+            init::init(&home, config)
+        };
+        let registration = match tee {
+            TeeChoice::SevSnp => make(Tee::SevSnp)?,
+            TeeChoice::Simulated => {
+                context.output.simulated();
+                let authority = simulator(context, &authority)?;
+                let program = std::env::current_exe().map_err(|error| Failure::new("internal", error))?;
+                let measurement = init::simulated_measurement(&program)?;
+                let chip_seed = *random()?;
+                make(Tee::Simulated {
+                    authority: &authority,
+                    chip_seed,
+                    now_ms: system_clock(),
+                    measurement,
+                })?
+            }
+        };
+        value["consensus_key"] = registration.consensus_key.to_string().into();
+        value["node_key"] = registration.node_key.to_string().into();
+        value["registration"] = json!(home.registration());
+    }
+    let mut config = Config::new(&name, role);
+    config.api.listen = api;
+    config.p2p.listen = p2p;
+    config.p2p.peers = peers;
+    config.save(&home.config())?;
+    if let Some(genesis) = &genesis {
+        init::install_genesis(&home, genesis)?;
+    }
+    context.output.result(&value, || query::render(&value));
+    Ok(())
+}
+
+fn random() -> Done<Zeroizing<[u8; 32]>> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    rand_core::Rng::fill_bytes(&mut system_rng()?, bytes.as_mut_slice());
+    Ok(bytes)
+}
+
+/// The throw-away authority of a dev network, made at first use, with its root beside it for `genesis create`.
+fn simulator(context: &Context, path: &Path) -> Done<SimulatorAuthority> {
+    let failed = |error: tacit_attest::QuoteError| Failure::new("internal", error);
+    if path.exists() {
+        let bytes = Zeroizing::new(read_file(path, MAX_AUTHORITY)?);
+        return SimulatorAuthority::from_bytes(&bytes).map_err(failed);
+    }
+    let authority = SimulatorAuthority::generate(*random()?, system_clock()).map_err(failed)?;
+    write_private(path, &authority.to_bytes().map_err(failed)?)?;
+    let root = path.with_extension("root.json");
+    let text =
+        serde_json::to_string_pretty(&authority.root()).map_err(|error| Failure::new("internal", error))?;
+    fs::write(&root, text).map_err(|error| Failure::file(&root, error))?;
+    let text = format!(
+        "made {}; give {} to tacit genesis create",
+        path.display(),
+        root.display()
+    );
+    context.output.note("authority", text);
+    Ok(authority)
+}
+
+fn write_private(path: &Path, bytes: &[u8]) -> Done {
+    use std::{io::Write, os::unix::fs::OpenOptionsExt};
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    file.and_then(|mut file| file.write_all(bytes))
+        .map_err(|error| Failure::file(path, error))
+}
+
+/// Ready or not, with each check's name.
+fn health(context: &Context) -> Done {
+    let transport = context.http()?;
+    let bounds = Bounds {
+        max_bytes: MAX_READY,
+        patience: std::time::Duration::ZERO,
+    };
+    let response = transport.get("/readyz", bounds)?;
+    let page: Value = serde_json::from_slice(&response.body).map_err(|_| {
+        Failure::new(
+            "rpc.bad_answer",
+            format!("/readyz answered status {}", response.status),
+        )
+    })?;
+    if response.status == 200 {
+        context.output.result(&page, || query::render(&page));
+        return Ok(());
+    }
+    let failed = |check: &&Value| check["ok"] == false;
+    let checks = page["checks"].as_array().into_iter().flatten().filter(failed);
+    let names: Vec<&str> = checks.filter_map(|check| check["name"].as_str()).collect();
+    let message = format!("{} is not ready: {}", context.rpc(), names.join(", "));
+    Err(Failure::new("node.syncing", message)
+        .hint("see the checks; tacit node status")
+        .detail("checks", page["checks"].clone()))
+}

@@ -1,0 +1,50 @@
+//! `tacit verify`: a receipt, offline.
+
+use serde_json::json;
+use tacit_wallet::{MAX_RECEIPT_FILE_BYTES, OutcomeText, ReceiptFile};
+
+use crate::{
+    args::VerifyArgs,
+    commands::genesis,
+    context::{Context, read_text},
+    failure::Done,
+};
+
+pub(crate) fn verify(context: &Context, args: &VerifyArgs) -> Done {
+    // The file proves nothing by itself: everything hangs on whose genesis this is.
+    let genesis = genesis::read(context, &args.genesis)?;
+    let file = ReceiptFile::from_json(&read_text(&args.file, MAX_RECEIPT_FILE_BYTES)?)?;
+    let proven = file.verify(&genesis)?;
+    if genesis.trust.class == tacit_attest::NetworkClass::Dev {
+        context.output.simulated();
+    }
+    let (signers, of) = proven.signers;
+    let outcome = proven.receipt.as_ref().map(OutcomeText::from);
+    let value = json!({
+        "verified": true,
+        "genesis_hash": genesis.chain_id().to_string(),
+        "tx_id": proven.tx_id.to_string(),
+        "height": proven.height,
+        "index": proven.index,
+        "certified_at": proven.certified_at,
+        "signers": signers,
+        "validators": of,
+        "outcome": outcome,
+    });
+    context.output.result(&value, || {
+        let text = match &outcome {
+            None => "sealed (the file does not disclose its key)".to_owned(),
+            Some(OutcomeText { result, reason: None, fee, .. }) => format!("{result}, fee {fee}"),
+            Some(OutcomeText { result, reason: Some(reason), fee, .. }) => format!("{result}: {reason}, fee {fee}"),
+        };
+        format!(
+            "ok\ngenesis    {}\ntx         {}\nincluded   height {}, index {}\ncertified  header {}, {signers} of {of} validators\noutcome    {text}",
+            genesis.chain_id(),
+            proven.tx_id,
+            proven.height,
+            proven.index,
+            proven.certified_at,
+        )
+    });
+    Ok(())
+}

@@ -1,0 +1,261 @@
+//! `tacit testnet`: thin calls into the testnet crate.
+
+use std::process::ExitCode;
+
+use serde_json::json;
+use tacit_testnet::{Ended, Error, LeakReport, LoadOptions, NodeStatus, Options, Testnet, Word};
+
+use crate::{
+    args::{LoadKind, TestnetVerb, UpArgs},
+    context::Context,
+    failure::{Done, Failure, INTERRUPTED},
+};
+
+/// Runs a verb; what the user interrupted ends with 130 and says nothing more.
+pub(crate) fn run(context: &Context, verb: TestnetVerb) -> Done<ExitCode> {
+    match act(context, verb) {
+        Ok(code) => Ok(code),
+        Err(Ending::Interrupted) => Ok(ExitCode::from(INTERRUPTED)),
+        Err(Ending::Failed(failure)) => Err(failure),
+    }
+}
+
+/// How a verb can end before its time.
+enum Ending {
+    Interrupted,
+    Failed(Failure),
+}
+
+impl From<Error> for Ending {
+    fn from(error: Error) -> Self {
+        if error.is_interrupt() {
+            Self::Interrupted
+        } else {
+            Self::Failed(error.into())
+        }
+    }
+}
+
+fn act(context: &Context, verb: TestnetVerb) -> Result<ExitCode, Ending> {
+    match verb {
+        TestnetVerb::Up(args) => return up(context, args),
+        TestnetVerb::Down(dir) => {
+            let stopped = Testnet::attach(&dir.dir)?.down()?;
+            context.output.result(&stopped, || {
+                let names = |label: &str, names: &[String]| match names {
+                    [] => String::new(),
+                    names => format!("{label} {}\n", names.join(" ")),
+                };
+                format!(
+                    "{}{}{}state is kept in {}",
+                    names("stopped", &stopped.stopped),
+                    names("killed", &stopped.killed),
+                    names("were not running:", &stopped.idle),
+                    dir.dir.display()
+                )
+            });
+        }
+        TestnetVerb::Status(dir) => {
+            let net = Testnet::attach(&dir.dir)?;
+            let nodes = net.status();
+            let facts = net.facts();
+            let value =
+                json!({ "chain_id": facts.chain_id, "genesis_hash": facts.genesis_hash, "nodes": nodes });
+            context
+                .output
+                .result(&value, || nodes.iter().map(status_line).collect());
+        }
+        TestnetVerb::Kill(nodes) => each(context, &nodes.dir.dir, &nodes.nodes, "killed", Testnet::kill)?,
+        TestnetVerb::Restart(nodes) => {
+            each(context, &nodes.dir.dir, &nodes.nodes, "restarted", |net, i| {
+                net.restart(i).map(|_| ())
+            })?;
+        }
+        TestnetVerb::Pause(nodes) => each(context, &nodes.dir.dir, &nodes.nodes, "paused", Testnet::pause)?,
+        TestnetVerb::Resume(nodes) => {
+            each(context, &nodes.dir.dir, &nodes.nodes, "resumed", Testnet::resume)?
+        }
+        TestnetVerb::Logs {
+            node,
+            lines,
+            follow,
+            dir,
+        } => {
+            let net = Testnet::attach(&dir.dir)?;
+            let node = net.facts().index(&node)?;
+            net.logs(node, lines, follow, &mut std::io::stdout())?;
+        }
+        TestnetVerb::Load {
+            rate,
+            seconds,
+            wallets,
+            kind,
+            dir,
+        } => {
+            let kind = match kind {
+                LoadKind::Transfer => tacit_testnet::LoadKind::Transfer,
+                LoadKind::Message => tacit_testnet::LoadKind::Message,
+                LoadKind::Mixed => tacit_testnet::LoadKind::Mixed,
+            };
+            let net = Testnet::attach(&dir.dir)?;
+            context.output.simulated();
+            let options = LoadOptions {
+                rate,
+                seconds,
+                wallets,
+                kind,
+                patience: context.global.timeout,
+            };
+            let report = tacit_testnet::load(net.facts(), &options)?;
+            context.output.result(&report, || {
+                let value = serde_json::to_value(&report).unwrap_or_default();
+                crate::commands::query::render(&value)
+            });
+        }
+        TestnetVerb::Leakscan { words, captures, dir } => {
+            let words: Vec<Word> = words.iter().map(|word| Word::text(word.clone(), word)).collect();
+            let report = tacit_testnet::leakscan(&dir.dir, &words, &captures)?;
+            return leaks(context, &report);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn up(context: &Context, args: UpArgs) -> Result<ExitCode, Ending> {
+    let options = Options {
+        dir: args.dir.dir,
+        validators: args.validators,
+        observers: args.observers,
+        base_port: args.base_port,
+        strict_ports: args.strict_ports,
+        seed: args.seed,
+        epoch_ms: u64::try_from(args.epoch.as_millis()).unwrap_or(u64::MAX),
+        accounts: args.accounts,
+        load_accounts: args.load_accounts,
+        reset: args.reset,
+        timeout: context.global.timeout.max(std::time::Duration::from_secs(60)),
+        ready_file: args.ready_file,
+        detach: args.detach,
+        stop_on_interrupt: true,
+        ..Options::default()
+    };
+    let output = &context.output;
+    let net = Testnet::up(&options, &mut |event| match event {
+        tacit_testnet::Event::Simulated => output.simulated(),
+        event => output.note("", event.to_string()),
+    })?;
+    output.result(net.facts(), || {
+        format!("{}", net.dir().join(tacit_testnet::FACTS_FILE).display())
+    });
+    if args.detach {
+        return Ok(ExitCode::SUCCESS);
+    }
+    output.note("", "Ctrl-C stops, state is kept");
+    match net.wait_until_interrupted()? {
+        Ended::TakenDown => Ok(ExitCode::SUCCESS),
+        Ended::Interrupted => {
+            net.down()?;
+            Err(Ending::Interrupted)
+        }
+    }
+}
+
+fn each(
+    context: &Context,
+    dir: &std::path::Path,
+    nodes: &[String],
+    word: &str,
+    act: impl Fn(&Testnet, usize) -> Result<(), Error>,
+) -> Result<(), Ending> {
+    let net = Testnet::attach(dir)?;
+    // All names are looked up before the first node is touched.
+    let indices = nodes
+        .iter()
+        .map(|node| net.facts().index(node))
+        .collect::<Result<Vec<_>, _>>()?;
+    for index in &indices {
+        act(&net, *index)?;
+    }
+    let names: Vec<String> = indices
+        .iter()
+        .map(|index| net.facts().nodes[*index].name.clone())
+        .collect();
+    context
+        .output
+        .result(&json!({ "done": word, "nodes": names }), || {
+            format!("{word} {}", names.join(" "))
+        });
+    Ok(())
+}
+
+fn status_line(node: &NodeStatus) -> String {
+    let number = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
+    let state = format!("{:?}", node.state).to_lowercase();
+    format!(
+        "{:<8} {state:<12} height {:<8} view {:<8} epoch {:<4} peers {:<3} {}\n",
+        node.name,
+        number(node.height),
+        number(node.view),
+        number(node.epoch),
+        number(node.peers),
+        node.rpc
+    )
+}
+
+fn leaks(context: &Context, report: &LeakReport) -> Result<ExitCode, Ending> {
+    let text = || {
+        let control = if report.control.passed() {
+            "found (scanner works)"
+        } else {
+            "NOT FOUND: this scan proves nothing"
+        };
+        let total = report.total();
+        let places: Vec<String> = report
+            .searched
+            .iter()
+            .map(|one| format!("{} {}", one.what, one.places))
+            .collect();
+        let mut lines = vec![
+            format!("control   plaintext probe planted in a scratch copy in every encoding: {control}"),
+            format!(
+                "searched  {}: {} files, {} bytes",
+                places.join(", "),
+                total.files,
+                total.bytes
+            ),
+            format!("found     {} occurrences", report.occurrences),
+        ];
+        for hit in &report.hits {
+            let place = hit
+                .offset
+                .map_or_else(|| "name".to_owned(), |offset| format!("offset {offset}"));
+            lines.push(format!(
+                "leak      {} as {:?} in {} ({place})",
+                hit.word,
+                hit.encoding,
+                hit.file.display()
+            ));
+        }
+        lines.extend(
+            report
+                .not_searched
+                .iter()
+                .map(|what| format!("not searched: {what}")),
+        );
+        lines.join("\n")
+    };
+    let Some(code) = report.code() else {
+        context.output.result(report, text);
+        return Ok(ExitCode::SUCCESS);
+    };
+    if !context.output.json() {
+        context.output.line(&text());
+    }
+    let value = serde_json::to_value(report).unwrap_or_default();
+    let failure = Failure::new(code, format!("{} occurrences", report.occurrences));
+    Err(Ending::Failed(if context.output.json() {
+        failure.detail("report", value)
+    } else {
+        failure
+    }))
+}

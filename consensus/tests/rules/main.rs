@@ -1,0 +1,7 @@
+//! The protocol's rules, one story each, on cores in memory. `docs/protocol.md` numbers the rules.
+
+mod epoch;
+mod harness;
+mod hostile;
+mod liveness;
+mod restart;

@@ -1,0 +1,155 @@
+//! A restart from the record contradicts nothing and repeats what may have been lost.
+
+use crate::harness::Net;
+use std::collections::BTreeMap;
+use tacit_consensus::{Digest, Message, Phase, Signature};
+
+/// One statement a validator, kind and view, over everything ever sent.
+fn assert_no_double_sign(net: &Net) {
+    for node in &net.nodes {
+        let mut said: BTreeMap<(u8, u64), Digest> = BTreeMap::new();
+        let mut timeouts: BTreeMap<u64, Signature> = BTreeMap::new();
+        for message in &node.sent {
+            let (kind, view, id) = match message {
+                Message::Proposal(block) => (0, block.header.view, block.id()),
+                Message::Vote(vote) if vote.phase == Phase::Certify => (1, vote.view, vote.block),
+                Message::Vote(vote) => (2, vote.view, vote.block),
+                Message::Timeout(timeout) => {
+                    assert_eq!(
+                        *timeouts.entry(timeout.view).or_insert(timeout.signature),
+                        timeout.signature
+                    );
+                    continue;
+                }
+                _ => continue,
+            };
+            assert_eq!(
+                *said.entry((kind, view)).or_insert(id),
+                id,
+                "kind {kind} in view {view}"
+            );
+            assert!(
+                !(kind == 2 && timeouts.contains_key(&view)),
+                "finalize and timeout in view {view}"
+            );
+        }
+    }
+}
+
+#[test]
+fn all_restart_at_any_moment_and_go_on() {
+    for moment in 0..80 {
+        let mut net = Net::new(4, 0);
+        net.work(true);
+        net.run(300 + moment);
+        let before = net.heights()[0];
+        // Everything on the way is lost with the processes.
+        net.passes = Box::new(|_, _, _| false);
+        for index in 0..4 {
+            net.crash(index);
+        }
+        net.run(50);
+        net.passes = Box::new(|_, _, _| true);
+        for index in 0..4 {
+            net.start(index);
+        }
+        net.work(true);
+        net.run(3_000);
+        assert!(
+            net.heights().iter().all(|height| *height > before + 20),
+            "{moment}: {:?}",
+            net.heights()
+        );
+        net.assert_agreement();
+        assert_no_double_sign(&net);
+    }
+}
+
+#[test]
+fn a_leader_that_restarts_sends_the_same_proposal_again() {
+    let mut net = Net::new(4, 0);
+    let leader = usize::from(net.core(0).leader());
+    net.passes = Box::new(|_, _, _| false);
+    net.work(true);
+    net.crash(leader);
+    net.passes = Box::new(|_, _, _| true);
+    net.start(leader);
+    net.work(true);
+    net.run(100);
+    let proposals: Vec<Digest> = net.nodes[leader]
+        .sent
+        .iter()
+        .filter_map(|message| match message {
+            Message::Proposal(block) if block.header.view == 1 => Some(block.id()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(proposals.len(), 2);
+    assert_eq!(proposals[0], proposals[1]);
+    assert!(net.heights()[0] > 0, "the repeated proposal was certified");
+    assert_no_double_sign(&net);
+}
+
+#[test]
+fn a_vote_leaves_only_after_its_record() {
+    use crate::harness::{CHAIN, START, Toy, ToySigner, anchor, committee, key};
+    use std::sync::Arc;
+    use tacit_consensus::{Config, Core, Effect, Input};
+    let net = Net::new(4, 0);
+    let block = net.proposal(1, net.core(0).high().clone(), 1);
+    let (mut core, _) = Core::new(
+        Config::default(),
+        CHAIN,
+        committee(4),
+        Some(Arc::new(ToySigner(key(0)))),
+        Arc::new(Toy),
+        anchor(),
+        None,
+        None,
+        Vec::new(),
+        START,
+    );
+    let message = Message::Proposal(Box::new(block.clone()));
+    let effects = core.step(
+        START,
+        Input::Message {
+            from: Some(2),
+            message,
+        },
+    );
+    assert!(matches!(&effects[..], [Effect::Validate(_), ..]), "{effects:?}");
+    let refused = Input::Validated {
+        block: Digest([1; 32]),
+        accepted: true,
+    };
+    assert!(core.step(START, refused).is_empty());
+    let effects = core.step(
+        START,
+        Input::Validated {
+            block: block.id(),
+            accepted: true,
+        },
+    );
+    assert!(matches!(
+        &effects[..],
+        [
+            Effect::StoreBlock(_),
+            Effect::Persist(_),
+            Effect::Broadcast(Message::Vote(_)),
+            ..
+        ]
+    ));
+}
+
+#[test]
+fn a_record_of_a_later_epoch_silences() {
+    let mut net = Net::new(4, 0);
+    net.work(true);
+    net.run(200);
+    // The set of an earlier epoch with the record of this one.
+    net.committee.epoch = 0;
+    net.crash(1);
+    net.nodes[1].commits.clear();
+    net.start(1);
+    assert_eq!(net.core(1).me(), None);
+}

@@ -1,0 +1,323 @@
+//! Every error code of the project in one table: what a command exits with, what HTTP answers, what to do
+//! next.
+//!
+//! Codes are stable words that scripts may branch on; sentences may change. Anything that reports an error
+//! (node, wallet, command line) names a code of this table, and `docs/errors.md` is this table rendered:
+//! a test compares the two, so a code without documentation does not pass.
+//!
+//! Exit codes: 0 success, 1 unexpected, 2 usage, 3 unreachable or timed out, 4 not found, 5 refused by the
+//! chain, 6 verification failed (an attack or a bug), 7 cannot verify (stale or missing data: refresh and
+//! retry), 8 key, password or permission, 9 conflict with local state.
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Code {
+    /// Stable dotted word, at most 40 bytes of `[a-z_.]`.
+    pub code: &'static str,
+    /// Exit code of a command that ends with this error, 1..=9.
+    pub exit: u8,
+    /// HTTP status of a node that answers with this error; 0 where no node ever does.
+    pub http: u16,
+    /// One phrase for people.
+    pub title: &'static str,
+    /// The next step.
+    pub hint: &'static str,
+    /// Whether the same wish may succeed later (after the step in `hint`, if it names one).
+    pub retryable: bool,
+}
+
+/// The row of `code`, if the table has it.
+pub fn lookup(code: &str) -> Option<&'static Code> {
+    CODES
+        .binary_search_by(|row| row.code.cmp(code))
+        .ok()
+        .and_then(|index| CODES.get(index))
+}
+
+/// Retry is pointless before something else changes.
+const FINAL: bool = false;
+/// Retry may help.
+const RETRY: bool = true;
+
+const fn row(
+    code: &'static str,
+    exit: u8,
+    http: u16,
+    retryable: bool,
+    title: &'static str,
+    hint: &'static str,
+) -> Code {
+    Code {
+        code,
+        exit,
+        http,
+        title,
+        hint,
+        retryable,
+    }
+}
+
+/// All codes, sorted by `code`.
+#[rustfmt::skip] // one row a code reads as a table
+pub const CODES: &[Code] = &[
+    row("attest.alias_check_incomplete", 6, 0, FINAL, "The machine has not checked its memory for aliases", "the operator must update the firmware"),
+    row("attest.chip_id_masked", 6, 0, FINAL, "The host masks the chip id", "the operator must unmask it"),
+    row("attest.chip_id_mismatch", 6, 0, FINAL, "The leaf certificate belongs to another chip", "do not trust this node"),
+    row("attest.chip_key_masked", 6, 0, FINAL, "The host masks the chip key, so nothing signs the report", "the operator must unmask it"),
+    row("attest.cpu_unknown", 6, 0, FINAL, "No known processor generation has this CPUID", "use a release that knows it"),
+    row("attest.cxl_allowed", 6, 0, FINAL, "The guest may have CXL memory", "the operator must start the guest with a stricter policy"),
+    row("attest.debug_allowed", 6, 0, FINAL, "The guest may be debugged by its host", "do not trust this node"),
+    row("attest.evidence_expired", 7, 0, FINAL, "The evidence is older than the policy accepts", "the validator must register again"),
+    row("attest.evidence_too_long", 6, 0, FINAL, "The evidence is longer than its bound", "the validator must register proper evidence"),
+    row("attest.generation_mismatch", 6, 0, FINAL, "Report and leaf certificate are of different generations", "the validator must register proper evidence"),
+    row("attest.generation_not_allowed", 6, 0, FINAL, "The policy does not admit this processor generation", "use a validator on an admitted generation"),
+    row("attest.guest_policy_bits", 6, 0, FINAL, "The guest policy has bits of unknown meaning", "use a release that knows them"),
+    row("attest.issuer_not_valid", 7, 0, FINAL, "A vendor certificate is not valid at this time", "check the clock of this machine"),
+    row("attest.leaf_encoding", 6, 0, FINAL, "The leaf certificate could not be read", "the validator must register proper evidence"),
+    row("attest.leaf_expired", 7, 0, FINAL, "The leaf certificate is no longer valid", "the validator must fetch a new one and register again"),
+    row("attest.leaf_extensions", 6, 0, FINAL, "The extensions of the leaf certificate are not as the vendor writes them", "do not trust this node"),
+    row("attest.leaf_issuer", 6, 0, FINAL, "The leaf certificate is issued by none of the pinned intermediates", "do not trust this node"),
+    row("attest.leaf_not_yet_valid", 7, 0, FINAL, "The leaf certificate is not valid yet", "check the clock of this machine"),
+    row("attest.leaf_signature", 6, 0, FINAL, "The intermediate does not sign the leaf certificate", "do not trust this node"),
+    row("attest.leaf_subject", 6, 0, FINAL, "The leaf certificate names another subject", "do not trust this node"),
+    row("attest.leaf_tcb", 6, 0, FINAL, "The leaf certificate is for another firmware than the report claims", "the validator must fetch the leaf of its firmware"),
+    row("attest.measurement_unknown", 6, 0, FINAL, "The policy does not admit the program that this validator runs", "do not trust this node"),
+    row("attest.migration_agent", 6, 0, FINAL, "The guest has a migration agent", "do not trust this node"),
+    row("attest.migration_allowed", 6, 0, FINAL, "The guest may be migrated", "do not trust this node"),
+    row("attest.not_canonical", 6, 0, FINAL, "The report is not in its canonical form", "the validator must register proper evidence"),
+    row("attest.platform_not_allowed", 6, 0, FINAL, "The policy does not admit this platform", "use a validator on an admitted platform"),
+    row("attest.platform_not_supported", 6, 0, FINAL, "Evidence of this platform is not supported yet", "use a validator on a supported platform"),
+    row("attest.policy_invalid", 6, 0, FINAL, "The policy is unusable", "the network's policy must be repaired"),
+    row("attest.report_data", 6, 0, FINAL, "The evidence does not commit to this registration", "do not trust this node"),
+    row("attest.report_length", 6, 0, FINAL, "The report has a wrong length", "the validator must register proper evidence"),
+    row("attest.report_signature", 6, 0, FINAL, "The leaf's key does not sign the report", "do not trust this node"),
+    row("attest.report_version", 6, 0, FINAL, "The version of the report is unknown", "use a release that knows it"),
+    row("attest.report_version_not_allowed", 6, 0, FINAL, "The policy does not admit this version of report", "the validator must update its firmware"),
+    row("attest.reserved_not_zero", 6, 0, FINAL, "Unused bytes of the report are not zero", "the validator must register proper evidence"),
+    row("attest.root_pin", 1, 0, FINAL, "A compiled-in vendor root differs from its pin", "this program is damaged: install it anew"),
+    row("attest.root_signature", 6, 0, FINAL, "The root does not sign the intermediate", "do not trust this node"),
+    row("attest.signature_algorithm", 6, 0, FINAL, "The signature algorithm of the report is unknown", "use a release that knows it"),
+    row("attest.signing_key_kind", 6, 0, FINAL, "The kind of signing key is unknown", "use a release that knows it"),
+    row("attest.simulator_forbidden", 6, 0, FINAL, "Simulated hardware on a network that is not a dev network", "do not trust this node"),
+    row("attest.simulator_mark", 6, 0, FINAL, "The platform does not fit the simulator's mark in the report", "do not trust this node"),
+    row("attest.simulator_root_invalid", 6, 0, FINAL, "The network's root for simulated hardware is unusable", "make the genesis anew"),
+    row("attest.simulator_root_missing", 6, 0, FINAL, "The network names no root for simulated hardware", "the genesis must name one, on a dev network only"),
+    row("attest.tcb_below_floor", 6, 0, FINAL, "The firmware is below the network's floor", "the operator must update it; then try again"),
+    row("attest.tcb_floor_missing", 6, 0, FINAL, "The policy has no firmware floor for this generation", "the network's policy must name one"),
+    row("attest.vlek_not_allowed", 6, 0, FINAL, "The policy does not admit VLEKs", "the validator must register with a VCEK"),
+    row("attest.vlek_not_supported", 6, 0, FINAL, "The leaf is a VLEK whose intermediate this program does not have", "the validator must register with a VCEK"),
+    row("attest.vmpl_too_high", 6, 0, FINAL, "The report was asked for at a privilege level that the policy does not admit", "do not trust this node"),
+    row("block.not_found", 4, 404, RETRY, "No such block here", "check the height against /v1/status"),
+    row("config.invalid", 2, 0, FINAL, "The configuration could not be read", "correct the line that the message names"),
+    row("config.unknown_key", 2, 0, FINAL, "The configuration has a key that does not exist", "correct the key that the message names"),
+    row("db.corrupt", 9, 0, FINAL, "The stored chain does not pass its checks", "restore it, or synchronise anew"),
+    row("disk.full", 9, 0, RETRY, "There is too little free space", "free some, then start again"),
+    row("epoch.holder", 6, 0, FINAL, "A holder of the epoch key is not registered as the record says", "do not seal; ask another node"),
+    row("epoch.key", 6, 0, FINAL, "The sealing key is not the one of the certified epoch record", "do not trust this node; ask another"),
+    row("epoch.not_found", 4, 404, RETRY, "No such epoch here", "check the number against /v1/epochs/current"),
+    row("epoch.record", 6, 0, FINAL, "The epoch record is not the one that the chain certifies", "do not trust this node; ask another"),
+    row("error.not_found", 4, 404, FINAL, "No such error code", "see docs/errors.md"),
+    row("events.gap", 7, 410, FINAL, "The events after this cursor are no longer here", "read the blocks since, then follow from now"),
+    row("genesis.class", 6, 0, FINAL, "The genesis says another class of network than its trust roots", "a chain with simulated hardware must be a dev chain"),
+    row("genesis.hash_mismatch", 6, 0, FINAL, "The genesis is not the one that was pinned", "do not trust this node; check the hash with the network's founders"),
+    row("genesis.invalid", 6, 0, FINAL, "The genesis does not pass its own rules", "tacit genesis verify names the rule"),
+    row("home.chain_mismatch", 9, 0, FINAL, "The home folder belongs to another chain", "choose another folder"),
+    row("home.exists", 9, 0, FINAL, "The home folder is not empty", "choose another folder"),
+    row("home.locked", 9, 0, FINAL, "Another process uses this home folder", "stop it first"),
+    row("home.missing", 9, 0, FINAL, "The home folder is not initialised", "run: tacit node init"),
+    row("internal", 1, 500, FINAL, "Unexpected failure", "report it with the request id and the log around it"),
+    row("key.sealed_elsewhere", 8, 0, FINAL, "The keyring was sealed by another platform or another program", "run this node where and as it was initialised, or join anew"),
+    row("leak.control_missing", 7, 0, FINAL, "The scan did not find what was planted for it", "the scan proves nothing: report it"),
+    row("leak.found", 6, 0, FINAL, "A word that must stay sealed was found in the open", "the report names file and offset"),
+    row("mail.letter", 6, 0, FINAL, "A letter does not open with this wallet's mail key", "the sender used another key; ask them to send again"),
+    row("mail.no_key", 4, 0, FINAL, "The recipient has not published a mail key", "ask them to open their wallet once on this chain"),
+    row("mempool.full", 5, 503, RETRY, "The node holds as many waiting transactions as it can", "wait for Retry-After seconds, or ask another node"),
+    row("names.unknown", 4, 0, FINAL, "No account owns this name", "check the spelling"),
+    row("node.no_epoch_key", 3, 503, RETRY, "There is no epoch key yet", "wait for the first epoch to begin"),
+    row("node.syncing", 3, 503, RETRY, "The node is behind the chain", "wait until /readyz says 200, or ask another node"),
+    row("policy.not_found", 4, 404, FINAL, "No such policy version here", "ask /v1/policy for the version in force"),
+    row("port.in_use", 9, 0, FINAL, "The port is taken", "choose another port, or stop who listens there"),
+    row("proof.bad_signature", 6, 0, FINAL, "A signature of a certificate does not verify", "do not trust this node; ask another"),
+    row("proof.header", 6, 0, FINAL, "A header does not belong to the certified chain", "do not trust this node; ask another"),
+    row("proof.policy", 6, 0, FINAL, "The policy is not the one that the chain certifies", "do not trust this node; ask another"),
+    row("proof.receipt", 6, 0, FINAL, "The receipt is not under the certified root", "do not trust this node; ask another"),
+    row("proof.state", 6, 0, FINAL, "The answer is not under the certified state root", "do not trust this node; ask another"),
+    row("query.ahead", 5, 409, RETRY, "This node has not executed the height asked for", "wait and ask again, or ask another validator"),
+    row("query.denied", 5, 403, FINAL, "The asker may not read this", "ask with the account that owns it"),
+    row("query.malformed", 5, 400, FINAL, "The sealed query could not be opened or read", "seal it to the key that this validator's evidence binds"),
+    row("query.not_a_validator", 5, 409, FINAL, "This node holds no state and cannot answer private reads", "ask a validator"),
+    row("query.stale", 5, 409, RETRY, "The query is too old or was answered already", "ask again with a fresh query and a correct clock"),
+    row("receipt.pending", 3, 202, RETRY, "The receipt cannot be proven yet", "wait for Retry-After seconds: a later block certifies it"),
+    row("request.malformed", 2, 400, FINAL, "The request could not be read", "compare it with /openapi.json"),
+    row("request.method", 2, 405, FINAL, "This path does not have that method", "see /openapi.json for the methods"),
+    row("request.not_found", 4, 404, FINAL, "No such path", "see /openapi.json for the paths"),
+    row("room.not_found", 4, 0, FINAL, "No such room, or this account is not in it", "tacit wallet room list names the rooms"),
+    row("rpc.bad_answer", 3, 0, RETRY, "The node answered something that is not this interface", "check the address, or ask another node"),
+    row("rpc.busy", 3, 503, RETRY, "The node serves as many requests as it can", "wait for Retry-After seconds, or ask another node"),
+    row("rpc.rate_limited", 3, 429, RETRY, "Too many requests", "wait for Retry-After seconds"),
+    row("rpc.stopping", 3, 503, RETRY, "The node is shutting down", "ask another node, or ask again soon"),
+    row("rpc.timeout", 3, 504, RETRY, "The node did not finish the request in time", "ask again"),
+    row("rpc.too_large", 2, 413, FINAL, "The body is larger than this path accepts", "send less"),
+    row("rpc.unreachable", 3, 0, RETRY, "No answer from the node", "check the address and that the node runs: tacit node health"),
+    row("testnet.exists", 9, 0, FINAL, "A test network exists here with other options", "give --reset to start over"),
+    row("testnet.not_ready", 3, 0, RETRY, "The test network did not become ready in time", "read its logs: tacit testnet logs"),
+    row("testnet.not_running", 9, 0, FINAL, "No test network runs here", "run: tacit testnet up"),
+    row("testnet.unknown_node", 4, 0, FINAL, "No such node in this test network", "tacit testnet status names them"),
+    row("trust.anchor_expired", 7, 0, FINAL, "The trusted state is too old to move forward safely", "pin it anew: tacit wallet trust pin"),
+    row("trust.clock_skew", 7, 0, RETRY, "The newest header is from the future", "check this machine's clock"),
+    row("trust.fork", 6, 0, FINAL, "Two certified headers contradict each other", "stop; keep both files: they prove that more than a third misbehaved"),
+    row("trust.missing", 7, 0, FINAL, "Nothing is pinned for this chain", "give --genesis-hash, or run: tacit wallet trust pin"),
+    row("trust.stale_head", 7, 0, RETRY, "The newest certified header is too old", "the chain may have stopped, or the node hides blocks: ask another node"),
+    row("trust.witness", 6, 0, FINAL, "The second node shows another chain", "do not trust either before the difference is explained"),
+    row("tx.bad_signature", 5, 422, FINAL, "The account's signature does not verify", "sign for this chain with the key of the account"),
+    row("tx.bucket", 5, 400, FINAL, "The length of the envelope is not one of the size classes", "pad the call to a size class"),
+    row("tx.duplicate", 5, 409, FINAL, "The transaction is already known", "ask /v1/txs for its state"),
+    row("tx.epoch_closed", 5, 409, RETRY, "Epoch key no longer accepted", "fetch /v1/light/bundle and seal again"),
+    row("tx.epoch_unknown", 5, 409, RETRY, "The epoch of the envelope has not begun here", "wait for the node to catch up, or fetch /v1/light/bundle and seal again"),
+    row("tx.expired", 5, 409, RETRY, "The envelope expired before it was committed", "seal again"),
+    row("tx.expiry_too_far", 5, 400, FINAL, "The expiry height is further away than the chain accepts", "seal again with a nearer expiry"),
+    row("tx.failed", 5, 0, FINAL, "The transaction was committed and failed", "the receipt says why"),
+    row("tx.malformed", 5, 400, FINAL, "The envelope could not be read", "seal it with this release of the wallet"),
+    row("tx.not_found", 4, 404, RETRY, "This node does not know the transaction", "check the id; a transaction sent elsewhere appears once it is committed"),
+    row("tx.not_openable", 5, 422, FINAL, "The envelope does not open with the epoch key", "verify the epoch key and seal again"),
+    row("tx.session_unsupported", 5, 400, FINAL, "Session envelopes are not accepted yet", "seal with an encapsulated key"),
+    row("tx.suite", 5, 400, FINAL, "The cipher suite of the envelope is not accepted", "seal it with this release of the wallet"),
+    row("tx.wrong_chain", 5, 409, FINAL, "The envelope is for another chain", "check the genesis hash of the node and of the wallet"),
+    row("usage.amount", 2, 0, FINAL, "Not an amount", "write a positive decimal number with at most six digits after the point"),
+    row("usage.conflict", 2, 0, FINAL, "Two options contradict each other", "keep one of them"),
+    row("usage.invalid", 2, 0, FINAL, "The command was used wrongly", "see --help of that command"),
+    row("usage.missing", 2, 0, FINAL, "A needed argument is missing", "see --help of that command"),
+    row("usage.not_interactive", 2, 0, FINAL, "An answer is needed but there is no terminal", "give the option that answers the question"),
+    row("validator.not_found", 4, 404, FINAL, "No such validator", "ask /v1/validators for names and keys"),
+    row("wait.timeout", 3, 504, RETRY, "What was waited for did not happen in time", "ask again, or wait longer"),
+    row("wallet.address", 2, 0, FINAL, "Not an address of this network", "check for typing errors and the prefix (tacit1, tacitt1, tacitl1)"),
+    row("wallet.bad_password", 8, 0, FINAL, "The password does not open the file", "try again"),
+    row("wallet.corrupt", 8, 0, FINAL, "The wallet file could not be read", "restore it from a backup"),
+    row("wallet.exists", 9, 0, FINAL, "A wallet with this name exists", "choose another name"),
+    row("wallet.file_mode", 8, 0, FINAL, "Others may read this file", "run: chmod 600 FILE (and chmod 700 on its folder)"),
+    row("wallet.insufficient", 5, 0, FINAL, "The balance does not cover amount and fee", "send less"),
+    row("wallet.not_found", 4, 0, FINAL, "No such wallet", "tacit wallet list names them"),
+];
+
+/// `docs/errors.md`, rendered from the table.
+pub fn markdown() -> String {
+    let mut page = String::from(HEAD);
+    for row in CODES {
+        let http = if row.http == 0 {
+            "-".to_owned()
+        } else {
+            row.http.to_string()
+        };
+        let retry = if row.retryable { "yes" } else { "no" };
+        page.push_str(&format!(
+            "| <a id=\"{code}\"></a>`{code}` | {exit} | {http} | {retry} | {title} | {hint} |\n",
+            code = row.code,
+            exit = row.exit,
+            title = row.title,
+            hint = row.hint,
+        ));
+    }
+    page
+}
+
+/// What stands above the table in `docs/errors.md`.
+const HEAD: &str = "# Errors
+
+Every error names one of these codes. Codes are stable; sentences are not. This page is rendered from
+`ledger/src/codes.rs` (`TACIT_BLESS=1 cargo test -p tacit-ledger codes` writes it) and a test compares them.
+
+Exit codes of commands: 0 success, 1 unexpected, 2 usage, 3 cannot reach or timed out, 4 not found, 5 refused by the
+chain, 6 verification failed (an attack or a bug), 7 cannot verify (stale or missing data: refresh and retry), 8 key,
+password or permission, 9 conflict with local state, 130 interrupted. A dash under HTTP means that no node answers
+with this code: a command finds it by itself.
+
+| Code | Exit | HTTP | Retry | Meaning | What to do |
+|---|---|---|---|---|---|
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_sorted_unique_and_well_formed() {
+        for pair in CODES.windows(2) {
+            assert!(
+                pair[0].code < pair[1].code,
+                "{} stands before {}",
+                pair[0].code,
+                pair[1].code
+            );
+        }
+        for row in CODES {
+            assert!(row.code.len() <= 40, "{} is too long", row.code);
+            assert!(
+                row.code
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b == b'_' || b == b'.'),
+                "{}",
+                row.code
+            );
+            assert!(
+                (1..=9).contains(&row.exit),
+                "{} exits with {}",
+                row.code,
+                row.exit
+            );
+            assert!(
+                row.http == 0 || row.http == 202 || (400..=599).contains(&row.http),
+                "{}",
+                row.code
+            );
+            assert!(
+                !row.title.is_empty() && !row.hint.is_empty(),
+                "{} lacks words",
+                row.code
+            );
+            assert!(
+                !row.title.contains('|') && !row.hint.contains('|'),
+                "{} breaks its table",
+                row.code
+            );
+            assert_eq!(lookup(row.code), Some(row));
+        }
+        assert_eq!(lookup("no.such_code"), None);
+    }
+
+    #[test]
+    fn exit_codes_of_the_interface_hold() {
+        let exits = [
+            ("internal", 1),
+            ("usage.invalid", 2),
+            ("rpc.unreachable", 3),
+            ("wait.timeout", 3),
+            ("tx.not_found", 4),
+            ("tx.failed", 5),
+            ("tx.expired", 5),
+            ("genesis.hash_mismatch", 6),
+            ("proof.bad_signature", 6),
+            ("attest.measurement_unknown", 6),
+            ("trust.anchor_expired", 7),
+            ("wallet.bad_password", 8),
+            ("wallet.file_mode", 8),
+            ("home.locked", 9),
+            ("port.in_use", 9),
+        ];
+        for (code, exit) in exits {
+            assert_eq!(lookup(code).map(|row| row.exit), Some(exit), "{code}");
+        }
+    }
+
+    #[test]
+    fn documentation_lists_every_code() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/errors.md");
+        if std::env::var_os("TACIT_BLESS").is_some() {
+            std::fs::write(&path, markdown()).expect("docs/errors.md is writable");
+        }
+        let page = std::fs::read_to_string(&path).expect("docs/errors.md exists");
+        assert!(
+            page == markdown(),
+            "docs/errors.md differs from the table: run with TACIT_BLESS=1"
+        );
+    }
+}

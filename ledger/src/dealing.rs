@@ -1,0 +1,340 @@
+//! How an epoch's secret comes to be: contributions on the ledger, shares in the TEEs.
+//!
+//! ```text
+//! dealer i:   r_i fresh          commitment_i = H("contribution", chain, epoch, i, r_i)
+//!             share_ij = HPKE to validator j's KEM key of r_i       info: chain, epoch, i, j; aad: commitment
+//! everybody:  secret = KDF(chain, epoch, transcript, r_1, …, r_(f+1))   transcript = H(all contributions)
+//! secret ──KDF──► sealing key pair            (announced in the epoch record)
+//!        └─KDF──► key that wraps the state keys
+//! ```
+//! f + 1 distinct dealers contribute, so one is honest and the secret is uniform to whoever misses one share. A
+//! validator votes for a contribution only after opening its own share: the certificate proves that a quorum can
+//! derive the secret, and no dealer is trusted. Not a threshold scheme: every validator of an epoch holds its
+//! whole secret.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use chacha20poly1305::{
+    ChaCha20Poly1305, KeyInit, Nonce,
+    aead::{Aead, Payload},
+};
+use rand_core::CryptoRng;
+use tacit_consensus::{Digest, Epoch, hash};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use crate::{
+    codec::{decode, encode},
+    error::{CodecError, DealError},
+    limits::{MAX_CONTRIBUTION_BYTES, MAX_VALIDATORS, SHARE_BYTES, TAG_BYTES},
+    sealing::{SealingPublic, SealingSecret, open_from, seal_to},
+};
+
+/// One dealer's part of the next epoch's secret, as it stands on the ledger.
+#[derive(Clone, PartialEq, Eq, Debug, BorshSerialize, BorshDeserialize)]
+pub struct Contribution {
+    /// The next epoch.
+    pub epoch: Epoch,
+    /// The dealer's index in the next set.
+    pub dealer: u16,
+    /// Binds the dealer to one value for all.
+    pub commitment: Digest,
+    /// One a validator of the next set, [`SHARE_BYTES`] each.
+    pub shares: Vec<Vec<u8>>,
+}
+
+impl Contribution {
+    /// Decodes one contribution of at most [`MAX_CONTRIBUTION_BYTES`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        decode(bytes, MAX_CONTRIBUTION_BYTES)
+    }
+
+    /// Checks what needs no secret: one share of the right size for each of `recipients` validators.
+    pub fn check_shape(&self, recipients: usize) -> Result<(), DealError> {
+        let (dealer, have) = (self.dealer, self.shares.len());
+        if have != recipients || have > MAX_VALIDATORS {
+            return Err(DealError::Shares {
+                dealer,
+                have,
+                need: recipients,
+            });
+        }
+        match self
+            .shares
+            .iter()
+            .enumerate()
+            .find(|(_, share)| share.len() != SHARE_BYTES)
+        {
+            Some((index, share)) => Err(DealError::ShareSize {
+                dealer,
+                index,
+                have: share.len(),
+                need: SHARE_BYTES,
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// One dealer's value as a recipient opened it. It zeroizes itself and has no `Debug`.
+#[derive(Clone)]
+pub struct Share(Zeroizing<[u8; 32]>);
+
+impl Share {
+    /// For the sealed keyring, so that a restart in the tail need not open it again.
+    pub fn to_bytes(&self) -> Zeroizing<[u8; 32]> {
+        self.0.clone()
+    }
+
+    /// Back from the sealed keyring.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+}
+
+/// Makes dealer `dealer`'s contribution to the secret of `epoch`, with a share for each of `recipients` in their
+/// order. The randomness is drawn from `rng` and forgotten: the dealer learns it again by opening its own share.
+pub fn deal(
+    rng: &mut impl CryptoRng,
+    chain: &Digest,
+    epoch: Epoch,
+    dealer: u16,
+    recipients: &[SealingPublic],
+) -> Result<Contribution, DealError> {
+    if recipients.is_empty() || recipients.len() > MAX_VALIDATORS {
+        return Err(DealError::Recipients {
+            have: recipients.len(),
+            max: MAX_VALIDATORS,
+        });
+    }
+    let mut value = Zeroizing::new([0; 32]);
+    rng.fill_bytes(&mut value[..]);
+    let commitment = commit(chain, epoch, dealer, &value);
+    let shares = (0u16..)
+        .zip(recipients)
+        .map(|(to, key)| {
+            let info = share_info(chain, epoch, dealer, to);
+            seal_to(rng, key, &info, &commitment.0, &value[..]).map_err(|source| DealError::Recipient {
+                index: usize::from(to),
+                source,
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(Contribution {
+        epoch,
+        dealer,
+        commitment,
+        shares,
+    })
+}
+
+/// Opens validator `me`'s share and checks it against the commitment.
+pub fn open_share(
+    kem: &SealingSecret,
+    chain: &Digest,
+    contribution: &Contribution,
+    me: u16,
+) -> Result<Share, DealError> {
+    let Contribution {
+        epoch,
+        dealer,
+        commitment,
+        shares,
+    } = contribution;
+    let dealer = *dealer;
+    let sealed = shares
+        .get(usize::from(me))
+        .ok_or(DealError::NoShare { dealer, me })?;
+    if sealed.len() != SHARE_BYTES {
+        let index = usize::from(me);
+        return Err(DealError::ShareSize {
+            dealer,
+            index,
+            have: sealed.len(),
+            need: SHARE_BYTES,
+        });
+    }
+    let info = share_info(chain, *epoch, dealer, me);
+    let opened =
+        open_from(kem, &info, &commitment.0, sealed).map_err(|_| DealError::ShareSealed { dealer, me })?;
+    let mut value = Zeroizing::new([0; 32]);
+    if opened.len() != value.len() {
+        return Err(DealError::ShareSealed { dealer, me });
+    }
+    value.copy_from_slice(&opened);
+    if commit(chain, *epoch, dealer, &value) != *commitment {
+        return Err(DealError::Commitment { dealer, me });
+    }
+    Ok(Share(value))
+}
+
+/// Digest of the contributions in their order on the ledger.
+pub fn transcript(contributions: &[Contribution]) -> Digest {
+    transcript_of(contributions.iter())
+}
+
+/// How many distinct dealers a next set of `n` needs: f + 1, so that one is honest.
+pub fn contributions_needed(n: usize) -> usize {
+    n.saturating_sub(1) / 3 + 1
+}
+
+/// What every validator of an epoch holds. It zeroizes itself and has no `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct EpochSecret(Zeroizing<[u8; 32]>);
+
+impl EpochSecret {
+    /// Combines the opened shares in the contributions' order on the ledger. The caller has opened each by
+    /// [`open_share`].
+    pub fn combine(chain: &Digest, epoch: Epoch, parts: &[(Contribution, Share)]) -> Self {
+        let transcript = transcript_of(parts.iter().map(|(contribution, _)| contribution));
+        let capacity = 32 + 8 + 32 + 32 * parts.len(); // never grows: a moved buffer would leave shares behind
+        let mut material = Zeroizing::new(Vec::with_capacity(capacity));
+        material.extend_from_slice(&chain.0);
+        material.extend_from_slice(&epoch.to_le_bytes());
+        material.extend_from_slice(&transcript.0);
+        for (_, share) in parts {
+            material.extend_from_slice(&share.0[..]);
+        }
+        Self(Zeroizing::new(blake3::derive_key(
+            "tacit 2026 epoch secret",
+            &material,
+        )))
+    }
+
+    /// The epoch's sealing key pair.
+    pub fn sealing(&self) -> SealingSecret {
+        SealingSecret::derive(&kdf("tacit 2026 epoch sealing", &self.0))
+    }
+
+    /// The key that wraps the state keys during the epoch.
+    pub fn wrap_key(&self) -> Zeroizing<[u8; 32]> {
+        kdf("tacit 2026 state wrap", &self.0)
+    }
+
+    /// For the sealed keyring.
+    pub fn to_bytes(&self) -> Zeroizing<[u8; 32]> {
+        self.0.clone()
+    }
+
+    /// Back from the sealed keyring.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+}
+
+/// Size of wrapped state keys.
+pub const WRAPPED_STATE_KEYS_BYTES: usize = 96 + TAG_BYTES;
+
+/// The keys that outlive epochs: they belong to the state, and each epoch's secret wraps them anew.
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
+pub struct StateKeys {
+    /// Encrypts frames and checkpoints at rest.
+    pub data: [u8; 32],
+    /// Encrypts snapshots for newcomers.
+    pub snapshot: [u8; 32],
+    /// Blinds the leaves of the private state's map.
+    pub blinding: [u8; 32],
+}
+
+impl StateKeys {
+    /// The keys of a network, made once from the first epoch's secret that exists.
+    pub fn derive(first: &EpochSecret) -> Self {
+        Self {
+            data: *kdf("tacit 2026 state data", &first.0),
+            snapshot: *kdf("tacit 2026 state snapshot", &first.0),
+            blinding: *kdf("tacit 2026 state blinding", &first.0),
+        }
+    }
+
+    /// `data ‖ snapshot ‖ blinding`, for the sealed keyring.
+    pub fn to_bytes(&self) -> Zeroizing<[u8; 96]> {
+        let mut bytes = Zeroizing::new([0; 96]);
+        for (out, key) in bytes
+            .chunks_exact_mut(32)
+            .zip([&self.data, &self.snapshot, &self.blinding])
+        {
+            out.copy_from_slice(key);
+        }
+        bytes
+    }
+
+    /// Back from the sealed keyring; refuses any other length.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DealError> {
+        match bytes.as_chunks::<32>() {
+            ([data, snapshot, blinding], []) => Ok(Self {
+                data: *data,
+                snapshot: *snapshot,
+                blinding: *blinding,
+            }),
+            _ => Err(DealError::StateKeys),
+        }
+    }
+
+    /// Encrypts the keys under an epoch's wrapping key: [`WRAPPED_STATE_KEYS_BYTES`]. Deterministic; the zero
+    /// nonce is safe because an epoch's wrapping key encrypts these keys and nothing else.
+    ///
+    /// # Panics
+    /// Never: 96 bytes can be encrypted.
+    pub fn wrap(&self, epoch: &EpochSecret) -> Vec<u8> {
+        let payload = Payload {
+            msg: &self.to_bytes()[..],
+            aad: WRAP_AAD,
+        };
+        wrapping(epoch)
+            .encrypt(&Nonce::default(), payload)
+            .expect("96 bytes can be encrypted")
+    }
+
+    /// Decrypts what [`Self::wrap`] made under the same epoch.
+    pub fn unwrap(epoch: &EpochSecret, bytes: &[u8]) -> Result<Self, DealError> {
+        if bytes.len() != WRAPPED_STATE_KEYS_BYTES {
+            return Err(DealError::StateKeys);
+        }
+        let payload = Payload {
+            msg: bytes,
+            aad: WRAP_AAD,
+        };
+        let opened = wrapping(epoch)
+            .decrypt(&Nonce::default(), payload)
+            .map_err(|_| DealError::StateKeys)?;
+        Self::from_bytes(&Zeroizing::new(opened))
+    }
+}
+
+const WRAP_AAD: &[u8] = b"tacit 2026 state keys";
+
+fn wrapping(epoch: &EpochSecret) -> ChaCha20Poly1305 {
+    let key = epoch.wrap_key();
+    ChaCha20Poly1305::new((&*key).into())
+}
+
+fn kdf(context: &str, secret: &[u8; 32]) -> Zeroizing<[u8; 32]> {
+    Zeroizing::new(blake3::derive_key(context, secret))
+}
+
+fn commit(chain: &Digest, epoch: Epoch, dealer: u16, value: &[u8; 32]) -> Digest {
+    hash(
+        "contribution",
+        &[&chain.0, &epoch.to_le_bytes(), &dealer.to_le_bytes(), value],
+    )
+}
+
+fn share_info(chain: &Digest, epoch: Epoch, dealer: u16, recipient: u16) -> Vec<u8> {
+    let (dealer, recipient) = (dealer.to_le_bytes(), recipient.to_le_bytes());
+    [
+        &b"tacit 2026 share"[..],
+        &chain.0,
+        &epoch.to_le_bytes(),
+        &dealer,
+        &recipient,
+    ]
+    .concat()
+}
+
+fn transcript_of<'a>(contributions: impl Iterator<Item = &'a Contribution>) -> Digest {
+    let encoded: Vec<Vec<u8>> = contributions.map(encode).collect();
+    let parts: Vec<&[u8]> = encoded.iter().map(Vec::as_slice).collect();
+    hash("transcript", &parts)
+}
+
+#[cfg(test)]
+#[path = "dealing_tests.rs"]
+mod tests;

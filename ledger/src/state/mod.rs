@@ -1,0 +1,34 @@
+//! The state of the chain: private, which TEEs alone know, and public, which everybody does.
+//!
+//! ```text
+//! private   execute ─► context (journal) ─► modules {token, names, mail}
+//!              │
+//!              └► history (values, undo) ─► tree (blinded leaves) ─► private_root, proofs
+//!                    │
+//!                    └► frame, checkpoint ─► sealed, on disk
+//! public    tail rules ─► registry, epochs, policy ─► tree ─► public_root
+//! ```
+
+pub mod context;
+pub mod error;
+pub mod execute;
+pub mod frame;
+pub mod history;
+pub mod key;
+pub mod modules;
+pub mod private;
+pub mod public;
+pub mod tail;
+pub mod tree;
+
+pub use context::{BlockContext, Context, Mark, View};
+pub use error::{FrameError, ReadError};
+pub use execute::{Executable, charge};
+pub use frame::*;
+pub use history::KEEP_VERSIONS;
+pub use key::*;
+pub use modules::{Module, mail::*, names::*, token::*};
+pub use private::{BlockOutcome, PrivateState, verify_entry};
+pub use public::*;
+pub use tail::*;
+pub use tree::{AuthenticatedMap, LeafWrite, MAX_TREE_DEPTH, MAX_TREE_PROOF_BYTES, verify_membership};

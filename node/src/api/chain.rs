@@ -1,0 +1,141 @@
+//! What the handlers read: committed blocks, transactions and epochs, from the store, with small caches of
+//! what never changes. Everything here may block on the disk and runs inside [`Api::read`] only.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tacit_consensus::Digest;
+use tacit_ledger::{ChainLog, CommittedBlock, EpochRecord, Registration, TxRecord};
+
+use super::problem::{Answer, Refusal};
+use super::server::Api;
+use super::types::{EnvelopeBody, HASH_DIGITS, decimal, digest};
+
+/// Epoch records kept in memory; a record of 100 validators takes 140 KiB.
+const MAX_RECORDS: usize = 16;
+/// Name of the one cipher suite.
+pub(crate) const SUITE: &str = "xwing-chacha20poly1305";
+
+/// Caches of what never changes.
+#[derive(Default)]
+pub(crate) struct Records {
+    epochs: Mutex<BTreeMap<u64, Arc<EpochRecord>>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Api {
+    /// Newest committed and executed height.
+    pub(crate) fn height(&self) -> u64 {
+        *self.node().head().borrow()
+    }
+
+    /// The store, typed.
+    pub(crate) fn log(&self) -> ChainLog<'_> {
+        ChainLog::new(self.node().store().as_ref())
+    }
+
+    /// The committed block of a height.
+    pub(crate) fn block_at(&self, height: u64) -> Answer<Option<CommittedBlock>> {
+        self.log().block(height).map_err(Refusal::internal)
+    }
+
+    /// The block that a path names: a height, a hash, or `latest`.
+    pub(crate) fn block_named(&self, name: &str) -> Answer<CommittedBlock> {
+        let missing = || {
+            Refusal::new(
+                "block.not_found",
+                format!("the newest block is {}", self.height()),
+            )
+        };
+        let height = match decimal(name) {
+            Some(height) if name.len() < HASH_DIGITS => height,
+            _ if name == "latest" => self.height(),
+            _ if name.len() == HASH_DIGITS => {
+                let id = digest(name)?;
+                self.log()
+                    .block_height(&id)
+                    .map_err(Refusal::internal)?
+                    .ok_or_else(missing)?
+            }
+            _ => {
+                return Err(Refusal::malformed(
+                    "a block is named by its height, its hash or `latest`",
+                ));
+            }
+        };
+        // A block is stored a moment before its execution is; until then it is not shown.
+        if height > self.height() {
+            return Err(missing());
+        }
+        self.block_at(height)?.ok_or_else(missing)
+    }
+
+    /// The record of an epoch.
+    pub(crate) fn record(&self, epoch: u64) -> Answer<Option<Arc<EpochRecord>>> {
+        let current = self.node().current();
+        if current.epoch == epoch {
+            return Ok(Some(current));
+        }
+        if let Some(record) = lock(&self.records().epochs).get(&epoch) {
+            return Ok(Some(Arc::clone(record)));
+        }
+        let record = match self.log().epoch(epoch).map_err(Refusal::internal)? {
+            Some(link) => Arc::new(link.record),
+            None if epoch == 0 => Arc::new(self.node().genesis().record0()),
+            None => return Ok(None),
+        };
+        let mut epochs = lock(&self.records().epochs);
+        epochs.insert(epoch, Arc::clone(&record));
+        if epochs.len() > MAX_RECORDS {
+            epochs.pop_first();
+        }
+        Ok(Some(record))
+    }
+
+    /// The record of an epoch that a stored object names: its absence is this node's failure.
+    pub(crate) fn known_record(&self, epoch: u64) -> Answer<Arc<EpochRecord>> {
+        self.record(epoch)?
+            .ok_or_else(|| Refusal::internal(format!("the record of epoch {epoch} is missing")))
+    }
+
+    /// A committed and executed transaction.
+    pub(crate) fn tx(&self, id: &Digest) -> Answer<Option<TxRecord>> {
+        self.log().tx(id).map_err(Refusal::internal)
+    }
+
+    /// Ids of the transactions that a block executed, in their order.
+    pub(crate) fn ids_at(&self, height: u64) -> Answer<Vec<Digest>> {
+        match self.log().result(height).map_err(Refusal::internal)? {
+            Some(result) => Ok(result.envelopes),
+            None => Err(Refusal::internal(format!(
+                "the result of block {height} is missing"
+            ))),
+        }
+    }
+
+    /// The registration that a record's member was admitted by.
+    pub(crate) fn registration(&self, of: &Digest) -> Option<&Registration> {
+        // Founders are the only validators there are: no transaction admits others yet.
+        self.node()
+            .genesis()
+            .validators
+            .iter()
+            .find(|registration| registration.digest() == *of)
+    }
+
+    /// What is public about a committed transaction.
+    pub(crate) fn envelope(&self, tx: &TxRecord) -> Answer<EnvelopeBody> {
+        Ok(EnvelopeBody {
+            version: 1,
+            epoch: tx.epoch,
+            key_id: self.known_record(tx.epoch)?.key_id(),
+            suite: SUITE.to_owned(),
+            size_class: tx.size_class,
+            bytes: tx.bytes.len() as u64,
+            expires_at_height: tx.expiry_height,
+        })
+    }
+}

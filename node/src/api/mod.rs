@@ -1,0 +1,60 @@
+//! The HTTP interface of a node: plain GETs that work in a browser and with curl, two POSTs, one event
+//! stream.
+//!
+//! Promise: everything served is public data of the ledger or sealed bytes; nothing here can open them. Every
+//! answer is bounded in size and time, every refusal names a code of `docs/errors.md`, and no input makes it
+//! panic. A reader need not believe any of it: certificates, proofs and evidence are served in full, and
+//! wallets check them.
+//!
+//! Conventions: hashes in lower-case hex, blobs in standard base64, amounts as decimal strings, times as RFC
+//! 3339 in UTC with milliseconds; lists are `{"items": [...], "next": cursor or null}`; immutable objects
+//! have an `ETag`; every answer has `Tacit-Chain` and `Tacit-Height`. The description is at `/openapi.json`
+//! and in `docs/openapi.json`.
+//!
+//! Deliberately absent: TLS (put a proxy before it), accounts and tokens (there is nothing to protect),
+//! writes other than submitting sealed bytes, totals in lists, WebSockets.
+
+mod blocks;
+mod chain;
+mod connection;
+mod epochs;
+mod events;
+mod light;
+mod node;
+mod openapi;
+mod policy;
+mod problem;
+mod query;
+mod rate;
+mod server;
+mod status;
+#[cfg(test)]
+mod tests;
+mod txs;
+mod types;
+mod validators;
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+
+use crate::handle::NodeHandle;
+
+pub use openapi::document;
+pub use server::ApiLimits;
+
+/// Serves the interface on `listener` until `shutdown` completes; then event streams and long polls end at
+/// once and other requests get five seconds.
+///
+/// # Errors
+/// Those of the listener; refused and broken connections are not errors.
+pub async fn serve(
+    handle: NodeHandle,
+    listener: TcpListener,
+    limits: ApiLimits,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    server::serve_node(Arc::new(handle), listener, limits, shutdown).await
+}

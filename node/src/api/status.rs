@@ -1,0 +1,315 @@
+//! How the node is: for people, for probes, for Prometheus.
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use tacit_attest::NetworkClass;
+use tacit_ledger::{Genesis, codes};
+use utoipa::ToSchema;
+
+use super::problem::{Answer, Refusal};
+use super::server::Api;
+use super::types::{borsh64, fresh, parameter, tagged, time};
+use crate::config::Role;
+use crate::handle::Status;
+use crate::metrics::CONTENT_TYPE;
+
+/// A node that is further behind than this many blocks says that it is syncing.
+const LIVE_LAG: u64 = 5;
+
+/// Whether the chain's hardware is simulated: a fact of its genesis.
+pub(crate) fn is_simulated(genesis: &Genesis) -> bool {
+    genesis.trust.simulator.is_some()
+}
+
+/// How the node is.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct StatusBody {
+    /// The network's name.
+    chain_id: String,
+    /// Hash of the genesis: the network's identity.
+    genesis_hash: String,
+    /// Whether there is no hardware protection.
+    simulated: bool,
+    node: NodeBody,
+    tee: TeeBody,
+    sync: SyncBody,
+    epoch: EpochNow,
+    consensus: ConsensusBody,
+    /// Connected peers.
+    peers: u64,
+    mempool: MempoolBody,
+}
+
+/// Who the node is.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct NodeBody {
+    /// Network key.
+    id: String,
+    name: String,
+    /// `validator` or `observer`.
+    role: &'static str,
+    version: &'static str,
+    /// When the process started.
+    started: String,
+}
+
+/// The node's hardware, as it says itself.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TeeBody {
+    platform: Option<String>,
+    measurement: Option<String>,
+    policy_version: u64,
+    evidence_expires_at: Option<String>,
+}
+
+/// Where the node is in the chain.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SyncBody {
+    /// `live` or `syncing`.
+    state: &'static str,
+    /// Newest committed and executed height.
+    height: u64,
+    /// Its block.
+    head: String,
+    /// Newest height a peer has shown.
+    best_known: u64,
+    /// The difference.
+    lag: u64,
+    /// Age of the newest block, in milliseconds.
+    block_age_ms: u64,
+    /// Newest height whose execution a committed header certifies.
+    certified: u64,
+}
+
+/// The epoch in force.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct EpochNow {
+    number: u64,
+    key_id: Option<String>,
+    /// When it is due to end.
+    ends_at: String,
+}
+
+/// Consensus, as this node sees it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ConsensusBody {
+    view: u64,
+    /// Index of the view's leader.
+    leader: Option<u16>,
+    /// How long the node waits for the view, in milliseconds.
+    timeout_ms: u64,
+    validators: u32,
+    quorum: u32,
+}
+
+/// What waits to be ordered.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct MempoolBody {
+    txs: u64,
+    bytes: u64,
+}
+
+/// How the node is: sync, epoch, consensus, hardware.
+#[utoipa::path(get, path = "/v1/status", operation_id = "get_status", responses((status = 200, body = StatusBody)))]
+pub(crate) async fn status(State(api): State<Api>) -> Response {
+    let (node, now) = (api.node(), api.node().status());
+    let (genesis, record) = (node.genesis(), node.current());
+    let best_known = now.best_known.max(now.height);
+    let lag = best_known - now.height;
+    fresh(StatusBody {
+        chain_id: genesis.name.clone(),
+        genesis_hash: node.chain_id().to_string(),
+        simulated: is_simulated(genesis),
+        node: NodeBody {
+            id: hex::encode(now.node_id),
+            name: now.name.clone(),
+            role: role(&now),
+            version: now.version,
+            started: time(now.started_ms),
+        },
+        tee: TeeBody {
+            platform: now.platform.map(|platform| platform.to_string()),
+            measurement: now.measurement.map(|measurement| measurement.to_string()),
+            policy_version: now.policy_version,
+            evidence_expires_at: now.evidence_expires_at_ms.map(time),
+        },
+        sync: SyncBody {
+            state: if lag > LIVE_LAG { "syncing" } else { "live" },
+            height: now.height,
+            head: now.head_hash.to_string(),
+            best_known,
+            lag,
+            block_age_ms: now.now_ms.saturating_sub(now.head_time_ms),
+            certified: now.certified_executed,
+        },
+        epoch: EpochNow {
+            number: now.epoch,
+            key_id: record.key_id(),
+            ends_at: time(now.epoch_ends_at_ms),
+        },
+        consensus: ConsensusBody {
+            view: now.view,
+            leader: now.leader,
+            timeout_ms: now.timeout_ms,
+            validators: now.validators,
+            quorum: now.quorum,
+        },
+        peers: now.peers.len() as u64,
+        mempool: MempoolBody {
+            txs: now.mempool_txs,
+            bytes: now.mempool_bytes,
+        },
+    })
+}
+
+fn role(status: &Status) -> &'static str {
+    match status.role {
+        Role::Validator => "validator",
+        Role::Observer => "observer",
+    }
+}
+
+/// The process answers.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct LiveBody {
+    live: bool,
+}
+
+/// 200 while the process answers.
+#[utoipa::path(get, path = "/livez", responses((status = 200, body = LiveBody)))]
+pub(crate) async fn livez() -> Response {
+    fresh(LiveBody { live: true })
+}
+
+/// Whether the node should get traffic.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ReadyBody {
+    ready: bool,
+    checks: Vec<CheckBody>,
+}
+
+/// One condition of being ready.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CheckBody {
+    name: &'static str,
+    ok: bool,
+    /// What was found.
+    value: String,
+    /// What is needed.
+    limit: String,
+    /// Code of the failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+}
+
+/// 200 when every check passes, else 503; the checks say why.
+#[utoipa::path(get, path = "/readyz", responses((status = 200, body = ReadyBody), (status = 503, body = ReadyBody)))]
+pub(crate) async fn readyz(State(api): State<Api>) -> Response {
+    let now = api.node().status();
+    let checks: Vec<CheckBody> = now
+        .ready
+        .iter()
+        .map(|check| CheckBody {
+            name: check.name,
+            ok: check.ok,
+            value: check.value.clone(),
+            limit: check.limit.clone(),
+            code: check.code,
+        })
+        .collect();
+    let ready = checks.iter().all(|check| check.ok);
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (status, fresh(ReadyBody { ready, checks })).into_response()
+}
+
+/// Measurements in the OpenMetrics text format.
+#[utoipa::path(get, path = "/metrics", responses((status = 200, body = String, content_type = "text/plain")))]
+pub(crate) async fn metrics(State(api): State<Api>) -> Response {
+    let metrics = api.node().scrape();
+    (
+        [
+            (header::CONTENT_TYPE, CONTENT_TYPE),
+            (header::CACHE_CONTROL, "no-store"),
+        ],
+        metrics.encode(),
+    )
+        .into_response()
+}
+
+/// What an error code means.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ErrorBody {
+    code: &'static str,
+    title: &'static str,
+    /// The next step.
+    hint: &'static str,
+    /// Exit code of a command that ends with it.
+    exit: u8,
+    /// HTTP status; 0 where no node answers with it.
+    http: u16,
+    retryable: bool,
+}
+
+/// What an error code means; the `type` of problems points here.
+#[utoipa::path(
+    get,
+    path = "/errors/{code}",
+    operation_id = "get_error_code",
+    params(("code" = String, Path, description = "An error code")),
+    responses((status = 200, body = ErrorBody), (status = 404, body = super::problem::ProblemBody))
+)]
+pub(crate) async fn error_code(path: Result<Path<String>, PathRejection>) -> Answer<Response> {
+    let row = codes::lookup(&parameter(path)?)
+        .ok_or_else(|| Refusal::new("error.not_found", "the table of codes does not have it"))?;
+    let body = ErrorBody {
+        code: row.code,
+        title: row.title,
+        hint: row.hint,
+        exit: row.exit,
+        http: row.http,
+        retryable: row.retryable,
+    };
+    tagged(&body, false)
+}
+
+/// The genesis: what the network is.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct GenesisBody {
+    /// Hash of `bytes`: the network's identity.
+    hash: String,
+    /// Borsh of the genesis, base64.
+    bytes: String,
+    name: String,
+    /// `production`, `test` or `dev`.
+    class: &'static str,
+    /// Whether there is no hardware protection.
+    simulated: bool,
+}
+
+/// The canonical genesis and its hash.
+#[utoipa::path(get, path = "/v1/genesis", operation_id = "get_genesis", responses((status = 200, body = GenesisBody)))]
+pub(crate) async fn genesis(State(api): State<Api>) -> Answer<Response> {
+    api.read(|api| {
+        let genesis = api.node().genesis();
+        let body = GenesisBody {
+            hash: api.node().chain_id().to_string(),
+            bytes: borsh64(genesis.as_ref())?,
+            name: genesis.name.clone(),
+            class: match genesis.trust.class {
+                NetworkClass::Production => "production",
+                NetworkClass::Test => "test",
+                NetworkClass::Dev => "dev",
+            },
+            simulated: is_simulated(genesis),
+        };
+        tagged(&body, true)
+    })
+    .await
+}

@@ -1,0 +1,178 @@
+//! The configuration file of a node: addresses, limits and verbosity, never anything that decides what is
+//! accepted. What affects trust lives in genesis and ledger policy, because a host supplies this file.
+
+use std::{net::SocketAddr, path::Path};
+
+use serde::{Deserialize, Serialize};
+
+use crate::NodeError;
+
+/// The version of the file format that this release writes.
+pub const CONFIG_VERSION: u32 = 1;
+/// The longest configuration file that is read.
+const MAX_CONFIG_BYTES: u64 = 64 << 10;
+
+/// `config.toml` of a node's home. Every key has a default; unknown keys are refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The version of the format.
+    pub config_version: u32,
+    /// Who this node is.
+    pub node: NodeSection,
+    /// The peer-to-peer network.
+    #[serde(default)]
+    pub p2p: P2pSection,
+    /// The HTTP API.
+    #[serde(default)]
+    pub api: ApiSection,
+    /// Logging.
+    #[serde(default)]
+    pub log: LogSection,
+}
+
+/// `[node]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeSection {
+    /// The node's name, as its registration gives it.
+    pub name: String,
+    /// What it does.
+    pub role: Role,
+}
+
+/// What a node does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Votes, and holds the epoch's secret inside a TEE.
+    Validator,
+    /// Follows and serves public data; holds no secret.
+    Observer,
+}
+
+/// `[p2p]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct P2pSection {
+    /// Where to listen, TCP and QUIC on the same port number.
+    pub listen: SocketAddr,
+    /// Multiaddresses of peers to dial, each ending in `/p2p/<peer id>`.
+    pub peers: Vec<String>,
+    /// The most connections held at once.
+    pub max_connections: u32,
+}
+
+impl Default for P2pSection {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([0, 0, 0, 0], 26601)),
+            peers: Vec::new(),
+            max_connections: 128,
+        }
+    }
+}
+
+/// `[api]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ApiSection {
+    /// Where the HTTP API listens.
+    pub listen: SocketAddr,
+    /// Requests a second that one client address may make; 0 means no limit.
+    pub rate_limit: u32,
+}
+
+impl Default for ApiSection {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 26600)),
+            rate_limit: 200,
+        }
+    }
+}
+
+/// `[log]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogSection {
+    /// A tracing filter, `info` by default.
+    pub level: String,
+    /// `text` or `json`.
+    pub format: LogFormat,
+}
+
+impl Default for LogSection {
+    fn default() -> Self {
+        Self {
+            level: "info".into(),
+            format: LogFormat::Text,
+        }
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Config {
+    /// A configuration with the defaults.
+    pub fn new(name: &str, role: Role) -> Self {
+        Self {
+            config_version: CONFIG_VERSION,
+            node: NodeSection {
+                name: name.into(),
+                role,
+            },
+            p2p: P2pSection::default(),
+            api: ApiSection::default(),
+            log: LogSection::default(),
+        }
+    }
+
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// [`NodeError::File`] when it cannot be read, [`NodeError::Config`] with the line when it does not parse.
+    pub fn load(path: &Path) -> Result<Self, NodeError> {
+        let length = std::fs::metadata(path)
+            .map_err(|e| NodeError::file(path, e))?
+            .len();
+        let invalid = |detail: String| NodeError::Config {
+            path: path.to_path_buf(),
+            detail,
+        };
+        if length > MAX_CONFIG_BYTES {
+            return Err(invalid(format!(
+                "{length} bytes, at most {MAX_CONFIG_BYTES} are read"
+            )));
+        }
+        let text = std::fs::read_to_string(path).map_err(|e| NodeError::file(path, e))?;
+        let config: Config = toml::from_str(&text).map_err(|e| invalid(e.to_string()))?;
+        if config.config_version != CONFIG_VERSION {
+            return Err(invalid(format!(
+                "config_version {} is not known to this release, which reads {CONFIG_VERSION}",
+                config.config_version
+            )));
+        }
+        Ok(config)
+    }
+
+    /// Writes the file.
+    ///
+    /// # Errors
+    /// [`NodeError::File`] when it cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), NodeError> {
+        let text = toml::to_string_pretty(self).map_err(|e| NodeError::Config {
+            path: path.to_path_buf(),
+            detail: e.to_string(),
+        })?;
+        std::fs::write(path, text).map_err(|e| NodeError::file(path, e))
+    }
+}

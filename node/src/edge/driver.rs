@@ -1,0 +1,141 @@
+//! The replica's own thread: one input at a time, with the clock's reading, and what follows carried out.
+
+use std::{sync::Arc, thread::JoinHandle, time::Duration};
+
+use tokio::{
+    runtime::Handle,
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
+
+use super::outbound::Outbound;
+use crate::{
+    NodeError, clock,
+    handle::{Shared, Snapshot, ToReplica},
+    metrics::ViewEnd,
+    replica::{Effect, Input, Replica},
+};
+
+/// Runs the replica until it is told to stop or cannot go on safely. The thread's result says which.
+///
+/// # Errors
+/// When the thread cannot be started.
+pub(crate) fn spawn_replica(
+    replica: Replica,
+    first: Vec<Effect>,
+    shared: Arc<Shared>,
+    sender: mpsc::Sender<ToReplica>,
+    receiver: mpsc::Receiver<ToReplica>,
+) -> Result<JoinHandle<Result<(), String>>, NodeError> {
+    let handle = Handle::current();
+    std::thread::Builder::new()
+        .name("replica".into())
+        .spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .build()
+                .map_err(|e| format!("no timer for the replica: {e}"))?;
+            let outbound = Outbound::new(shared.clone(), sender, handle);
+            runtime.block_on(
+                Driver {
+                    replica,
+                    shared,
+                    outbound,
+                    view: 0,
+                }
+                .run(first, receiver),
+            )
+        })
+        .map_err(|e| NodeError::Network(format!("the replica's thread: {e}")))
+}
+
+struct Driver {
+    replica: Replica,
+    shared: Arc<Shared>,
+    outbound: Outbound,
+    view: u64,
+}
+
+impl Driver {
+    async fn run(mut self, first: Vec<Effect>, mut inputs: mpsc::Receiver<ToReplica>) -> Result<(), String> {
+        self.after(first)?;
+        loop {
+            let now = clock::now_ms();
+            let wait = self
+                .replica
+                .next_wake()
+                .map_or(1_000, |at| at.saturating_sub(now).min(1_000));
+            let command = tokio::select! {
+                biased;
+                command = inputs.recv() => command,
+                () = sleep_until(Instant::now() + Duration::from_millis(wait)) => {
+                    Some(ToReplica::Input(Input::Tick))
+                }
+            };
+            let input = match command {
+                None | Some(ToReplica::Stop) => return Ok(()),
+                Some(ToReplica::Input(input)) => input,
+                Some(ToReplica::Submit(envelope, opened, answer)) => {
+                    let reply = self.outbound.expect_submitted(answer);
+                    Input::Submit {
+                        reply,
+                        envelope,
+                        opened,
+                    }
+                }
+                Some(ToReplica::Query(query, answer)) => {
+                    let reply = self.outbound.expect_answered(answer);
+                    Input::Query { reply, query }
+                }
+                Some(ToReplica::WantBatches(digests, channel)) => {
+                    let reply = self.outbound.expect_batches(channel);
+                    Input::WantBatches { reply, digests }
+                }
+            };
+            self.step(input)?;
+            // A busy channel must not keep a timer from firing.
+            if self.replica.next_wake().is_some_and(|at| at <= clock::now_ms()) {
+                self.step(Input::Tick)?;
+            }
+        }
+    }
+
+    fn step(&mut self, input: Input) -> Result<(), String> {
+        let effects = self.replica.step(clock::now_ms(), input);
+        self.after(effects)
+    }
+
+    fn after(&mut self, effects: Vec<Effect>) -> Result<(), String> {
+        self.publish();
+        self.outbound.carry(effects)
+    }
+
+    /// What the rest of the process sees of the replica.
+    fn publish(&mut self) {
+        let head = self.replica.head();
+        let view = self.replica.view();
+        let params = &self.shared.genesis.params;
+        let snapshot = Snapshot {
+            height: head.height,
+            head: head.id,
+            head_time_ms: head.time_ms,
+            best_known: self.replica.best_known(),
+            view: view.map_or(0, |v| v.0),
+            leader: view.map(|v| v.1),
+            timeout_ms: view.map_or(0, |v| v.2),
+            mempool: self.replica.mempool_size(),
+            certified_executed: self.replica.certified_executed(),
+            // A heartbeat may be missed by one crashed leader and a full timeout before it is worth a word.
+            idle_ok_until_ms: 2 * (params.heartbeat_ms + params.base_timeout_ms),
+        };
+        if snapshot.view > self.view + 1 {
+            self.shared.metrics.view_changed(ViewEnd::Timeout);
+        }
+        self.view = snapshot.view;
+        *self
+            .shared
+            .snapshot
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = snapshot;
+    }
+}

@@ -1,0 +1,204 @@
+//! From the network to the replica: everything is decoded within its bound here, and what needs only the store
+//! is answered here.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use tacit_consensus::Height;
+use tacit_ledger::{Batch, ChainLog, Store, codec};
+use tacit_p2p::{Event, GossipToken, Offence, PeerId, ResponseChannel, Topic, Verdict, node_key_of};
+use tokio::sync::mpsc;
+
+use crate::{
+    handle::{NodeHandle, ToReplica},
+    replica::Input,
+    wire::{
+        Announcement, Direct, FETCH_ANSWER_TARGET_BYTES, FetchRequest, FetchResponse, MAX_ANNOUNCEMENT_BYTES,
+        MAX_BATCHES_PER_FETCH, MAX_BLOCKS_PER_FETCH, MAX_DIRECT_BYTES, MAX_FETCH_REQUEST_BYTES,
+        RelayAccepted, RelayRefused, SyncBlock,
+    },
+};
+
+/// Gossip that waits for the replica's verdict; p2p itself forgets it after a few seconds.
+const MAX_TOKENS: usize = 4_096;
+
+/// Names for gossip on its way through the replica, which knows nothing of p2p.
+#[derive(Default)]
+pub(crate) struct GossipTokens {
+    next: AtomicU64,
+    held: Mutex<BTreeMap<u64, GossipToken>>,
+}
+
+impl GossipTokens {
+    fn put(&self, token: GossipToken) -> u64 {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.insert(number, token);
+        while held.len() > MAX_TOKENS {
+            held.pop_first();
+        }
+        number
+    }
+
+    pub(crate) fn take(&self, number: u64) -> Option<GossipToken> {
+        self.held
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&number)
+    }
+}
+
+/// Passes the network's events on until either side ends.
+pub(crate) async fn serve_network(node: NodeHandle, mut events: mpsc::Receiver<Event>) {
+    while let Some(event) = events.recv().await {
+        let input = match event {
+            Event::Message { from, bytes } | Event::Control { from, bytes } => direct(&node, from, &bytes),
+            Event::Gossip {
+                topic: Topic::Batches,
+                bytes,
+                token,
+                ..
+            } => match codec::decode::<Batch>(&bytes, MAX_DIRECT_BYTES) {
+                Ok(batch) => {
+                    let token = node.shared.gossip.put(token);
+                    Some(Input::Batch {
+                        token,
+                        batch: Box::new(batch),
+                    })
+                }
+                Err(_) => {
+                    node.shared.network.validate_gossip(token, Verdict::Reject);
+                    None
+                }
+            },
+            Event::Gossip {
+                topic: Topic::Announcements,
+                from,
+                bytes,
+                token,
+            } => announcement(&node, from, &bytes, token),
+            Event::Request { from, bytes, channel } => request(&node, from, &bytes, channel).await,
+            Event::Connected { peer, .. } => node_key_of(&peer).map(Input::Connected),
+            Event::Disconnected { .. } => None,
+            Event::Listening(address) => {
+                tracing::info!(%address, "listening");
+                None
+            }
+        };
+        if let Some(input) = input {
+            if node.replica.send(ToReplica::Input(input)).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn direct(node: &NodeHandle, from: PeerId, bytes: &[u8]) -> Option<Input> {
+    let sender = node_key_of(&from)?;
+    match codec::decode::<Direct>(bytes, MAX_DIRECT_BYTES) {
+        Ok(direct) => Some(Input::Direct { from: sender, direct }),
+        Err(_) => {
+            node.shared.network.report(from, Offence::Malformed);
+            None
+        }
+    }
+}
+
+fn announcement(node: &NodeHandle, from: PeerId, bytes: &[u8], token: GossipToken) -> Option<Input> {
+    let network = &node.shared.network;
+    match codec::decode::<Announcement>(bytes, MAX_ANNOUNCEMENT_BYTES) {
+        Ok(announcement) if announcement.chain == node.shared.chain => {
+            network.validate_gossip(token, Verdict::Accept);
+            node_key_of(&from).map(|from| Input::Announced { from, announcement })
+        }
+        _ => {
+            network.validate_gossip(token, Verdict::Reject);
+            None
+        }
+    }
+}
+
+/// Old blocks and relayed envelopes are served by workers; batches may be in the replica's memory only.
+async fn request(node: &NodeHandle, from: PeerId, bytes: &[u8], channel: ResponseChannel) -> Option<Input> {
+    match codec::decode::<FetchRequest>(bytes, MAX_FETCH_REQUEST_BYTES) {
+        Ok(FetchRequest::Blocks { from, limit }) => {
+            let (store, network) = (node.shared.store.clone(), node.shared.network.clone());
+            tokio::task::spawn_blocking(move || {
+                let blocks = blocks(&*store, from, limit.min(MAX_BLOCKS_PER_FETCH));
+                if let Ok(bytes) = borsh::to_vec(&FetchResponse::Blocks(blocks)) {
+                    network.respond(channel, bytes);
+                }
+            });
+        }
+        Ok(FetchRequest::Batches(digests)) if digests.len() <= MAX_BATCHES_PER_FETCH => {
+            // The replica has stopped if this fails; the peer asks another.
+            let _ = node.replica.send(ToReplica::WantBatches(digests, channel)).await;
+        }
+        Ok(FetchRequest::Submit(envelope)) => {
+            let node = node.clone();
+            tokio::spawn(async move {
+                let result = match node.submit(envelope).await {
+                    Ok(accepted) => Ok(RelayAccepted {
+                        id: accepted.tx_id,
+                        epoch: accepted.epoch,
+                        expiry_height: accepted.expires_at_height,
+                    }),
+                    Err(problem) => Err(RelayRefused {
+                        code: problem.code.to_owned(),
+                        detail: problem.detail,
+                    }),
+                };
+                if let Ok(bytes) = borsh::to_vec(&FetchResponse::Submitted(result)) {
+                    node.shared.network.respond(channel, bytes);
+                }
+            });
+        }
+        Ok(FetchRequest::Batches(_)) | Err(_) => node.shared.network.report(from, Offence::Malformed),
+    }
+    None
+}
+
+/// Committed blocks from a height on, until there are no more or the answer is long enough. What cannot be
+/// read ends the answer: the asker turns to another peer.
+fn blocks(store: &dyn Store, from: Height, limit: u16) -> Vec<SyncBlock> {
+    let mut answer = Vec::new();
+    let mut bytes = 0;
+    for height in (from..).take(usize::from(limit)) {
+        let Some(block) = sync_block(store, height) else {
+            break;
+        };
+        bytes += borsh::object_length(&block).unwrap_or(FETCH_ANSWER_TARGET_BYTES);
+        if bytes > FETCH_ANSWER_TARGET_BYTES && !answer.is_empty() {
+            break;
+        }
+        answer.push(block);
+    }
+    answer
+}
+
+fn sync_block(store: &dyn Store, height: Height) -> Option<SyncBlock> {
+    let log = ChainLog::new(store);
+    let committed = log.block(height).ok().flatten()?;
+    let mut batches = Vec::new();
+    for digest in &committed.block.payload.batches {
+        batches.push(log.batch(digest).ok().flatten()?);
+    }
+    let mut receipts = Vec::new();
+    for id in log.result(height).ok().flatten()?.envelopes {
+        // An observer that has not got this receipt yet has none of the later ones to give either.
+        let Some(stored) = log.receipt(&id).ok().flatten() else {
+            break;
+        };
+        receipts.push(stored.sealed);
+    }
+    Some(SyncBlock {
+        committed,
+        batches,
+        receipts,
+    })
+}

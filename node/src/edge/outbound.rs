@@ -1,0 +1,268 @@
+//! Carries out what the replica wants done.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use tacit_consensus::{Digest, Millis};
+use tacit_ledger::{Answer, Batch, codec, open_envelope};
+use tacit_p2p::{GossipToken, Offence as PeerOffence, ResponseChannel, Topic, Verdict, peer_id_of};
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot},
+};
+
+use crate::{
+    clock,
+    handle::{Shared, ToReplica},
+    replica::{Effect, GossipVerdict, Input, NodeKey, Offence, Refused},
+    wire::{Announcement, FetchRequest, FetchResponse, MAX_FETCH_RESPONSE_BYTES},
+};
+
+/// Announcements are not sent more often than this: only the newest height matters.
+const ANNOUNCE_EVERY_MS: Millis = 20;
+/// Envelopes that one worker opens before another takes over.
+const OPEN_CHUNK: usize = 64;
+
+pub(super) struct Outbound {
+    shared: Arc<Shared>,
+    replica: mpsc::Sender<ToReplica>,
+    runtime: Handle,
+    next: u64,
+    submitted: BTreeMap<u64, oneshot::Sender<Result<Digest, Refused>>>,
+    answered: BTreeMap<u64, oneshot::Sender<Result<Box<Answer>, Refused>>>,
+    batches: BTreeMap<u64, ResponseChannel>,
+    announced_ms: Millis,
+    committed_ms: Millis,
+}
+
+impl Outbound {
+    pub(super) fn new(shared: Arc<Shared>, replica: mpsc::Sender<ToReplica>, runtime: Handle) -> Self {
+        Self {
+            shared,
+            replica,
+            runtime,
+            next: 0,
+            submitted: BTreeMap::new(),
+            answered: BTreeMap::new(),
+            batches: BTreeMap::new(),
+            announced_ms: 0,
+            committed_ms: clock::now_ms(),
+        }
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    pub(super) fn expect_submitted(&mut self, answer: oneshot::Sender<Result<Digest, Refused>>) -> u64 {
+        let number = self.number();
+        self.submitted.insert(number, answer);
+        number
+    }
+
+    pub(super) fn expect_answered(&mut self, answer: oneshot::Sender<Result<Box<Answer>, Refused>>) -> u64 {
+        let number = self.number();
+        self.answered.insert(number, answer);
+        number
+    }
+
+    pub(super) fn expect_batches(&mut self, channel: ResponseChannel) -> u64 {
+        let number = self.number();
+        self.batches.insert(number, channel);
+        number
+    }
+
+    /// Carries out effects in their order; an error means that the node must stop.
+    pub(super) fn carry(&mut self, effects: Vec<Effect>) -> Result<(), String> {
+        for effect in effects {
+            self.one(effect)?;
+        }
+        Ok(())
+    }
+
+    fn one(&mut self, effect: Effect) -> Result<(), String> {
+        let network = &self.shared.network;
+        match effect {
+            Effect::Send { to, direct } => {
+                if let (Some(peer), Ok(bytes)) = (peer_id_of(&to), borsh::to_vec(&direct)) {
+                    network.send(peer, bytes);
+                }
+            }
+            Effect::PublishBatch(batch) => {
+                if let Ok(bytes) = borsh::to_vec(&batch) {
+                    network.publish(Topic::Batches, bytes);
+                }
+            }
+            Effect::Announce(announcement) => self.announce(&announcement),
+            Effect::Request { request, to, what } => self.request(request, to, &what),
+            Effect::GossipVerdict { token, verdict } => self.verdict(token, verdict),
+            Effect::Serve { reply, batches } => {
+                if let Some(channel) = self.batches.remove(&reply) {
+                    if let Ok(bytes) = borsh::to_vec(&FetchResponse::Batches(batches)) {
+                        network.respond(channel, bytes);
+                    }
+                }
+            }
+            Effect::Open(batch) => self.open(*batch),
+            Effect::Submitted { reply, result } => {
+                if let Some(answer) = self.submitted.remove(&reply) {
+                    // A client that went away wants no answer.
+                    let _ = answer.send(result);
+                }
+            }
+            Effect::Answered { reply, result } => {
+                if let Some(answer) = self.answered.remove(&reply) {
+                    let _ = answer.send(result);
+                }
+            }
+            Effect::Epoch { record, opener } => {
+                network.set_validators(record.validators.iter().map(|v| v.node_key.0).collect());
+                let epoch = record.epoch;
+                *self
+                    .shared
+                    .record
+                    .write()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner) = record;
+                *self
+                    .shared
+                    .opener
+                    .write()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner) =
+                    opener.map(|secret| (epoch, secret));
+            }
+            Effect::Committed {
+                height,
+                envelopes,
+                unopened,
+            } => self.committed(height, &envelopes, unopened),
+            Effect::Expired(ids) => {
+                let mut pending = self.shared.pending();
+                ids.into_iter().for_each(|id| pending.expire(id));
+            }
+            Effect::Penalise { peer, offence } => {
+                if let Some(peer) = peer_id_of(&peer) {
+                    let offence = match offence {
+                        Offence::Malformed => PeerOffence::Malformed,
+                        Offence::Invalid => PeerOffence::Invalid,
+                    };
+                    network.report(peer, offence);
+                }
+            }
+            Effect::Equivocation { validator } => {
+                let record = self.shared.record();
+                let name = record
+                    .validators
+                    .get(usize::from(validator))
+                    .map_or("?", |v| v.name.as_str());
+                tracing::error!(validator, name, "a validator signed two contradicting messages");
+            }
+            Effect::Halt(reason) => return Err(reason),
+        }
+        Ok(())
+    }
+
+    fn announce(&mut self, announcement: &Announcement) {
+        let now = clock::now_ms();
+        if now < self.announced_ms + ANNOUNCE_EVERY_MS {
+            return;
+        }
+        self.announced_ms = now;
+        if let Ok(bytes) = borsh::to_vec(announcement) {
+            self.shared.network.publish(Topic::Announcements, bytes);
+        }
+    }
+
+    fn request(&self, request: u64, to: NodeKey, what: &FetchRequest) {
+        let (Some(peer), Ok(bytes)) = (peer_id_of(&to), borsh::to_vec(what)) else {
+            return;
+        };
+        let (network, replica) = (self.shared.network.clone(), self.replica.clone());
+        self.runtime.spawn(async move {
+            let response = match network.request(peer, bytes).await {
+                Ok(bytes) => match codec::decode::<FetchResponse>(&bytes, MAX_FETCH_RESPONSE_BYTES) {
+                    Ok(response) => Some(response),
+                    Err(_) => {
+                        network.report(peer, PeerOffence::Malformed);
+                        None
+                    }
+                },
+                Err(error) => {
+                    tracing::debug!(%peer, %error, "fetch failed");
+                    None
+                }
+            };
+            let input = Input::Fetched {
+                request,
+                from: to,
+                response,
+            };
+            // The replica has stopped if this fails, and wants no answer.
+            let _ = replica.send(ToReplica::Input(input)).await;
+        });
+    }
+
+    fn verdict(&self, token: u64, verdict: GossipVerdict) {
+        let token: Option<GossipToken> = self.shared.gossip.take(token);
+        let Some(token) = token else { return };
+        let verdict = match verdict {
+            GossipVerdict::Accept => Verdict::Accept,
+            GossipVerdict::Ignore => Verdict::Ignore,
+            GossipVerdict::Reject => Verdict::Reject,
+        };
+        self.shared.network.validate_gossip(token, verdict);
+    }
+
+    /// Opens a batch's envelopes on worker threads, off the path of consensus.
+    fn open(&self, batch: Batch) {
+        let Some((epoch, secret)) = self.shared.opener().filter(|(epoch, _)| *epoch == batch.epoch) else {
+            return;
+        };
+        let mut envelopes = batch.envelopes.into_iter().peekable();
+        while envelopes.peek().is_some() {
+            let chunk: Vec<_> = envelopes.by_ref().take(OPEN_CHUNK).collect();
+            let (secret, replica, metrics) =
+                (secret.clone(), self.replica.clone(), self.shared.metrics.clone());
+            self.runtime.spawn_blocking(move || {
+                let mut opened = Vec::with_capacity(chunk.len());
+                let mut failed = 0;
+                for envelope in &chunk {
+                    match open_envelope(&secret, envelope) {
+                        Ok(one) => opened.push(Arc::new(one)),
+                        Err(error) => {
+                            metrics.tx_open_failed(error.code());
+                            failed += 1;
+                        }
+                    }
+                }
+                let input = Input::Opened {
+                    epoch,
+                    envelopes: opened,
+                    failed,
+                };
+                let _ = replica.blocking_send(ToReplica::Input(input));
+            });
+        }
+    }
+
+    fn committed(&mut self, height: u64, envelopes: &[Digest], unopened: u32) {
+        let now = clock::now_ms();
+        let metrics = &self.shared.metrics;
+        metrics.block_committed(
+            Duration::from_millis(now.saturating_sub(self.committed_ms)),
+            envelopes.len() as u64,
+        );
+        self.committed_ms = now;
+        {
+            let mut pending = self.shared.pending();
+            for id in envelopes {
+                if let Some(since) = pending.since.remove(id) {
+                    metrics.commit_latency(Duration::from_millis(now.saturating_sub(since)));
+                }
+            }
+        }
+        if unopened > 0 {
+            tracing::warn!(height, unopened, "a final block holds envelopes that do not open");
+        }
+        self.shared.head.send_replace(height);
+    }
+}

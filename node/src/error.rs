@@ -1,0 +1,100 @@
+//! Everything that can stop a node, each with the code that the table of codes explains.
+
+use std::path::PathBuf;
+
+use tacit_ledger::{GenesisError, StoreError};
+use thiserror::Error;
+
+/// Why a node cannot be made, started or kept running.
+#[derive(Debug, Error)]
+pub enum NodeError {
+    /// The home has no node in it.
+    #[error("{0} holds no node: run `tacit node init` first")]
+    HomeMissing(PathBuf),
+    /// The home already holds a node.
+    #[error("{0} already holds a node; a second identity in one home is refused")]
+    HomeExists(PathBuf),
+    /// Another process holds the home's lock.
+    #[error("{0} is in use by another process")]
+    HomeLocked(PathBuf),
+    /// The database belongs to another chain than the genesis file.
+    #[error("the database in this home belongs to chain {stored}, the genesis file says {genesis}")]
+    ChainMismatch {
+        /// The chain that the database was made for.
+        stored: String,
+        /// The chain of the genesis file.
+        genesis: String,
+    },
+    /// A file could not be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The configuration does not parse.
+    #[error("{path}: {detail}")]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with the line.
+        detail: String,
+    },
+    /// The genesis does not hold.
+    #[error(transparent)]
+    Genesis(#[from] GenesisError),
+    /// The TEE refused.
+    #[error("the platform refused: {0}")]
+    Quote(#[from] tacit_attest::QuoteError),
+    /// The sealed keys do not open on this platform.
+    #[error("{0} was sealed by another chip or measurement and does not open here")]
+    SealedElsewhere(PathBuf),
+    /// The database failed, or holds what this node never wrote.
+    #[error("database: {0}")]
+    Store(#[from] StoreError),
+    /// A stored record does not decode or contradicts another.
+    #[error("the database is damaged: {0}")]
+    Corrupt(String),
+    /// The network could not be started.
+    #[error("network: {0}")]
+    Network(String),
+    /// An address is taken.
+    #[error("{address}: {source}")]
+    Listen {
+        /// The address asked for.
+        address: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The system gave no randomness.
+    #[error("the system gave no randomness: {0}")]
+    Entropy(String),
+}
+
+impl NodeError {
+    /// The code under which the table of codes explains this error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            NodeError::HomeMissing(_) => "home.missing",
+            NodeError::HomeExists(_) => "home.exists",
+            NodeError::HomeLocked(_) => "home.locked",
+            NodeError::ChainMismatch { .. } => "home.chain_mismatch",
+            NodeError::Config { .. } => "config.invalid",
+            NodeError::Genesis(_) => "genesis.invalid",
+            NodeError::SealedElsewhere(_) => "key.sealed_elsewhere",
+            NodeError::Store(_) | NodeError::Corrupt(_) => "db.corrupt",
+            NodeError::Listen { .. } => "port.in_use",
+            NodeError::File { .. } | NodeError::Quote(_) | NodeError::Network(_) | NodeError::Entropy(_) => {
+                "internal"
+            }
+        }
+    }
+
+    pub(crate) fn file(path: &std::path::Path, source: std::io::Error) -> Self {
+        NodeError::File {
+            path: path.to_path_buf(),
+            source,
+        }
+    }
+}

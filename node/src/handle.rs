@@ -1,0 +1,500 @@
+//! A running node, as its HTTP API and its tests see it.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+};
+
+use tacit_attest::{Measurement, Platform};
+use tacit_consensus::{Digest, Epoch, Height, Millis};
+use tacit_ledger::{
+    Envelope, EpochRecord, Genesis, OpenedEnvelope, Query, QueryError, SealingSecret, Store,
+    limits::MAX_ENVELOPE_BYTES, open_envelope, open_query, seal_answer,
+};
+use tacit_p2p::{Network, PeerInfo};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::{
+    config::Role,
+    metrics::Metrics,
+    replica::{Input, Refused},
+    wire::{FetchRequest, FetchResponse, MAX_FETCH_RESPONSE_BYTES},
+};
+
+/// A private query must be younger than this by the node's clock, in milliseconds.
+const MAX_QUERY_AGE_MS: Millis = 60_000;
+/// Ids whose fate is remembered after their epoch closed.
+const MAX_EXPIRED: usize = 100_000;
+
+/// What the replica's thread is asked to do.
+pub(crate) enum ToReplica {
+    /// Something happened.
+    Input(Input),
+    /// A client's envelope, opened by the edge.
+    Submit(
+        Box<Envelope>,
+        Arc<OpenedEnvelope>,
+        oneshot::Sender<Result<Digest, Refused>>,
+    ),
+    /// A private read, opened by the edge.
+    Query(
+        Box<Query>,
+        oneshot::Sender<Result<Box<tacit_ledger::Answer>, Refused>>,
+    ),
+    /// A peer asks for batches.
+    WantBatches(Vec<Digest>, tacit_p2p::ResponseChannel),
+    /// End after what was taken in is done.
+    Stop,
+}
+
+/// A refusal by the node: a code of the table of codes, and facts that contain nothing secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The code.
+    pub code: &'static str,
+    /// The facts.
+    pub detail: String,
+}
+
+impl Problem {
+    /// A problem under a code of the table.
+    pub fn new(code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            code,
+            detail: detail.into(),
+        }
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        Problem {
+            code: refused.code,
+            detail: refused.detail,
+        }
+    }
+}
+
+/// An envelope was taken in. It is final only when a block that names it is committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// The envelope's id.
+    pub tx_id: Digest,
+    /// The epoch it is sealed to.
+    pub epoch: Epoch,
+    /// The height after which it can no longer be ordered.
+    pub expires_at_height: Height,
+}
+
+/// What this node knows of an envelope that is in no committed block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TxState {
+    /// Taken in here, not committed yet.
+    Pending,
+    /// Taken in here, and its epoch closed before it was ordered.
+    Expired,
+    /// Never seen here.
+    Unknown,
+}
+
+/// One condition of readiness.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether it holds.
+    pub ok: bool,
+    /// What was found.
+    pub value: String,
+    /// What was asked for.
+    pub limit: String,
+    /// The code that explains a failure, where there is one.
+    pub code: Option<&'static str>,
+}
+
+/// What a node says of itself.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// Its name.
+    pub name: String,
+    /// What it does.
+    pub role: Role,
+    /// Its libp2p identity.
+    pub node_id: [u8; 32],
+    /// The release.
+    pub version: &'static str,
+    /// The committed height.
+    pub height: Height,
+    /// The block at that height.
+    pub head_hash: Digest,
+    /// Its time.
+    pub head_time_ms: Millis,
+    /// The highest height any peer announced.
+    pub best_known: Height,
+    /// The consensus view; 0 for an observer.
+    pub view: u64,
+    /// The view's leader.
+    pub leader: Option<u16>,
+    /// The view's timeout.
+    pub timeout_ms: Millis,
+    /// The epoch in force.
+    pub epoch: Epoch,
+    /// When it ends at the latest.
+    pub epoch_ends_at_ms: Millis,
+    /// The size of its set.
+    pub validators: u32,
+    /// Votes that make a certificate.
+    pub quorum: u32,
+    /// Connected peers.
+    pub peers: Vec<PeerInfo>,
+    /// Envelopes waiting.
+    pub mempool_txs: u64,
+    /// Their bytes.
+    pub mempool_bytes: u64,
+    /// The TEE this node runs in, for a validator.
+    pub platform: Option<Platform>,
+    /// What runs in it.
+    pub measurement: Option<Measurement>,
+    /// When this node's evidence stops being accepted under today's policy.
+    pub evidence_expires_at_ms: Option<Millis>,
+    /// The policy in force.
+    pub policy_version: u64,
+    /// When the process started.
+    pub started_ms: Millis,
+    /// When this was said.
+    pub now_ms: Millis,
+    /// The newest height whose execution a final header names.
+    pub certified_executed: Height,
+    /// Readiness, condition by condition.
+    pub ready: Vec<Check>,
+}
+
+/// What the replica's thread publishes after each step.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Snapshot {
+    pub(crate) height: Height,
+    pub(crate) head: Digest,
+    pub(crate) head_time_ms: Millis,
+    pub(crate) best_known: Height,
+    pub(crate) view: u64,
+    pub(crate) leader: Option<u16>,
+    pub(crate) timeout_ms: Millis,
+    pub(crate) mempool: (u64, u64),
+    pub(crate) certified_executed: Height,
+    pub(crate) idle_ok_until_ms: Millis,
+}
+
+/// Ids taken in here that are in no committed block.
+#[derive(Default)]
+pub(crate) struct Pending {
+    pub(crate) since: BTreeMap<Digest, Millis>,
+    expired: BTreeMap<Digest, ()>,
+    order: VecDeque<Digest>,
+}
+
+impl Pending {
+    pub(crate) fn expire(&mut self, id: Digest) {
+        if self.since.remove(&id).is_some() && self.expired.insert(id, ()).is_none() {
+            self.order.push_back(id);
+            if self.order.len() > MAX_EXPIRED {
+                if let Some(oldest) = self.order.pop_front() {
+                    self.expired.remove(&oldest);
+                }
+            }
+        }
+    }
+}
+
+pub(crate) struct Shared {
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    pub(crate) node_id: [u8; 32],
+    pub(crate) genesis: Arc<Genesis>,
+    pub(crate) chain: Digest,
+    pub(crate) store: Arc<dyn Store + Send + Sync>,
+    pub(crate) network: Network,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) head: watch::Sender<u64>,
+    pub(crate) snapshot: RwLock<Snapshot>,
+    pub(crate) record: RwLock<Arc<EpochRecord>>,
+    pub(crate) opener: RwLock<Option<(Epoch, Arc<SealingSecret>)>>,
+    pub(crate) kem: Option<Arc<SealingSecret>>,
+    pub(crate) pending: Mutex<Pending>,
+    pub(crate) gossip: crate::edge::GossipTokens,
+    pub(crate) platform: Option<Platform>,
+    pub(crate) measurement: Option<Measurement>,
+    pub(crate) evidence_expires_at_ms: Option<Millis>,
+    pub(crate) started_ms: Millis,
+    pub(crate) data: std::path::PathBuf,
+}
+
+impl Shared {
+    pub(crate) fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn record(&self) -> Arc<EpochRecord> {
+        self.record.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.snapshot
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(crate) fn opener(&self) -> Option<(Epoch, Arc<SealingSecret>)> {
+        self.opener.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// See the module. Cheap to clone.
+#[derive(Clone)]
+pub struct NodeHandle {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) replica: mpsc::Sender<ToReplica>,
+}
+
+impl NodeHandle {
+    /// Committed data.
+    pub fn store(&self) -> &Arc<dyn Store + Send + Sync> {
+        &self.shared.store
+    }
+
+    /// The network's genesis.
+    pub fn genesis(&self) -> &Arc<Genesis> {
+        &self.shared.genesis
+    }
+
+    /// The chain's id: the genesis hash.
+    pub fn chain_id(&self) -> Digest {
+        self.shared.chain
+    }
+
+    /// The committed, executed, durable height; changes wake its holders.
+    pub fn head(&self) -> watch::Receiver<u64> {
+        self.shared.head.subscribe()
+    }
+
+    /// The record of the epoch in force.
+    pub fn current(&self) -> Arc<EpochRecord> {
+        self.shared.record()
+    }
+
+    /// Counters and gauges.
+    pub fn metrics(&self) -> Arc<Metrics> {
+        self.shared.metrics.clone()
+    }
+
+    /// What this node knows of an envelope that the store does not have.
+    pub fn tx_state(&self, id: &Digest) -> TxState {
+        let pending = self.shared.pending();
+        if pending.since.contains_key(id) {
+            TxState::Pending
+        } else if pending.expired.contains_key(id) {
+            TxState::Expired
+        } else {
+            TxState::Unknown
+        }
+    }
+
+    /// What this node says of itself, now.
+    pub fn status(&self) -> Arc<Status> {
+        let shared = &self.shared;
+        let snapshot = shared.snapshot();
+        let record = shared.record();
+        let peers = shared.network.peers();
+        let now_ms = crate::clock::now_ms();
+        let committee = record.committee();
+        let mut status = Status {
+            name: shared.name.clone(),
+            role: shared.role,
+            node_id: shared.node_id,
+            version: env!("CARGO_PKG_VERSION"),
+            height: snapshot.height,
+            head_hash: snapshot.head,
+            head_time_ms: snapshot.head_time_ms,
+            best_known: snapshot.best_known,
+            view: snapshot.view,
+            leader: snapshot.leader,
+            timeout_ms: snapshot.timeout_ms,
+            epoch: record.epoch,
+            epoch_ends_at_ms: record.start_ms + shared.genesis.params.epoch_ms_max,
+            validators: committee.n() as u32,
+            quorum: committee.quorum() as u32,
+            peers,
+            mempool_txs: snapshot.mempool.0,
+            mempool_bytes: snapshot.mempool.1,
+            platform: shared.platform,
+            measurement: shared.measurement,
+            evidence_expires_at_ms: shared.evidence_expires_at_ms,
+            policy_version: record.policy_version,
+            started_ms: shared.started_ms,
+            now_ms,
+            certified_executed: snapshot.certified_executed,
+            ready: Vec::new(),
+        };
+        status.ready = crate::readiness::checks(&status, &snapshot, &shared.data);
+        Arc::new(status)
+    }
+
+    /// Takes in a sealed envelope: a validator opens it first, an observer passes it to a validator.
+    ///
+    /// # Errors
+    /// A refusal by name; nothing was taken in.
+    pub async fn submit(&self, bytes: Vec<u8>) -> Result<Accepted, Problem> {
+        let result = self.take_in(bytes).await;
+        self.shared
+            .metrics
+            .tx_received(result.as_ref().map_or_else(|p| p.code, |_| "accepted"));
+        result
+    }
+
+    async fn take_in(&self, bytes: Vec<u8>) -> Result<Accepted, Problem> {
+        if bytes.len() > MAX_ENVELOPE_BYTES {
+            let detail = format!(
+                "{} bytes, an envelope has at most {MAX_ENVELOPE_BYTES}",
+                bytes.len()
+            );
+            return Err(Problem::new("tx.malformed", detail));
+        }
+        let envelope = Envelope::decode(&bytes).map_err(|e| Problem::new("tx.malformed", e.to_string()))?;
+        let (epoch, height) = (self.shared.record().epoch, self.shared.snapshot().height);
+        envelope
+            .check(&self.shared.chain, epoch, height)
+            .map_err(|e| Problem::new(e.code(), e.to_string()))?;
+        if self.shared.role == Role::Observer {
+            return self.relay(bytes).await;
+        }
+        let (key_epoch, secret) = self
+            .shared
+            .opener()
+            .ok_or_else(|| Problem::new("node.no_epoch_key", "this node does not hold the epoch's secret"))?;
+        if key_epoch != envelope.epoch {
+            let detail = format!(
+                "sealed to epoch {}, the current one is {key_epoch}",
+                envelope.epoch
+            );
+            return Err(Problem::new("tx.epoch_closed", detail));
+        }
+        let accepted = Accepted {
+            tx_id: envelope.id(),
+            epoch: envelope.epoch,
+            expires_at_height: envelope.expiry_height,
+        };
+        let (envelope, opened) = blocking(move || {
+            let opened = open_envelope(&secret, &envelope);
+            (envelope, opened)
+        })
+        .await?;
+        let opened = opened.map_err(|error| {
+            self.shared.metrics.tx_open_failed(error.code());
+            Problem::new(error.code(), error.to_string())
+        })?;
+        self.shared
+            .pending()
+            .since
+            .insert(accepted.tx_id, crate::clock::now_ms());
+        let (answer, answered) = oneshot::channel();
+        let sent = self
+            .replica
+            .send(ToReplica::Submit(Box::new(envelope), Arc::new(opened), answer))
+            .await;
+        let result = match sent {
+            Ok(()) => answered.await.map_err(|_| stopping())?,
+            Err(_) => return Err(stopping()),
+        };
+        if result.is_err() {
+            self.shared.pending().since.remove(&accepted.tx_id);
+        }
+        result?;
+        Ok(accepted)
+    }
+
+    /// An observer's way in: each connected validator is asked in turn until one answers.
+    async fn relay(&self, envelope: Vec<u8>) -> Result<Accepted, Problem> {
+        let request = borsh::to_vec(&FetchRequest::Submit(envelope))
+            .map_err(|e| Problem::new("internal", e.to_string()))?;
+        for peer in self.shared.network.peers().into_iter().filter(|p| p.validator) {
+            let Ok(bytes) = self.shared.network.request(peer.peer, request.clone()).await else {
+                continue;
+            };
+            let answer = tacit_ledger::codec::decode::<FetchResponse>(&bytes, MAX_FETCH_RESPONSE_BYTES);
+            let Ok(FetchResponse::Submitted(result)) = answer else {
+                continue;
+            };
+            return match result {
+                Ok(accepted) => {
+                    self.shared
+                        .pending()
+                        .since
+                        .insert(accepted.id, crate::clock::now_ms());
+                    Ok(Accepted {
+                        tx_id: accepted.id,
+                        epoch: accepted.epoch,
+                        expires_at_height: accepted.expiry_height,
+                    })
+                }
+                Err(refused) => {
+                    let code = tacit_ledger::codes::lookup(&refused.code).map_or("internal", |c| c.code);
+                    Err(Problem::new(code, refused.detail))
+                }
+            };
+        }
+        Err(Problem::new(
+            "node.syncing",
+            "no validator is connected to pass the envelope to",
+        ))
+    }
+
+    /// Answers a sealed private read.
+    ///
+    /// # Errors
+    /// A refusal by name. It says nothing of the private state.
+    pub async fn query(&self, sealed: Vec<u8>) -> Result<Vec<u8>, Problem> {
+        let kem = self
+            .shared
+            .kem
+            .clone()
+            .ok_or_else(|| Problem::new("query.not_a_validator", "this node holds no private state"))?;
+        let chain = self.shared.chain;
+        let now = crate::clock::now_ms();
+        let query = blocking(move || {
+            let query = open_query(&kem, &chain, &sealed)
+                .map_err(|e| Problem::new("query.malformed", e.to_string()))?;
+            match query.verify(&chain, now, MAX_QUERY_AGE_MS) {
+                Ok(()) => Ok(query),
+                Err(e @ QueryError::Time { .. }) => Err(Problem::new("query.stale", e.to_string())),
+                Err(e) => Err(Problem::new("query.malformed", e.to_string())),
+            }
+        })
+        .await??;
+        let answer_to = query.answer_to.clone();
+        let (answer, answered) = oneshot::channel();
+        self.replica
+            .send(ToReplica::Query(Box::new(query), answer))
+            .await
+            .map_err(|_| stopping())?;
+        let answer = answered.await.map_err(|_| stopping())??;
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(|e| Problem::new("internal", e.to_string()))?;
+        blocking(move || {
+            use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+            seal_answer(&mut ChaCha20Rng::from_seed(seed), &answer_to, &chain, &answer)
+        })
+        .await?
+        .map_err(|e| Problem::new("query.malformed", e.to_string()))
+    }
+}
+
+fn stopping() -> Problem {
+    Problem::new("node.syncing", "the node is stopping")
+}
+
+/// Work that takes milliseconds of processor time leaves the threads that serve sockets.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| Problem::new("internal", "a worker failed"))
+}

@@ -1,0 +1,28 @@
+//! A Tacit node: the synchronous [`replica`] (consensus, execution, mempool, keys) and the asynchronous edge that
+//! moves bytes and time to and from it, with the HTTP API beside it.
+//!
+//! Protocol decisions are made in the replica only. A host that runs this process supplies addresses, limits and
+//! verbosity through [`config`]; what is accepted is decided by genesis and the ledger.
+
+pub mod api;
+pub mod clock;
+pub mod config;
+mod edge;
+mod error;
+pub mod handle;
+pub mod home;
+pub mod init;
+pub mod keyring;
+mod logging;
+pub mod mempool;
+pub mod metrics;
+pub mod proofs;
+mod readiness;
+pub mod replica;
+mod runtime;
+pub mod wire;
+
+pub use self::{
+    error::NodeError,
+    runtime::{RunOptions, run},
+};

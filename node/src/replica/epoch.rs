@@ -1,0 +1,183 @@
+//! From one epoch to the next.
+
+use std::sync::Arc;
+
+use tacit_consensus::{Anchor, Block, Config as CoreConfig, Core, Height, Millis};
+use tacit_ledger::{Contribution, EpochRecord, Genesis, SystemTx};
+
+use super::{Effect, Replica};
+use crate::NodeError;
+
+impl Replica {
+    /// Whether the running epoch has lasted its time.
+    pub(super) fn epoch_due(&self, now: Millis) -> bool {
+        self.core.is_some() && self.public.end_due(now).is_some()
+    }
+
+    /// When the running epoch will have lasted its time; `None` once it has.
+    pub(super) fn epoch_due_at(&self) -> Option<Millis> {
+        let at = self
+            .record
+            .start_ms
+            .saturating_add(self.genesis.params.epoch_ms_max);
+        (self.core.is_some() && !self.work).then_some(at)
+    }
+
+    /// The contributions of the running tail, with those in `block`.
+    pub(super) fn public_contributions_with(&self, block: &Block) -> Vec<Contribution> {
+        let mut given = self
+            .public
+            .tail()
+            .map(|tail| tail.contributions.clone())
+            .unwrap_or_default();
+        for bytes in &block.payload.system {
+            if let Ok(SystemTx::Contribute(contribution)) = SystemTx::decode(bytes) {
+                given.push(contribution);
+            }
+        }
+        given
+    }
+
+    /// A final block named the next epoch: its secret is derived and made durable before that block is
+    /// stored, so that no crash leaves a stored epoch without its secret.
+    pub(super) fn derive_next_secret(
+        &mut self,
+        record: &EpochRecord,
+        contributions: &[Contribution],
+    ) -> Result<(), String> {
+        let Some(key) = self.validator.as_ref().map(|v| v.signer.public()) else {
+            return Ok(());
+        };
+        let Some(me) = record.validators.iter().position(|v| v.consensus_key == key) else {
+            return Ok(());
+        };
+        let me = u16::try_from(me).map_err(|_| "too many validators")?;
+        let secret = self
+            .combine(record.epoch, me, contributions)
+            .ok_or("a final epoch change deals a share that this node cannot open")?;
+        if record.sealing_key.as_ref() != Some(secret.sealing().public()) {
+            return Err("a final epoch record names a key that does not follow from its shares".into());
+        }
+        match self.validator.as_mut() {
+            Some(parts) => parts
+                .keyring
+                .install(record.epoch, secret)
+                .map_err(|e| e.to_string()),
+            None => Ok(()),
+        }
+    }
+
+    /// Puts an epoch in force. Its predecessor's blocks are executed and durable, so its secrets are erased.
+    pub(super) fn begin_epoch(&mut self, now: Millis, record: Arc<EpochRecord>) -> Result<(), NodeError> {
+        let expired = self.mempool.clear();
+        self.opened.clear();
+        self.waiting.clear();
+        self.finals.clear();
+        self.shares.clear();
+        self.forget_wanted();
+        self.flush_at = None;
+        self.last_full = self.head.height;
+        if let Some(parts) = self.validator.as_mut() {
+            parts.keyring.erase_before(record.epoch)?;
+        }
+        if !expired.is_empty() {
+            self.out.push(Effect::Expired(expired));
+        }
+        tracing::info!(
+            epoch = record.epoch,
+            from_height = record.start_height,
+            key = record.key_id().unwrap_or_default(),
+            simulated = self.genesis.trust.simulator.is_some(),
+            "epoch begins"
+        );
+        let anchor = self.anchor_at_head(record.epoch);
+        self.install(record);
+        self.start_core(now, anchor, None, None, Vec::new());
+        Ok(())
+    }
+
+    /// Everything that follows from a record alone.
+    pub(super) fn install(&mut self, record: Arc<EpochRecord>) {
+        self.committee = record.committee();
+        self.index_of = record
+            .validators
+            .iter()
+            .enumerate()
+            .filter_map(|(i, v)| Some((v.node_key.0, u16::try_from(i).ok()?)))
+            .collect();
+        let parts = self.validator.as_ref();
+        self.me = parts.and_then(|v| self.committee.index_of(&v.signer.public()));
+        self.opener = parts
+            .and_then(|v| v.keyring.epoch(record.epoch))
+            .map(|secret| Arc::new(secret.sealing()));
+        self.record = record.clone();
+        self.out.push(Effect::Epoch {
+            record,
+            opener: self.opener.clone(),
+        });
+    }
+
+    pub(super) fn start_core(
+        &mut self,
+        now: Millis,
+        anchor: Anchor,
+        record: Option<tacit_consensus::SafetyRecord>,
+        committed: Option<(Block, tacit_consensus::CommitProof)>,
+        uncommitted: Vec<Block>,
+    ) {
+        self.anchor = anchor;
+        self.core = None;
+        self.wake = None;
+        self.work = false;
+        let (Some(parts), Some(_)) = (self.validator.as_ref(), self.me) else {
+            return;
+        };
+        let (core, effects) = Core::new(
+            core_config(&self.genesis),
+            self.chain,
+            self.committee.clone(),
+            Some(parts.signer.clone()),
+            self.scheme.clone(),
+            anchor,
+            record,
+            committed,
+            uncommitted,
+            now,
+        );
+        self.core = Some(core);
+        self.carry(now, effects);
+    }
+
+    fn anchor_at_head(&self, epoch: u64) -> Anchor {
+        Anchor {
+            epoch,
+            block: self.head.id,
+            height: self.head.height,
+            time_ms: self.head.time_ms,
+            executed: self
+                .head
+                .header
+                .as_ref()
+                .map_or_else(Default::default, |h| h.executed),
+        }
+    }
+
+    /// What block 1 grows from.
+    pub(super) fn genesis_anchor(&self) -> Anchor {
+        let executed = self.genesis_executed();
+        self.genesis.anchor(executed.public_root, executed.private_root)
+    }
+
+    /// The first height of the epoch in force.
+    pub(super) fn first_height(&self) -> Height {
+        self.record.start_height
+    }
+}
+
+fn core_config(genesis: &Genesis) -> CoreConfig {
+    CoreConfig {
+        base_timeout_ms: genesis.params.base_timeout_ms,
+        heartbeat_ms: genesis.params.heartbeat_ms,
+        ..CoreConfig::default()
+    }
+}

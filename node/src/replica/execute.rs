@@ -1,0 +1,365 @@
+//! Final blocks, executed in order. A block is reported only after it and its results are durable.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use tacit_consensus::{Block, CommitProof, Digest, Executed, Height, Millis};
+use tacit_ledger::{
+    BlockContext, BlockResult, CommittedBlock, Durability, Envelope, EpochLink, Executable, SealedReceipt,
+    StoreError, StoredReceipt, TxRecord, WriteBatch, block_receipts_root, chain_receipts, encode,
+    encrypt_checkpoint, encrypt_frame, open_envelope,
+};
+
+use super::{Certified, Effect, Final, Head, Replica};
+use crate::wire::Announcement;
+
+/// Execution results kept in memory; older ones are read from the store.
+const KEPT_RESULTS: u64 = 256;
+/// A checkpoint of the private state is written at least every so many blocks.
+const CHECKPOINT_EVERY: u64 = 1_000;
+/// The public state changes at epochs only; a restart repeats at most so many blocks on top of the stored one.
+const PUBLIC_EVERY: u64 = 128;
+/// Pending blocks looked at when one commits: those of the views since the last commit.
+const MAX_LOST: usize = 64;
+/// Superfluous frames deleted at once.
+const PRUNE_LIMIT: usize = 4_096;
+
+/// What executing one block gave.
+struct Results {
+    executed: Executed,
+    block_root: Digest,
+    receipts: Vec<(Digest, SealedReceipt)>,
+    unopened: u32,
+}
+
+impl Replica {
+    /// A block became final.
+    pub(super) fn finalised(&mut self, now: Millis, block: Block, proof: CommitProof) {
+        self.finals.push_back(Final { block, proof });
+        self.execute_ready(now);
+    }
+
+    /// Executes final blocks as far as their batches are here.
+    pub(super) fn execute_ready(&mut self, now: Millis) {
+        while let Some(front) = self.finals.front() {
+            if front.block.header.height <= self.head.height {
+                self.finals.pop_front();
+                continue;
+            }
+            let missing: Vec<Digest> = front
+                .block
+                .payload
+                .batches
+                .iter()
+                .filter(|d| !self.has_batch(d))
+                .copied()
+                .collect();
+            if !missing.is_empty() {
+                let block = front.block.clone();
+                self.fetch_batches(&block, missing);
+                return;
+            }
+            let Some(Final { block, proof }) = self.finals.pop_front() else {
+                return;
+            };
+            if let Err(reason) = self.execute(now, block, proof, None) {
+                self.halt(reason);
+                return;
+            }
+        }
+    }
+
+    /// The envelopes of a block that count: each id once in the chain, of this epoch, not expired. Anyone can
+    /// repeat this from public data.
+    fn envelopes_of(&self, block: &Block) -> Result<Vec<(Digest, Envelope)>, String> {
+        let header = &block.header;
+        let mut seen = BTreeSet::new();
+        let mut envelopes = Vec::new();
+        for digest in &block.payload.batches {
+            let batch = self
+                .batch(digest)
+                .ok_or_else(|| format!("batch {digest} of a final block is gone"))?;
+            for envelope in batch.envelopes {
+                let id = envelope.id();
+                let counts = envelope.check(&self.chain, header.epoch, header.height).is_ok()
+                    && self.log().tx(&id).map_err(|e| e.to_string())?.is_none()
+                    && seen.insert(id);
+                if counts {
+                    envelopes.push((id, envelope));
+                }
+            }
+        }
+        Ok(envelopes)
+    }
+
+    /// Executes one final block and makes everything that follows from it durable. `synced` are the receipts
+    /// that came with a fetched block: an observer cannot compute them.
+    ///
+    /// An error means that this node can no longer follow the chain it helped to make: it must stop.
+    pub(super) fn execute(
+        &mut self,
+        now: Millis,
+        block: Block,
+        proof: CommitProof,
+        synced: Option<Vec<SealedReceipt>>,
+    ) -> Result<(), String> {
+        let height = block.header.height;
+        self.compare(&block)?;
+        let envelopes = self.envelopes_of(&block)?;
+        let contributions = self.public_contributions_with(&block);
+        let public_root = self.public.apply(&block).map_err(|e| e.to_string())?;
+        let record = block
+            .header
+            .next_epoch
+            .is_some()
+            .then(|| self.public.current().clone());
+        if let Some(record) = &record {
+            self.derive_next_secret(record, &contributions)?;
+        }
+        let mut writes = std::mem::take(&mut self.unstored);
+        let results = match self.private.is_some() {
+            true => self.execute_private(&block, &envelopes, public_root, &mut writes)?,
+            false => self.follow(&block, &envelopes, public_root, synced.unwrap_or_default()),
+        };
+        self.write_block(&mut writes, &block, &proof, &envelopes, &results)
+            .map_err(|e| e.to_string())?;
+        self.store
+            .commit(writes, Durability::Synced)
+            .map_err(|e| format!("the store refused a block: {e}"))?;
+
+        if self.checkpoint == height {
+            self.prune(height)
+                .map_err(|e| format!("the store refused to prune: {e}"))?;
+        }
+        self.executed.insert(height, results.executed);
+        self.executed = self.executed.split_off(&height.saturating_sub(KEPT_RESULTS));
+        if !envelopes.is_empty() {
+            self.last_full = height;
+        }
+        self.certified = Certified {
+            executed: block.header.executed.height,
+            header: Some((block.header.clone(), proof.clone())),
+        };
+        for digest in &block.payload.batches {
+            self.mempool.remove(digest);
+        }
+        self.head = Head {
+            id: block.id(),
+            height,
+            time_ms: block.header.time_ms,
+            certificate: Some(proof.certificate.clone()),
+            header: Some(block.header.clone()),
+        };
+        let ids = envelopes.iter().map(|(id, _)| *id).collect();
+        self.out.push(Effect::Committed {
+            height,
+            envelopes: ids,
+            unopened: results.unopened,
+        });
+        self.out.push(Effect::Announce(Announcement {
+            chain: self.chain,
+            height,
+            block: self.head.id,
+        }));
+        if let Some(record) = record {
+            self.begin_epoch(now, Arc::new(record))
+                .map_err(|e| e.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// A quorum has signed what a header states of earlier execution: what this node found must be the same.
+    fn compare(&mut self, block: &Block) -> Result<(), String> {
+        let stated = block.header.executed;
+        let Some(own) = self.executed_at(stated.height) else {
+            return Ok(());
+        };
+        if self.private.is_none() {
+            // An observer executes the public part only, and takes the rest from the quorum.
+            if own.public_root != stated.public_root {
+                return Err(format!(
+                    "public state at {}: own {own:?}, certified {stated:?}",
+                    stated.height
+                ));
+            }
+            self.executed.insert(stated.height, stated);
+            return Ok(());
+        }
+        if own != stated {
+            return Err(format!(
+                "state at {} has diverged: own {own:?}, certified {stated:?}",
+                stated.height
+            ));
+        }
+        Ok(())
+    }
+
+    /// A validator's execution: opened envelopes change the private state and give sealed receipts.
+    fn execute_private(
+        &mut self,
+        block: &Block,
+        envelopes: &[(Digest, Envelope)],
+        public_root: Digest,
+        writes: &mut WriteBatch,
+    ) -> Result<Results, String> {
+        let header = &block.header;
+        let mut unopened = 0;
+        let mut executables = Vec::with_capacity(envelopes.len());
+        for (id, envelope) in envelopes {
+            let opened = self.opened.remove(id).or_else(|| {
+                let secret = self.opener.as_ref()?;
+                open_envelope(secret, envelope).ok().map(Arc::new)
+            });
+            executables.push(match opened {
+                Some(opened) => Executable::Opened(opened),
+                None => {
+                    unopened += 1;
+                    Executable::Unopened(*id)
+                }
+            });
+        }
+        let context = BlockContext {
+            chain: self.chain,
+            height: header.height,
+            time_ms: header.time_ms,
+            fee_per_512: self.genesis.params.fee_per_512,
+        };
+        let previous = self.newest_executed().receipts_root;
+        let private = self.private.as_mut().ok_or("this node executes nothing")?;
+        let mut outcome = private.execute_block(context, &executables);
+        let closes = header.next_epoch.is_some();
+        let keys = self.validator.as_ref().and_then(|v| v.keyring.state_keys());
+        if let Some(keys) = keys.filter(|_| closes || self.state_keys_installed) {
+            if closes && !self.state_keys_installed {
+                private.install_keys(keys, header.height);
+                self.state_keys_installed = true;
+                outcome.private_root = private.root();
+            }
+            let frame = encrypt_frame(&keys.data, header.height, &outcome.frame.to_bytes());
+            writes.put_frame(header.height, frame.map_err(|e| e.to_string())?);
+            if closes || header.height - self.checkpoint >= CHECKPOINT_EVERY {
+                let checkpoint = private.to_checkpoint();
+                let sealed = encrypt_checkpoint(&keys.data, header.height, &checkpoint);
+                writes.put_checkpoint(header.height, &sealed.map_err(|e| e.to_string())?);
+                self.checkpoint = header.height;
+            }
+        }
+        let leaves: Vec<Digest> = outcome
+            .receipts
+            .iter()
+            .map(|(id, sealed)| sealed.leaf(id))
+            .collect();
+        let block_root = block_receipts_root(&leaves);
+        let executed = Executed {
+            height: header.height,
+            public_root,
+            private_root: outcome.private_root,
+            receipts_root: chain_receipts(&previous, &block_root),
+            supply: outcome.supply,
+        };
+        Ok(Results {
+            executed,
+            block_root,
+            receipts: outcome.receipts,
+            unopened,
+        })
+    }
+
+    /// An observer's execution: the public part, and the receipts as they came.
+    fn follow(
+        &self,
+        block: &Block,
+        envelopes: &[(Digest, Envelope)],
+        public_root: Digest,
+        synced: Vec<SealedReceipt>,
+    ) -> Results {
+        let receipts: Vec<(Digest, SealedReceipt)> =
+            envelopes.iter().map(|(id, _)| *id).zip(synced).collect();
+        let leaves: Vec<Digest> = receipts.iter().map(|(id, sealed)| sealed.leaf(id)).collect();
+        let block_root = block_receipts_root(&leaves);
+        let executed = Executed {
+            height: block.header.height,
+            public_root,
+            receipts_root: chain_receipts(&self.newest_executed().receipts_root, &block_root),
+            ..Executed::default()
+        };
+        Results {
+            executed,
+            block_root,
+            receipts,
+            unopened: 0,
+        }
+    }
+
+    fn write_block(
+        &self,
+        writes: &mut WriteBatch,
+        block: &Block,
+        proof: &CommitProof,
+        envelopes: &[(Digest, Envelope)],
+        results: &Results,
+    ) -> Result<(), StoreError> {
+        let height = block.header.height;
+        writes.put_block(&CommittedBlock {
+            block: block.clone(),
+            proof: proof.clone(),
+        });
+        for digest in &block.payload.batches {
+            if let Some(batch) = self.mempool.get(digest) {
+                writes.put_batch(digest, batch);
+            }
+        }
+        for (index, (id, envelope)) in (0u32..).zip(envelopes) {
+            writes.put_tx(&TxRecord {
+                id: *id,
+                height,
+                index,
+                epoch: envelope.epoch,
+                size_class: envelope.size_class(),
+                expiry_height: envelope.expiry_height,
+                bytes: encode(envelope),
+            });
+        }
+        for (index, (id, sealed)) in (0u32..).zip(&results.receipts) {
+            writes.put_receipt(
+                id,
+                &StoredReceipt {
+                    height,
+                    index,
+                    sealed: sealed.clone(),
+                },
+            );
+        }
+        writes.put_result(&BlockResult {
+            executed: results.executed,
+            receipts: results.block_root,
+            envelopes: envelopes.iter().map(|(id, _)| *id).collect(),
+        });
+        if !block.payload.system.is_empty() || height % PUBLIC_EVERY == 0 {
+            writes.put_public(&self.public);
+        }
+        if block.header.next_epoch.is_some() {
+            let record = self.public.current().clone();
+            writes.put_epoch(&EpochLink {
+                header: block.header.clone(),
+                proof: proof.clone(),
+                record,
+            });
+        }
+        for lost in self.log().pending(MAX_LOST)? {
+            if lost.header.height <= height {
+                writes.delete_pending(lost.header.height, &lost.id());
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes frames and checkpoints that the newest checkpoint, durable by now, makes superfluous.
+    fn prune(&self, checkpoint: Height) -> Result<(), StoreError> {
+        let old = self.log().prune_below(checkpoint, PRUNE_LIMIT)?;
+        if old.is_empty() {
+            Ok(())
+        } else {
+            self.store.commit(old, Durability::Lazy)
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! What goes into the replica and what comes out of it.
+
+use std::sync::Arc;
+
+use tacit_consensus::{Digest, Epoch, Height};
+use tacit_ledger::{Answer, Batch, Envelope, EpochRecord, OpenedEnvelope, Query, SealingSecret};
+
+use crate::wire::{Announcement, Direct, FetchRequest, FetchResponse};
+
+/// A node's libp2p identity, as its registration names it.
+pub type NodeKey = [u8; 32];
+
+/// Everything that can happen to a replica. Time comes beside it, as an argument of `step`.
+pub enum Input {
+    /// A moment that the replica asked for, or any other, has come.
+    Tick,
+    /// A peer is connected and can be asked.
+    Connected(NodeKey),
+    /// A direct message.
+    Direct {
+        /// Who sent it.
+        from: NodeKey,
+        /// What it says.
+        direct: Direct,
+    },
+    /// A gossiped batch; answered by [`Effect::GossipVerdict`] with the same token.
+    Batch {
+        /// The edge's name for this piece of gossip.
+        token: u64,
+        /// The batch, not yet verified.
+        batch: Box<Batch>,
+    },
+    /// A gossiped announcement.
+    Announced {
+        /// Who forwarded it to us.
+        from: NodeKey,
+        /// What it says.
+        announcement: Announcement,
+    },
+    /// The answer, or the failure, of an [`Effect::Request`].
+    Fetched {
+        /// The request's number.
+        request: u64,
+        /// Who was asked.
+        from: NodeKey,
+        /// What came; `None` when nothing did.
+        response: Option<FetchResponse>,
+    },
+    /// Someone asks for batches; answered by [`Effect::Serve`].
+    WantBatches {
+        /// The edge's number for the question.
+        reply: u64,
+        /// Which ones.
+        digests: Vec<Digest>,
+    },
+    /// A client's envelope that the edge opened; answered by [`Effect::Submitted`].
+    Submit {
+        /// The edge's number for the question.
+        reply: u64,
+        /// The envelope.
+        envelope: Box<Envelope>,
+        /// The same, opened.
+        opened: Arc<OpenedEnvelope>,
+    },
+    /// Envelopes of a batch that the edge opened, as a hint: what is missing is opened on execution.
+    Opened {
+        /// The epoch whose key was used.
+        epoch: Epoch,
+        /// The opened ones; those that do not open are left out.
+        envelopes: Vec<Arc<OpenedEnvelope>>,
+        /// How many did not open.
+        failed: u32,
+    },
+    /// A private read that the edge opened and whose signature it checked.
+    Query {
+        /// The edge's number for the question.
+        reply: u64,
+        /// The query.
+        query: Box<Query>,
+    },
+}
+
+/// Everything that a replica wants done, in order. What must be durable already is.
+pub enum Effect {
+    /// Send to one validator.
+    Send {
+        /// The receiver.
+        to: NodeKey,
+        /// The message.
+        direct: Direct,
+    },
+    /// Gossip a batch of our own.
+    PublishBatch(Box<Batch>),
+    /// Gossip our committed height.
+    Announce(Announcement),
+    /// Ask one peer.
+    Request {
+        /// The number under which the answer comes back.
+        request: u64,
+        /// Whom to ask.
+        to: NodeKey,
+        /// What.
+        what: FetchRequest,
+    },
+    /// The verdict on gossip.
+    GossipVerdict {
+        /// The edge's name for it.
+        token: u64,
+        /// What becomes of it.
+        verdict: GossipVerdict,
+    },
+    /// The answer to [`Input::WantBatches`].
+    Serve {
+        /// The question's number.
+        reply: u64,
+        /// What we hold of it.
+        batches: Vec<Batch>,
+    },
+    /// Please open these in parallel and come back with [`Input::Opened`].
+    Open(Box<Batch>),
+    /// The answer to [`Input::Submit`].
+    Submitted {
+        /// The question's number.
+        reply: u64,
+        /// Accepted, or the code and facts of the refusal.
+        result: Result<Digest, Refused>,
+    },
+    /// The answer to [`Input::Query`].
+    Answered {
+        /// The question's number.
+        reply: u64,
+        /// The answer, or the code and facts of the refusal.
+        result: Result<Box<Answer>, Refused>,
+    },
+    /// A new epoch is in force.
+    Epoch {
+        /// Its record.
+        record: Arc<EpochRecord>,
+        /// The secret that opens its envelopes, when this node holds it.
+        opener: Option<Arc<SealingSecret>>,
+    },
+    /// A block is final, executed and durable.
+    Committed {
+        /// Its height.
+        height: Height,
+        /// Ids of the envelopes in it.
+        envelopes: Vec<Digest>,
+        /// How many of them did not open.
+        unopened: u32,
+    },
+    /// Envelopes that this node let go of: their epoch has closed.
+    Expired(Vec<Digest>),
+    /// A peer misbehaved.
+    Penalise {
+        /// Who.
+        peer: NodeKey,
+        /// How, for the log and the score.
+        offence: Offence,
+    },
+    /// A validator provably signed two contradicting messages.
+    Equivocation {
+        /// Its index in the epoch's committee.
+        validator: u16,
+    },
+    /// The replica cannot go on safely; the node must stop.
+    Halt(String),
+}
+
+/// What becomes of a piece of gossip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GossipVerdict {
+    /// Forward it.
+    Accept,
+    /// Do not forward it; nobody is to blame.
+    Ignore,
+    /// Do not forward it; its sender should have known better.
+    Reject,
+}
+
+/// How a peer misbehaved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offence {
+    /// Bytes that do not decode.
+    Malformed,
+    /// Signatures, certificates or content that do not check.
+    Invalid,
+}
+
+/// A refusal under a code of the table of codes, with facts that contain nothing secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The code.
+    pub code: &'static str,
+    /// The facts.
+    pub detail: String,
+}
+
+impl Refused {
+    pub(crate) fn new(code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            code,
+            detail: detail.into(),
+        }
+    }
+}

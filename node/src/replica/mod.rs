@@ -1,0 +1,470 @@
+//! The replica: consensus, execution and mempool as one synchronous machine. [`Replica::step`] takes the time
+//! and one input and returns what is to be done; it does no I/O but to its [`Store`] and its keyring's vault,
+//! reads no clock and draws no randomness but from the seed that it was given. So a simulator runs the replica
+//! itself.
+//!
+//! ```text
+//!   inputs ──▶ step ──▶ consensus::Core ──▶ effects of the core, carried out in order:
+//!                                             Persist   store, synced, before anything later leaves
+//!                                             Build     propose.rs
+//!                                             Validate  validate.rs
+//!                                             Commit    execute.rs, and epoch.rs where an epoch ends
+//! ```
+//!
+//! An observer runs the same machine without a core and without private state: `sync.rs` feeds `execute.rs`.
+
+mod epoch;
+mod execute;
+mod message;
+mod private_read;
+mod propose;
+mod restore;
+mod submit;
+mod sync;
+mod validate;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use rand_chacha::ChaCha20Rng;
+use tacit_consensus::{
+    Anchor, Block, Certificate, CommitProof, Committee, Core, Digest, Executed, Fault, Header, Height,
+    Input as CoreInput, Message, Millis, Scheme, Signer,
+};
+use tacit_ledger::{
+    Batch, ChainLog, Durability, EpochRecord, Genesis, OpenedEnvelope, PrivateState, PublicState,
+    SealingSecret, Share, Store, WriteBatch,
+};
+
+pub use self::message::{Effect, GossipVerdict, Input, NodeKey, Offence, Refused};
+use crate::{NodeError, keyring::Keyring, mempool::Mempool, wire::Direct};
+
+/// How long envelopes wait for company before they are batched, in milliseconds.
+const BATCH_DELAY_MS: Millis = 4;
+/// Opened envelopes kept for execution; beyond it they are opened again when they are executed.
+const MAX_OPENED: usize = 65_536;
+/// Proposals kept while something that their validation needs is missing.
+const MAX_WAITING: usize = 16;
+
+/// What only a validator has.
+pub struct ValidatorParts {
+    /// The secrets.
+    pub keyring: Keyring,
+    /// Signs for consensus, through its safety rules only.
+    pub signer: Arc<dyn Signer>,
+    /// Signs batches.
+    pub node_signer: Arc<dyn Signer>,
+}
+
+/// What a replica is made from.
+pub struct ReplicaConfig {
+    /// The network.
+    pub genesis: Arc<Genesis>,
+    /// Where it keeps what must survive.
+    pub store: Arc<dyn Store + Send + Sync>,
+    /// Checks consensus signatures.
+    pub scheme: Arc<dyn Scheme>,
+    /// A validator's keys; `None` makes an observer.
+    pub validator: Option<ValidatorParts>,
+    /// The seed of all randomness that the replica uses.
+    pub seed: [u8; 32],
+}
+
+/// A proposal whose validation waits for batches or for our own execution.
+struct Waiting {
+    block: Block,
+}
+
+/// A final block that waits for its batches before it can be executed.
+struct Final {
+    block: Block,
+    proof: CommitProof,
+}
+
+/// See the module.
+pub struct Replica {
+    genesis: Arc<Genesis>,
+    chain: Digest,
+    store: Arc<dyn Store + Send + Sync>,
+    scheme: Arc<dyn Scheme>,
+    rng: ChaCha20Rng,
+    validator: Option<ValidatorParts>,
+    kem: Option<SealingSecret>,
+
+    record: Arc<EpochRecord>,
+    committee: Committee,
+    index_of: BTreeMap<NodeKey, u16>,
+    me: Option<u16>,
+    core: Option<Core>,
+    anchor: Anchor,
+    opener: Option<Arc<SealingSecret>>,
+
+    public: PublicState,
+    private: Option<PrivateState>,
+    state_keys_installed: bool,
+    head: Head,
+    executed: BTreeMap<Height, Executed>,
+    last_full: Height,
+    certified: Certified,
+    finals: VecDeque<Final>,
+    shares: BTreeMap<Digest, Share>,
+
+    mempool: Mempool,
+    opened: BTreeMap<Digest, Arc<OpenedEnvelope>>,
+    flush_at: Option<Millis>,
+    waiting: BTreeMap<Digest, Waiting>,
+    unstored: WriteBatch,
+    work: bool,
+    wake: Option<Millis>,
+    sync: sync::Sync,
+    checkpoint: Height,
+    out: Vec<Effect>,
+}
+
+/// The newest block that is final, executed and durable here.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// Its header; `None` before the first block.
+    pub header: Option<Header>,
+    /// Its id; the chain's id before the first block.
+    pub id: Digest,
+    /// Its height.
+    pub height: Height,
+    /// Its time.
+    pub time_ms: Millis,
+    /// A certificate that makes it final; `None` before the first block.
+    pub certificate: Option<Certificate>,
+}
+
+/// The newest execution result that a final header names, and that header: what answers are proven against.
+#[derive(Debug, Clone, Default)]
+struct Certified {
+    executed: Height,
+    header: Option<(Header, CommitProof)>,
+}
+
+impl Replica {
+    /// The committed head.
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// The record of the epoch in force.
+    pub fn record(&self) -> &Arc<EpochRecord> {
+        &self.record
+    }
+
+    /// This validator's index in the epoch in force.
+    pub fn me(&self) -> Option<u16> {
+        self.me
+    }
+
+    /// The secret that opens this epoch's envelopes, where this node holds it.
+    pub fn opener(&self) -> Option<Arc<SealingSecret>> {
+        self.opener.clone()
+    }
+
+    /// The newest height whose execution a final header names.
+    pub fn certified_executed(&self) -> Height {
+        self.certified.executed
+    }
+
+    /// Envelopes and bytes in the mempool.
+    pub fn mempool_size(&self) -> (u64, u64) {
+        self.mempool.size()
+    }
+
+    /// The highest height that any peer announced.
+    pub fn best_known(&self) -> Height {
+        self.sync.best_known.max(self.head.height)
+    }
+
+    /// The view, its leader and its timeout, where this node runs the core.
+    pub fn view(&self) -> Option<(u64, u16, Millis)> {
+        self.core
+            .as_ref()
+            .map(|core| (core.view(), core.leader(), core.status().timeout_ms))
+    }
+
+    /// The supply after the head, where this node executes.
+    pub fn supply(&self) -> Option<u128> {
+        self.private.as_ref().map(PrivateState::supply)
+    }
+
+    /// When the next [`Input::Tick`] is wanted.
+    pub fn next_wake(&self) -> Option<Millis> {
+        [
+            self.wake,
+            self.flush_at,
+            self.sync.next_wake(),
+            self.epoch_due_at(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Takes one input at a time `now` (milliseconds since the Unix epoch, by this node's clock).
+    pub fn step(&mut self, now: Millis, input: Input) -> Vec<Effect> {
+        match input {
+            Input::Tick => self.tick(now),
+            Input::Connected(peer) => self.sync_on_connect(now, peer),
+            Input::Direct { from, direct } => self.direct(now, from, direct),
+            Input::Batch { token, batch } => self.gossiped_batch(now, token, *batch),
+            Input::Announced { from, announcement } => self.announced(now, from, &announcement),
+            Input::Fetched {
+                request,
+                from,
+                response,
+            } => self.fetched(now, request, from, response),
+            Input::WantBatches { reply, digests } => {
+                let batches = digests.iter().filter_map(|d| self.batch(d)).collect();
+                self.out.push(Effect::Serve { reply, batches });
+            }
+            Input::Submit {
+                reply,
+                envelope,
+                opened,
+            } => self.submit(now, reply, *envelope, opened),
+            Input::Opened {
+                epoch,
+                envelopes,
+                failed: _,
+            } => self.note_opened(epoch, envelopes),
+            Input::Query { reply, query } => self.private_read(reply, &query),
+        }
+        self.update_work(now);
+        std::mem::take(&mut self.out)
+    }
+
+    fn tick(&mut self, now: Millis) {
+        if self.flush_at.is_some_and(|at| at <= now) {
+            self.flush(now);
+        }
+        self.sync_tick(now);
+        if self.wake.is_some_and(|at| at <= now) {
+            self.wake = None;
+            self.core_step(now, CoreInput::Tick);
+        }
+    }
+
+    fn direct(&mut self, now: Millis, from: NodeKey, direct: Direct) {
+        let Some(sender) = self.index_of.get(&from).copied() else {
+            self.out.push(Effect::Penalise {
+                peer: from,
+                offence: Offence::Invalid,
+            });
+            return;
+        };
+        if direct.epoch > self.record.epoch {
+            self.sync_hint(now, from, self.head.height + 1);
+            return;
+        }
+        if direct.epoch < self.record.epoch {
+            // The sender is behind by an epoch: an empty message of ours tells it so.
+            if !direct.message.is_empty() {
+                let direct = Direct {
+                    epoch: self.record.epoch,
+                    message: Vec::new(),
+                };
+                self.out.push(Effect::Send { to: from, direct });
+            }
+            return;
+        }
+        if direct.message.is_empty() {
+            return;
+        }
+        match Message::decode(&direct.message) {
+            Ok(message) => self.core_step(
+                now,
+                CoreInput::Message {
+                    from: Some(sender),
+                    message,
+                },
+            ),
+            Err(_) => self.out.push(Effect::Penalise {
+                peer: from,
+                offence: Offence::Malformed,
+            }),
+        }
+    }
+
+    /// One step of the core, with all that follows from it.
+    fn core_step(&mut self, now: Millis, input: CoreInput) {
+        let Some(core) = self.core.as_mut() else { return };
+        let effects = core.step(now, input);
+        self.carry(now, effects);
+    }
+
+    /// Carries out the core's effects in their order. Effects of an epoch that has ended in the meantime are
+    /// dropped: its last block is final, so nothing that they would say is needed.
+    fn carry(&mut self, now: Millis, effects: Vec<tacit_consensus::Effect>) {
+        use tacit_consensus::Effect as E;
+        let epoch = self.record.epoch;
+        let mut queue: VecDeque<E> = effects.into();
+        while let Some(effect) = queue.pop_front() {
+            if self.record.epoch != epoch {
+                return;
+            }
+            let answer = match effect {
+                E::StoreBlock(block) => {
+                    self.unstored.put_pending(&block);
+                    None
+                }
+                E::Persist(record) => {
+                    self.unstored.put_safety(&record);
+                    if !self.make_durable() {
+                        return;
+                    }
+                    None
+                }
+                E::Broadcast(message) => {
+                    self.broadcast(&message);
+                    None
+                }
+                E::Send { to, message } => {
+                    self.send(to, &message);
+                    None
+                }
+                E::WakeAt(at) => {
+                    self.wake = Some(
+                        self.wake
+                            .map_or(at, |before| if before <= now { at } else { before.min(at) }),
+                    );
+                    None
+                }
+                E::Build { view, parent } => {
+                    let content = self.build(now, view, &parent);
+                    Some(CoreInput::Built {
+                        view,
+                        parent,
+                        content,
+                    })
+                }
+                E::Validate(block) => self.validate(now, block),
+                E::Commit { block, proof } => {
+                    self.finalised(now, block, proof);
+                    None
+                }
+                E::Behind { height } => {
+                    self.sync.heard_of(height);
+                    self.sync_now(now);
+                    None
+                }
+                E::Equivocation(proof) => {
+                    if let Ok(validator) = proof.verify(&self.chain, &self.committee, &*self.scheme) {
+                        self.out.push(Effect::Equivocation { validator });
+                    }
+                    None
+                }
+                E::Refused { from, reason } => {
+                    tracing::debug!(?from, %reason, "consensus message refused");
+                    self.penalise(from, reason.fault() == Fault::Sender);
+                    None
+                }
+            };
+            if let (Some(input), Some(core)) = (answer, self.core.as_mut()) {
+                queue.extend(core.step(now, input));
+            }
+        }
+    }
+
+    fn penalise(&mut self, from: Option<u16>, fault: bool) {
+        let Some(peer) = from.and_then(|i| self.record.validators.get(usize::from(i))) else {
+            return;
+        };
+        if fault {
+            self.out.push(Effect::Penalise {
+                peer: peer.node_key.0,
+                offence: Offence::Invalid,
+            });
+        }
+    }
+
+    fn broadcast(&mut self, message: &Message) {
+        let direct = Direct {
+            epoch: self.record.epoch,
+            message: message.encode(),
+        };
+        for (index, validator) in self.record.validators.iter().enumerate() {
+            if Some(index) != self.me.map(usize::from) {
+                self.out.push(Effect::Send {
+                    to: validator.node_key.0,
+                    direct: direct.clone(),
+                });
+            }
+        }
+    }
+
+    fn send(&mut self, to: u16, message: &Message) {
+        if let Some(validator) = self.record.validators.get(usize::from(to)) {
+            let direct = Direct {
+                epoch: self.record.epoch,
+                message: message.encode(),
+            };
+            self.out.push(Effect::Send {
+                to: validator.node_key.0,
+                direct,
+            });
+        }
+    }
+
+    /// Writes what waits to be written and syncs it. A node whose disk refuses must not go on signing.
+    fn make_durable(&mut self) -> bool {
+        let batch = std::mem::take(&mut self.unstored);
+        match self.store.commit(batch, Durability::Synced) {
+            Ok(()) => true,
+            Err(error) => {
+                self.halt(format!("the store refused a write: {error}"));
+                false
+            }
+        }
+    }
+
+    fn halt(&mut self, reason: String) {
+        self.core = None;
+        self.out.push(Effect::Halt(reason));
+    }
+
+    /// A batch from memory or from the store.
+    fn batch(&self, digest: &Digest) -> Option<Batch> {
+        if let Some(batch) = self.mempool.get(digest) {
+            return Some(batch.clone());
+        }
+        self.log().batch(digest).ok().flatten()
+    }
+
+    fn log(&self) -> ChainLog<'_> {
+        ChainLog::new(&*self.store)
+    }
+
+    fn has_batch(&self, digest: &Digest) -> bool {
+        self.mempool.get(digest).is_some() || self.log().batch(digest).ok().flatten().is_some()
+    }
+
+    /// Tells the core whether something wants a block: batches, receipts that no final header proves yet, or
+    /// an epoch to end.
+    fn update_work(&mut self, now: Millis) {
+        let work = self.mempool.has_batches()
+            || self.last_full > self.certified.executed
+            || self.public.is_ending()
+            || self.epoch_due(now);
+        if work != self.work && self.core.is_some() {
+            self.work = work;
+            self.core_step(now, CoreInput::Work(work));
+        }
+    }
+}
+
+impl From<tacit_ledger::StoreError> for Refused {
+    fn from(error: tacit_ledger::StoreError) -> Self {
+        Refused::new("db.corrupt", error.to_string())
+    }
+}
+
+/// A stored record that must be there is not, or does not decode.
+fn damaged(what: &str) -> NodeError {
+    NodeError::Corrupt(what.into())
+}

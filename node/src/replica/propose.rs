@@ -1,0 +1,216 @@
+//! What this validator puts into a block when it leads.
+
+use std::{borrow::Cow, collections::BTreeSet};
+
+use tacit_consensus::{Block, Content, Digest, Executed, Height, Millis, Payload, View};
+use tacit_ledger::{
+    Contribution, EpochRecord, EpochSecret, PublicState, SealingPublic, SystemTx, deal, open_share,
+};
+
+use super::Replica;
+
+/// What a block grows from, whether that is a block or the epoch's anchor.
+pub(super) struct Parent {
+    pub height: Height,
+    pub time_ms: Millis,
+    pub executed: Executed,
+}
+
+impl Replica {
+    pub(super) fn parent(&self, id: &Digest) -> Option<Parent> {
+        let core = self.core.as_ref()?;
+        if let Some(block) = core.block(id) {
+            let header = &block.header;
+            return Some(Parent {
+                height: header.height,
+                time_ms: header.time_ms,
+                executed: header.executed,
+            });
+        }
+        let anchor = self.anchor;
+        (anchor.block == *id).then_some(Parent {
+            height: anchor.height,
+            time_ms: anchor.time_ms,
+            executed: anchor.executed,
+        })
+    }
+
+    /// Blocks that are certified or final but not executed here yet, oldest first, down to `parent`.
+    fn unexecuted(&self, parent: &Digest) -> Vec<&Block> {
+        let Some(core) = self.core.as_ref() else {
+            return Vec::new();
+        };
+        let mut blocks: Vec<&Block> = self.finals.iter().map(|f| &f.block).collect();
+        let above = blocks.last().map_or(self.head.height, |b| b.header.height);
+        blocks.extend(
+            core.chain_to(parent)
+                .into_iter()
+                .filter(|b| b.header.height > above),
+        );
+        blocks
+    }
+
+    /// The public state as `parent` leaves it. Only the tail of an epoch changes it before it is executed.
+    pub(super) fn public_at(&self, parent: &Digest) -> Option<Cow<'_, PublicState>> {
+        let blocks = self.unexecuted(parent);
+        if blocks.iter().all(|b| b.payload.system.is_empty()) {
+            return Some(Cow::Borrowed(&self.public));
+        }
+        self.public.after(blocks).ok().map(Cow::Owned)
+    }
+
+    /// The newest execution result, which every proposal carries.
+    pub(super) fn newest_executed(&self) -> Executed {
+        self.executed.get(&self.head.height).copied().unwrap_or_default()
+    }
+
+    /// Builds a block's content; `None` while this node has executed less than the parent already states.
+    pub(super) fn build(&mut self, now: Millis, view: View, parent_id: &Digest) -> Option<Content> {
+        let parent = self.parent(parent_id)?;
+        let executed = self.newest_executed();
+        if executed.height < parent.executed.height || executed.height != self.head.height {
+            return None;
+        }
+        let time_ms = now.max(parent.time_ms + 1);
+        let state = self.public_at(parent_id)?;
+        let (payload, next_epoch) = if state.is_ending() || state.end_due(time_ms).is_some() {
+            let state = state.into_owned();
+            self.build_tail(&state, time_ms)?
+        } else {
+            let taken: BTreeSet<Digest> = self
+                .unexecuted(parent_id)
+                .iter()
+                .flat_map(|b| b.payload.batches.iter().copied())
+                .collect();
+            let batches = self.mempool.select(self.record.epoch, &taken);
+            for digest in &batches {
+                if let Some(batch) = self.mempool.get(digest) {
+                    self.unstored.put_batch(digest, batch);
+                }
+            }
+            (
+                Payload {
+                    batches,
+                    system: Vec::new(),
+                },
+                None,
+            )
+        };
+        tracing::trace!(
+            view,
+            height = parent.height + 1,
+            batches = payload.batches.len(),
+            "block built"
+        );
+        let commit = self
+            .head
+            .certificate
+            .clone()
+            .filter(|c| c.epoch == self.record.epoch);
+        Some(Content {
+            time_ms,
+            payload,
+            executed,
+            next_epoch,
+            commit,
+        })
+    }
+
+    /// The part of an epoch's end that this leader adds: the end itself, its contribution, and with the last
+    /// contribution the next epoch's record.
+    fn build_tail(&mut self, state: &PublicState, time_ms: Millis) -> Option<(Payload, Option<Digest>)> {
+        let mut system = Vec::new();
+        if let Some(reason) = state.end_due(time_ms) {
+            system.push(SystemTx::EndEpoch { reason });
+        }
+        let next = self.record.epoch + 1;
+        let mut next_epoch = None;
+        if let Some(seat) = self
+            .me
+            .and_then(|me| state.dealer(me))
+            .filter(|_| state.contributions_missing() > 0)
+        {
+            let recipients: Vec<SealingPublic> =
+                state.next_validators().into_iter().map(|v| v.kem_key).collect();
+            let contribution = deal(&mut self.rng, &self.chain, next, seat, &recipients).ok()?;
+            if let Some(record) = self.closing_record(state, time_ms, &contribution) {
+                next_epoch = Some(record.digest());
+                system.push(SystemTx::Contribute(contribution));
+                system.push(SystemTx::CloseEpoch(record));
+            } else {
+                system.push(SystemTx::Contribute(contribution));
+            }
+        }
+        let system = system.iter().map(SystemTx::encode).collect();
+        Some((
+            Payload {
+                batches: Vec::new(),
+                system,
+            },
+            next_epoch,
+        ))
+    }
+
+    pub(super) fn my_next_index(&self, state: &PublicState) -> Option<u16> {
+        let key = self.validator.as_ref()?.signer.public();
+        state
+            .next_validators()
+            .iter()
+            .position(|v| v.consensus_key == key)
+            .and_then(|i| u16::try_from(i).ok())
+    }
+
+    /// The next epoch's secret from all its contributions, if this validator can open its share of each.
+    pub(super) fn combine(&mut self, epoch: u64, me: u16, given: &[Contribution]) -> Option<EpochSecret> {
+        let mut opened = Vec::with_capacity(given.len());
+        for contribution in given {
+            if !self.open_share(me, contribution) {
+                return None;
+            }
+            let share = self.shares.get(&contribution.commitment)?.clone();
+            opened.push((contribution.clone(), share));
+        }
+        Some(EpochSecret::combine(&self.chain, epoch, &opened))
+    }
+
+    /// Opens this validator's share of a contribution, checked against its commitment, and remembers it.
+    pub(super) fn open_share(&mut self, me: u16, contribution: &Contribution) -> bool {
+        if self.shares.contains_key(&contribution.commitment) {
+            return true;
+        }
+        let Some(kem) = self.kem.as_ref() else {
+            return false;
+        };
+        match open_share(kem, &self.chain, contribution, me) {
+            Ok(share) => {
+                self.shares.insert(contribution.commitment, share);
+                true
+            }
+            Err(error) => {
+                tracing::warn!(dealer = contribution.dealer, %error, "share refused");
+                false
+            }
+        }
+    }
+
+    /// The record of the next epoch, if `own` is the last contribution that it needs. Its sealing key is computed
+    /// from this validator's own shares.
+    pub(super) fn closing_record(
+        &mut self,
+        state: &PublicState,
+        time_ms: Millis,
+        own: &Contribution,
+    ) -> Option<EpochRecord> {
+        if state.contributions_missing() != 1 {
+            return None;
+        }
+        let me = self.my_next_index(state)?;
+        let mut given = state
+            .tail()
+            .map(|tail| tail.contributions.clone())
+            .unwrap_or_default();
+        given.push(own.clone());
+        let secret = self.combine(self.record.epoch + 1, me, &given)?;
+        state.next_record(time_ms, own, secret.sealing().public())
+    }
+}

@@ -1,0 +1,278 @@
+//! A replica from its store: the last checkpoint and the frames since for the private state, the public state
+//! as it was written, and the core from its safety record.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+use tacit_consensus::{Anchor, Digest, Executed, Height, Millis};
+use tacit_ledger::{
+    ChainLog, Column, Durability, Frame, Genesis, PrivateState, PublicState, StateKeys, Store, WriteBatch,
+    decrypt_checkpoint, decrypt_frame, meta,
+};
+
+use super::{Certified, Effect, Head, Replica, ReplicaConfig, damaged, sync::Sync};
+use crate::{NodeError, mempool::Mempool};
+
+/// Blocks above the head that were voted for and not committed: a few views' worth.
+const MAX_PENDING: usize = 256;
+/// Frames read at once.
+const FRAMES: usize = 256;
+
+impl Replica {
+    /// Opens a replica at what its store last made durable, and the effects of starting it.
+    ///
+    /// # Errors
+    /// When the store belongs to another chain, fails, or holds what this node never wrote.
+    pub fn open(config: ReplicaConfig, now: Millis) -> Result<(Self, Vec<Effect>), NodeError> {
+        let ReplicaConfig {
+            genesis,
+            store,
+            scheme,
+            validator,
+            seed,
+        } = config;
+        let chain = genesis.chain_id();
+        check_chain(&*store, chain)?;
+        let head = head(&*store, &genesis, chain)?;
+        let public = restore_public(&*store, &genesis, head.height)?;
+        let keys = validator.as_ref().and_then(|v| v.keyring.state_keys());
+        let (private, checkpoint) = match &validator {
+            Some(_) => {
+                let (state, checkpoint) = restore_private(&*store, &genesis, keys, head.height)?;
+                (Some(state), checkpoint)
+            }
+            None => (None, 0),
+        };
+        let record = Arc::new(public.current().clone());
+        let certified = match (&head.header, ChainLog::new(&*store).block(head.height)?) {
+            (Some(header), Some(committed)) => Certified {
+                executed: header.executed.height,
+                header: Some((header.clone(), committed.proof)),
+            },
+            _ => Certified::default(),
+        };
+        let kem = validator.as_ref().map(|v| v.keyring.kem());
+        let origin = PublicState::genesis(&genesis).root(0).unwrap_or_default();
+        let anchor = genesis.anchor(origin, Digest::ZERO);
+        let mut replica = Self {
+            chain,
+            scheme,
+            rng: ChaCha20Rng::from_seed(seed),
+            kem,
+            committee: record.committee(),
+            record: record.clone(),
+            index_of: BTreeMap::new(),
+            me: None,
+            core: None,
+            anchor,
+            opener: None,
+            public,
+            state_keys_installed: checkpoint > 0,
+            private,
+            // A final state that no header names yet is worth a block.
+            last_full: if head.height > certified.executed {
+                head.height
+            } else {
+                0
+            },
+            executed: BTreeMap::new(),
+            certified,
+            finals: VecDeque::new(),
+            shares: BTreeMap::new(),
+            mempool: Mempool::default(),
+            opened: BTreeMap::new(),
+            flush_at: None,
+            waiting: BTreeMap::new(),
+            unstored: WriteBatch::default(),
+            work: false,
+            wake: None,
+            sync: Sync::default(),
+            checkpoint,
+            out: Vec::new(),
+            head,
+            validator,
+            store,
+            genesis,
+        };
+        // Numbers batches by the clock, so that a restarted author does not repeat one of its batches.
+        replica.mempool.number_from(now);
+        replica.load_results()?;
+        if let Some(parts) = replica.validator.as_mut() {
+            parts.keyring.erase_before(record.epoch)?;
+        }
+        replica.install(record);
+        replica.resume_core(now)?;
+        replica.update_work(now);
+        let effects = std::mem::take(&mut replica.out);
+        Ok((replica, effects))
+    }
+
+    fn load_results(&mut self) -> Result<(), NodeError> {
+        let executed = match self.head.height {
+            0 => self.genesis_executed(),
+            height => {
+                self.log()
+                    .result(height)?
+                    .ok_or_else(|| damaged("the head has no execution result"))?
+                    .executed
+            }
+        };
+        self.executed.insert(self.head.height, executed);
+        if let Some(private) = &self.private {
+            if private.root() != executed.private_root || private.supply() != executed.supply {
+                return Err(damaged(
+                    "the private state does not have the root that was recorded for it",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The state that genesis itself describes.
+    pub(super) fn genesis_executed(&self) -> Executed {
+        let public = PublicState::genesis(&self.genesis);
+        Executed {
+            height: 0,
+            public_root: public.root(0).unwrap_or_default(),
+            supply: self.genesis.supply(),
+            ..Executed::default()
+        }
+    }
+
+    fn resume_core(&mut self, now: Millis) -> Result<(), NodeError> {
+        let start = self.first_height();
+        let anchor = match start.checked_sub(1) {
+            None | Some(0) => self.genesis_anchor(),
+            Some(height) => {
+                let closing = self
+                    .log()
+                    .block(height)?
+                    .ok_or_else(|| damaged("the block that closed the last epoch is missing"))?
+                    .block;
+                Anchor {
+                    epoch: self.record.epoch,
+                    block: closing.id(),
+                    height,
+                    time_ms: closing.header.time_ms,
+                    executed: closing.header.executed,
+                }
+            }
+        };
+        let safety = self.log().safety()?.filter(|s| s.epoch() == self.record.epoch);
+        let committed = match self.head.height >= start && self.head.height > 0 {
+            true => self.log().block(self.head.height)?.map(|c| (c.block, c.proof)),
+            false => None,
+        };
+        let pending = self
+            .log()
+            .pending(MAX_PENDING)?
+            .into_iter()
+            .filter(|block| block.header.epoch == self.record.epoch && block.header.height > self.head.height)
+            .collect();
+        self.start_core(now, anchor, safety, committed, pending);
+        Ok(())
+    }
+}
+
+/// Binds a new store to its chain; refuses one of another.
+fn check_chain(store: &dyn Store, chain: Digest) -> Result<(), NodeError> {
+    match store.get(Column::Meta, meta::CHAIN)? {
+        Some(stored) if stored == chain.0 => Ok(()),
+        Some(stored) => Err(NodeError::ChainMismatch {
+            stored: stored.iter().map(|byte| format!("{byte:02x}")).collect(),
+            genesis: chain.to_string(),
+        }),
+        None => {
+            let mut writes = WriteBatch::new();
+            writes.put(Column::Meta, meta::CHAIN, chain.0);
+            Ok(store.commit(writes, Durability::Synced)?)
+        }
+    }
+}
+
+fn head(store: &dyn Store, genesis: &Genesis, chain: Digest) -> Result<Head, NodeError> {
+    let Some(committed) = ChainLog::new(store).head()? else {
+        return Ok(Head {
+            header: None,
+            id: chain,
+            height: 0,
+            time_ms: genesis.time_ms,
+            certificate: None,
+        });
+    };
+    let header = committed.block.header.clone();
+    Ok(Head {
+        id: committed.block.id(),
+        height: header.height,
+        time_ms: header.time_ms,
+        certificate: Some(committed.proof.certificate),
+        header: Some(header),
+    })
+}
+
+/// The public state at `head`: the stored one and the blocks since.
+fn restore_public(store: &dyn Store, genesis: &Genesis, head: Height) -> Result<PublicState, NodeError> {
+    let log = ChainLog::new(store);
+    let mut public = log.public()?.unwrap_or_else(|| PublicState::genesis(genesis));
+    while public.height() < head {
+        let blocks = log.blocks_from(public.height() + 1, FRAMES)?;
+        if blocks.is_empty() {
+            return Err(damaged("a block below the head is missing"));
+        }
+        for committed in blocks.iter().take_while(|c| c.block.header.height <= head) {
+            public
+                .apply(&committed.block)
+                .map_err(|e| damaged(&format!("public state: {e}")))?;
+        }
+    }
+    Ok(public)
+}
+
+/// The private state at `head`, and the height of the checkpoint that it came from.
+fn restore_private(
+    store: &dyn Store,
+    genesis: &Genesis,
+    keys: Option<&StateKeys>,
+    head: Height,
+) -> Result<(PrivateState, Height), NodeError> {
+    let log = ChainLog::new(store);
+    let Some((checkpoint, sealed)) = log.checkpoint()? else {
+        // The closing block of epoch 0 writes the first checkpoint: before it nothing is executed.
+        let mut state = PrivateState::genesis(None, &genesis.allocations);
+        for height in 1..=head {
+            let nothing = Frame {
+                height,
+                writes: Vec::new(),
+            };
+            state
+                .apply_frame(&nothing)
+                .map_err(|e| damaged(&format!("frame {height}: {e}")))?;
+        }
+        return Ok((state, 0));
+    };
+    let keys = keys.ok_or_else(|| damaged("there is a checkpoint, and no key for it"))?;
+    let wrong = |what: &str, height: Height, error: &dyn std::fmt::Display| {
+        damaged(&format!("{what} {height}: {error}"))
+    };
+    let bytes = decrypt_checkpoint(&keys.data, checkpoint, &sealed)
+        .map_err(|e| wrong("checkpoint", checkpoint, &e))?;
+    let mut state =
+        PrivateState::from_checkpoint(&bytes, keys).map_err(|e| wrong("checkpoint", checkpoint, &e))?;
+    while state.height() < head {
+        let frames = log.frames_from(state.height() + 1, FRAMES)?;
+        if frames.is_empty() {
+            return Err(damaged("a frame below the head is missing"));
+        }
+        for (height, sealed) in frames {
+            let bytes = decrypt_frame(&keys.data, height, &sealed).map_err(|e| wrong("frame", height, &e))?;
+            let frame = Frame::from_bytes(&bytes).map_err(|e| wrong("frame", height, &e))?;
+            state
+                .apply_frame(&frame)
+                .map_err(|e| wrong("frame", height, &e))?;
+        }
+    }
+    Ok((state, checkpoint))
+}

@@ -1,0 +1,353 @@
+//! Catching up: committed blocks from peers, each verified by its own proof with the committee that this node
+//! learned through the epochs; and batches that a block names and this node lacks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tacit_consensus::{Block, Digest, Height, Input as CoreInput, Millis};
+use tacit_ledger::{Batch, Durability, WriteBatch};
+
+use super::{Effect, NodeKey, Offence, Replica};
+use crate::wire::{
+    Announcement, FetchRequest, FetchResponse, MAX_BATCHES_PER_FETCH, MAX_BLOCKS_PER_FETCH, SyncBlock,
+};
+
+/// How long a validator waits for consensus itself to bring what a peer announced.
+const PATIENCE_MS: Millis = 400;
+/// How long an answer may take before another peer is asked.
+const ANSWER_MS: Millis = 5_000;
+/// How long before missing batches are asked for again.
+const BATCH_RETRY_MS: Millis = 500;
+
+/// What catching up needs to remember.
+#[derive(Default)]
+pub(super) struct Sync {
+    pub(super) best_known: Height,
+    peers: BTreeSet<NodeKey>,
+    informed: BTreeMap<NodeKey, Height>,
+    inflight: Option<Inflight>,
+    behind_since: Option<Millis>,
+    last_asked: Option<NodeKey>,
+    next_request: u64,
+    wanted: BTreeMap<Digest, Wanted>,
+}
+
+struct Inflight {
+    request: u64,
+    since: Millis,
+}
+
+struct Wanted {
+    since: Millis,
+    asked: usize,
+}
+
+impl Sync {
+    pub(super) fn heard_of(&mut self, height: Height) {
+        self.best_known = self.best_known.max(height);
+    }
+
+    pub(super) fn next_wake(&self) -> Option<Millis> {
+        let answer = self.inflight.as_ref().map(|i| i.since + ANSWER_MS);
+        let patience = self
+            .behind_since
+            .filter(|_| self.inflight.is_none())
+            .map(|at| at + PATIENCE_MS);
+        let batches = self.wanted.values().map(|w| w.since + BATCH_RETRY_MS).min();
+        [answer, patience, batches].into_iter().flatten().min()
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next_request += 1;
+        self.next_request
+    }
+}
+
+impl Replica {
+    /// A new peer may know more than we do: the cheapest way to learn is to ask.
+    pub(super) fn sync_on_connect(&mut self, now: Millis, peer: NodeKey) {
+        self.sync.peers.insert(peer);
+        if self.sync.inflight.is_none() {
+            self.ask_blocks(now, peer);
+        }
+    }
+
+    pub(super) fn announced(&mut self, now: Millis, from: NodeKey, announcement: &Announcement) {
+        if announcement.chain != self.chain {
+            return;
+        }
+        self.sync.peers.insert(from);
+        let informed = self.sync.informed.entry(from).or_default();
+        *informed = announcement.height.max(*informed);
+        self.sync.heard_of(announcement.height);
+        if announcement.height <= self.head.height {
+            return;
+        }
+        if self.core.is_none() {
+            self.sync_now(now);
+        } else {
+            self.sync.behind_since.get_or_insert(now);
+        }
+    }
+
+    /// A peer is known to be at `height` or beyond.
+    pub(super) fn sync_hint(&mut self, now: Millis, peer: NodeKey, height: Height) {
+        self.sync.peers.insert(peer);
+        let informed = self.sync.informed.entry(peer).or_default();
+        *informed = height.max(*informed);
+        self.sync.heard_of(height);
+        self.sync_now(now);
+    }
+
+    pub(super) fn sync_tick(&mut self, now: Millis) {
+        if self
+            .sync
+            .inflight
+            .as_ref()
+            .is_some_and(|i| i.since + ANSWER_MS <= now)
+        {
+            self.sync.inflight = None;
+            self.sync_now(now);
+        }
+        if self.sync.behind_since.is_some_and(|at| at + PATIENCE_MS <= now) {
+            self.sync.behind_since = None;
+            self.sync_now(now);
+        }
+        let late: Vec<Digest> = self
+            .sync
+            .wanted
+            .iter()
+            .filter(|(_, wanted)| wanted.since + BATCH_RETRY_MS <= now)
+            .map(|(digest, _)| *digest)
+            .collect();
+        if !late.is_empty() {
+            self.ask_batches(now, late);
+        }
+    }
+
+    /// Asks for the next blocks, if there are any and nothing is under way.
+    pub(super) fn sync_now(&mut self, now: Millis) {
+        if self.sync.inflight.is_some() || self.sync.best_known <= self.head.height {
+            return;
+        }
+        let ahead = |peer: &&NodeKey| {
+            self.sync
+                .informed
+                .get(*peer)
+                .is_some_and(|height| *height > self.head.height)
+        };
+        // Peers in turn, those known to be ahead first.
+        let after = |peer: &&NodeKey| self.sync.last_asked.is_none_or(|last| **peer > last);
+        let peers = &self.sync.peers;
+        let chosen = peers
+            .iter()
+            .find(|p| ahead(p) && after(p))
+            .or_else(|| peers.iter().find(ahead))
+            .or_else(|| peers.iter().find(after))
+            .or_else(|| peers.iter().next())
+            .copied();
+        match chosen {
+            Some(peer) => self.ask_blocks(now, peer),
+            None => self.sync.behind_since = Some(now),
+        }
+    }
+
+    fn ask_blocks(&mut self, now: Millis, peer: NodeKey) {
+        let request = self.sync.number();
+        self.sync.inflight = Some(Inflight { request, since: now });
+        self.sync.last_asked = Some(peer);
+        let what = FetchRequest::Blocks {
+            from: self.head.height + 1,
+            limit: MAX_BLOCKS_PER_FETCH,
+        };
+        self.out.push(Effect::Request {
+            request,
+            to: peer,
+            what,
+        });
+    }
+
+    pub(super) fn fetched(
+        &mut self,
+        now: Millis,
+        request: u64,
+        from: NodeKey,
+        response: Option<FetchResponse>,
+    ) {
+        let for_blocks = self.sync.inflight.as_ref().is_some_and(|i| i.request == request);
+        if for_blocks {
+            self.sync.inflight = None;
+        }
+        match response {
+            Some(FetchResponse::Blocks(blocks)) if for_blocks => self.apply_fetched(now, from, blocks),
+            Some(FetchResponse::Batches(batches)) => {
+                for batch in batches {
+                    if self.sync.wanted.remove(&batch.digest()).is_some() {
+                        self.take_batch(now, batch, true);
+                    }
+                }
+                self.retry(now);
+            }
+            Some(_) => self.out.push(Effect::Penalise {
+                peer: from,
+                offence: Offence::Invalid,
+            }),
+            None if for_blocks => {
+                self.sync.peers.remove(&from);
+                self.sync.informed.remove(&from);
+                self.sync.behind_since = Some(now);
+            }
+            None => {}
+        }
+    }
+
+    fn apply_fetched(&mut self, now: Millis, from: NodeKey, blocks: Vec<SyncBlock>) {
+        if blocks.is_empty() {
+            // It has no more than we have, whatever was announced.
+            self.sync.informed.remove(&from);
+            if self.sync.best_known > self.head.height {
+                self.sync.behind_since.get_or_insert(now);
+            }
+            return;
+        }
+        for block in blocks {
+            if block.committed.block.header.height <= self.head.height {
+                continue;
+            }
+            if let Err(reason) = self.apply_synced(now, block) {
+                tracing::warn!(height = self.head.height + 1, reason, "fetched block refused");
+                self.out.push(Effect::Penalise {
+                    peer: from,
+                    offence: Offence::Invalid,
+                });
+                self.sync.informed.remove(&from);
+                self.sync.behind_since = Some(now);
+                return;
+            }
+        }
+        self.sync.behind_since = None;
+        if self.sync.inflight.is_none() {
+            self.ask_blocks(now, from);
+        }
+    }
+
+    /// Verifies and applies one fetched block on top of the head.
+    fn apply_synced(&mut self, now: Millis, synced: SyncBlock) -> Result<(), String> {
+        let SyncBlock {
+            committed,
+            batches,
+            receipts,
+        } = synced;
+        let (block, proof) = (committed.block, committed.proof);
+        let header = &block.header;
+        let fits = header.chain == self.chain
+            && header.epoch == self.record.epoch
+            && header.height == self.head.height + 1
+            && header.parent == self.head.id
+            && header.payload_root == block.payload.root();
+        if !fits {
+            return Err(format!(
+                "block {} at height {} does not follow the head",
+                block.id(),
+                header.height
+            ));
+        }
+        proof
+            .verify(block.id(), &self.chain, &self.committee, &*self.scheme)
+            .map_err(|error| error.to_string())?;
+        let named = block.payload.batches.iter().copied();
+        if !batches.iter().map(Batch::digest).eq(named) {
+            return Err("the batches that came are not those that the block names".into());
+        }
+        let mut writes = WriteBatch::default();
+        for (digest, batch) in block.payload.batches.iter().zip(&batches) {
+            writes.put_batch(digest, batch);
+        }
+        self.store
+            .commit(writes, Durability::Lazy)
+            .map_err(|e| e.to_string())?;
+        let epoch = self.record.epoch;
+        if let Err(reason) = self.execute(now, block.clone(), proof.clone(), Some(receipts)) {
+            self.halt(reason.clone());
+            return Err(reason);
+        }
+        if self.record.epoch == epoch {
+            self.core_step(
+                now,
+                CoreInput::Synced {
+                    block: Box::new(block),
+                    proof,
+                },
+            );
+        }
+        Ok(())
+    }
+
+    /// Asks for batches that a block names, its proposer first.
+    pub(super) fn fetch_batches(&mut self, block: &Block, missing: Vec<Digest>) {
+        let now = block.header.time_ms;
+        let new: Vec<Digest> = missing
+            .into_iter()
+            .filter(|digest| !self.sync.wanted.contains_key(digest))
+            .collect();
+        if new.is_empty() {
+            return;
+        }
+        let leader = usize::from(self.committee.leader(block.header.view));
+        for digest in &new {
+            // Gossip usually brings it within the first moments; asking at once costs one message.
+            self.sync.wanted.insert(
+                *digest,
+                Wanted {
+                    since: now,
+                    asked: leader,
+                },
+            );
+        }
+        self.request_batches(leader, new);
+    }
+
+    fn ask_batches(&mut self, now: Millis, late: Vec<Digest>) {
+        let still: Vec<Digest> = late
+            .into_iter()
+            .filter(|digest| {
+                let here = self.has_batch(digest);
+                if here {
+                    self.sync.wanted.remove(digest);
+                }
+                !here
+            })
+            .collect();
+        let n = self.record.validators.len().max(1);
+        let mut whom = 0;
+        for digest in &still {
+            if let Some(wanted) = self.sync.wanted.get_mut(digest) {
+                wanted.since = now;
+                wanted.asked = (wanted.asked + 1) % n;
+                whom = wanted.asked;
+            }
+        }
+        self.request_batches(whom, still);
+    }
+
+    fn request_batches(&mut self, index: usize, digests: Vec<Digest>) {
+        let n = self.record.validators.len().max(1);
+        let index = if Some(index) == self.me.map(usize::from) {
+            (index + 1) % n
+        } else {
+            index
+        };
+        let Some(to) = self.record.validators.get(index).map(|v| v.node_key.0) else {
+            return;
+        };
+        for chunk in digests.chunks(MAX_BATCHES_PER_FETCH) {
+            let request = self.sync.number();
+            let what = FetchRequest::Batches(chunk.to_vec());
+            self.out.push(Effect::Request { request, to, what });
+        }
+    }
+
+    /// An epoch's batches can no longer be asked for once it has ended.
+    pub(super) fn forget_wanted(&mut self) {
+        self.sync.wanted.clear();
+    }
+}

@@ -1,0 +1,164 @@
+//! Whether this validator votes for a block: what `consensus` cannot judge because it knows neither the
+//! ledger's rules nor what is executed.
+
+use tacit_consensus::{Block, Executed, Height, Input as CoreInput, Millis};
+use tacit_ledger::{SystemTx, encode};
+
+use super::{MAX_WAITING, Replica, Waiting};
+use crate::mempool::MAX_BLOCK_BATCH_BYTES;
+
+/// What comes of looking at a proposal.
+enum Judgement {
+    Accept,
+    Reject(String),
+    /// Something is missing that may still come: batches, or our own execution.
+    Wait,
+}
+
+impl Replica {
+    /// Judges a proposal now or, if something is missing, as soon as it is there.
+    pub(super) fn validate(&mut self, now: Millis, block: Block) -> Option<CoreInput> {
+        let id = block.id();
+        let accepted = match self.judge(now, &block) {
+            Judgement::Accept => true,
+            Judgement::Reject(reason) => {
+                let (height, view) = (block.header.height, block.header.view);
+                tracing::warn!(height, view, block = %id, reason, "proposal refused");
+                false
+            }
+            Judgement::Wait => {
+                self.forget_stale();
+                if self.waiting.len() < MAX_WAITING {
+                    self.waiting.insert(id, Waiting { block });
+                }
+                return None;
+            }
+        };
+        self.waiting.remove(&id);
+        Some(CoreInput::Validated { block: id, accepted })
+    }
+
+    /// Looks again at what waits, and at final blocks whose batches were missing.
+    pub(super) fn retry(&mut self, now: Millis) {
+        self.execute_ready(now);
+        let waiting: Vec<_> = self.waiting.keys().copied().collect();
+        for id in waiting {
+            let Some(Waiting { block }) = self.waiting.remove(&id) else {
+                continue;
+            };
+            if let Some(input) = self.validate(now, block) {
+                self.core_step(now, input);
+            }
+        }
+    }
+
+    fn forget_stale(&mut self) {
+        let view = self.core.as_ref().map_or(0, |core| core.view());
+        self.waiting
+            .retain(|_, waiting| waiting.block.header.view + 1 >= view);
+    }
+
+    fn judge(&mut self, now: Millis, block: &Block) -> Judgement {
+        let header = &block.header;
+        let limit = now + self.genesis.params.max_clock_ahead_ms;
+        if header.time_ms > limit {
+            return Judgement::Reject(format!("its time {} is ahead of {limit}", header.time_ms));
+        }
+        if header.executed.height > self.head.height {
+            return Judgement::Wait;
+        }
+        match self.executed_at(header.executed.height) {
+            Some(own) if own == header.executed => {}
+            own => {
+                return Judgement::Reject(format!(
+                    "it states {:?}, this node executed {own:?}: one of the two has diverged",
+                    header.executed
+                ));
+            }
+        }
+        match self.judge_system(block) {
+            Judgement::Accept => self.judge_batches(block),
+            other => other,
+        }
+    }
+
+    /// Our own execution result at a height.
+    pub(super) fn executed_at(&self, height: Height) -> Option<Executed> {
+        self.executed
+            .get(&height)
+            .copied()
+            .or_else(|| self.log().result(height).ok().flatten().map(|r| r.executed))
+    }
+
+    fn judge_system(&mut self, block: &Block) -> Judgement {
+        let header = &block.header;
+        let Some(state) = self.public_at(&header.parent) else {
+            return Judgement::Wait;
+        };
+        let leader = self.committee.leader(header.view);
+        if let Err(error) = state.check_system(header, &block.payload, leader) {
+            return Judgement::Reject(error.to_string());
+        }
+        if block.payload.system.is_empty() {
+            return Judgement::Accept;
+        }
+        let state = state.into_owned();
+        let Some(me) = self.my_next_index(&state) else {
+            return Judgement::Accept;
+        };
+        let mut dealt = None;
+        for bytes in &block.payload.system {
+            match SystemTx::decode(bytes) {
+                Ok(SystemTx::EndEpoch { .. }) => {}
+                Ok(SystemTx::Contribute(contribution)) => {
+                    if !self.open_share(me, &contribution) {
+                        return Judgement::Reject(format!(
+                            "the share dealt by {} is bad",
+                            contribution.dealer
+                        ));
+                    }
+                    dealt = Some(contribution);
+                }
+                Ok(SystemTx::CloseEpoch(record)) => {
+                    let expected = dealt
+                        .as_ref()
+                        .and_then(|own| self.closing_record(&state, header.time_ms, own));
+                    if expected.as_ref() != Some(&record) {
+                        return Judgement::Reject("its epoch record does not follow from the shares".into());
+                    }
+                }
+                Err(error) => return Judgement::Reject(error.to_string()),
+            }
+        }
+        Judgement::Accept
+    }
+
+    /// Every batch must be here, and be stored with the vote, so that what commits can be executed.
+    fn judge_batches(&mut self, block: &Block) -> Judgement {
+        let missing: Vec<_> = block
+            .payload
+            .batches
+            .iter()
+            .filter(|d| !self.has_batch(d))
+            .copied()
+            .collect();
+        if !missing.is_empty() {
+            self.fetch_batches(block, missing);
+            return Judgement::Wait;
+        }
+        let mut bytes = 0;
+        for digest in &block.payload.batches {
+            let Some(batch) = self.mempool.get(digest) else {
+                continue;
+            };
+            bytes += encode(batch).len();
+            self.unstored.put_batch(digest, batch);
+        }
+        if bytes > MAX_BLOCK_BATCH_BYTES {
+            return Judgement::Reject(format!(
+                "its batches are {bytes} bytes, at most {MAX_BLOCK_BATCH_BYTES}"
+            ));
+        }
+        Judgement::Accept
+    }
+}

@@ -1,0 +1,300 @@
+//! One node process: its home's lock, its store, its replica, its network, its API, and a clean stop.
+
+use std::{path::PathBuf, sync::Arc};
+
+use tacit_consensus::{Ed25519, Ed25519Signer, Millis, Signer};
+use tacit_ledger::{Genesis, RocksStore, Store};
+use tacit_p2p::{Identity, Multiaddr};
+use tokio::sync::{mpsc, watch};
+use zeroize::Zeroizing;
+
+use crate::{
+    NodeError,
+    api::{ApiLimits, serve},
+    clock,
+    config::{Config, Role},
+    edge::{GossipTokens, serve_network, spawn_replica},
+    handle::{NodeHandle, Pending, Shared, Snapshot, ToReplica},
+    home::Home,
+    init, keyring, logging,
+    metrics::Metrics,
+    replica::{Replica, ReplicaConfig, ValidatorParts},
+};
+
+/// Inputs that wait for the replica before those who bring them are held up.
+const INPUTS: usize = 8_192;
+
+/// How a node is started.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// Its home.
+    pub home: PathBuf,
+}
+
+/// Runs a node until SIGTERM or SIGINT, or until it cannot go on safely.
+///
+/// # Errors
+/// By name, before anything is written or sent where possible.
+pub fn run(options: RunOptions) -> Result<(), NodeError> {
+    let home = Home::at(&options.home);
+    if !home.config().exists() {
+        return Err(NodeError::HomeMissing(options.home));
+    }
+    let config = Config::load(&home.config())?;
+    logging::install(&config.log, &home.config())?;
+    let _lock = home.lock()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .worker_threads(2)
+        .max_blocking_threads(8)
+        .build()
+        .map_err(|e| NodeError::Network(format!("the runtime: {e}")))?;
+    runtime.block_on(serve_node(&home, config))
+}
+
+/// What a node is, read from its home.
+struct Parts {
+    validator: Option<ValidatorParts>,
+    identity: Identity,
+    node_id: [u8; 32],
+    quoter: Option<Arc<dyn tacit_attest::Quoter>>,
+}
+
+fn parts(home: &Home, role: Role) -> Result<Parts, NodeError> {
+    if role == Role::Observer {
+        let path = home.node_seed();
+        let bytes = Zeroizing::new(std::fs::read(&path).map_err(|e| NodeError::file(&path, e))?);
+        let seed: [u8; 32] = bytes
+            .as_slice()
+            .try_into()
+            .map_err(|_| NodeError::Corrupt(format!("{} does not hold 32 bytes", path.display())))?;
+        let identity = Identity::from_seed(seed);
+        return Ok(Parts {
+            validator: None,
+            node_id: identity.public(),
+            identity,
+            quoter: None,
+        });
+    }
+    if !home.keyring().exists() {
+        return Err(NodeError::HomeMissing(home.root().to_path_buf()));
+    }
+    let (quoter, _) = init::platform(home)?;
+    let keyring = keyring::open(&home.keyring(), quoter.clone())?;
+    let signer: Arc<dyn Signer> = Arc::new(Ed25519Signer::from_seed(keyring.identity().consensus));
+    let node_signer: Arc<dyn Signer> = Arc::new(Ed25519Signer::from_seed(keyring.identity().node));
+    let identity = Identity::from_seed(keyring.identity().node);
+    let node_id = identity.public();
+    let validator = Some(ValidatorParts {
+        keyring,
+        signer,
+        node_signer,
+    });
+    Ok(Parts {
+        validator,
+        identity,
+        node_id,
+        quoter: Some(quoter),
+    })
+}
+
+async fn serve_node(home: &Home, config: Config) -> Result<(), NodeError> {
+    let started_ms = clock::now_ms();
+    let genesis = Arc::new(home.load_genesis()?);
+    let verdicts = genesis.verify()?;
+    let chain = genesis.chain_id();
+    let Parts {
+        validator,
+        identity,
+        node_id,
+        quoter,
+    } = parts(home, config.node.role)?;
+    let store: Arc<dyn Store + Send + Sync> = Arc::new(RocksStore::open(&home.database())?);
+
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|e| NodeError::Entropy(e.to_string()))?;
+    let kem = validator.as_ref().map(|v| Arc::new(v.keyring.kem()));
+    let key = validator.as_ref().map(|v| v.signer.public());
+    let evidence_expires_at_ms = evidence_expiry(&genesis, &verdicts, key.as_ref());
+    let replica_config = ReplicaConfig {
+        genesis: genesis.clone(),
+        store: store.clone(),
+        scheme: Arc::new(Ed25519),
+        validator,
+        seed,
+    };
+    let (replica, first) = Replica::open(replica_config, clock::now_ms())?;
+
+    let record = replica.record().clone();
+    let listener = tokio::net::TcpListener::bind(config.api.listen)
+        .await
+        .map_err(|source| NodeError::Listen {
+            address: config.api.listen.to_string(),
+            source,
+        })?;
+    let (network, events) = tacit_p2p::start(
+        identity,
+        tacit_p2p::Config {
+            listen: listen_addresses(&config),
+            bootstrap: bootstrap(home, &config)?,
+            chain: chain.0,
+            validators: record.validators.iter().map(|v| v.node_key.0).collect(),
+            max_connections: config.p2p.max_connections,
+            limits: tacit_p2p::Limits::default(),
+        },
+    )
+    .map_err(|e| NodeError::Network(e.to_string()))?;
+
+    let (head, _) = watch::channel(replica.head().height);
+    let shared = Arc::new(Shared {
+        name: config.node.name.clone(),
+        role: config.node.role,
+        node_id,
+        genesis: genesis.clone(),
+        chain,
+        store,
+        network: network.clone(),
+        metrics: Arc::new(Metrics::new(
+            env!("CARGO_PKG_VERSION"),
+            option_env!("TACIT_COMMIT").unwrap_or("unknown"),
+        )),
+        head,
+        snapshot: std::sync::RwLock::new(Snapshot::default()),
+        record: std::sync::RwLock::new(record),
+        opener: std::sync::RwLock::new(replica.opener().map(|secret| (replica.record().epoch, secret))),
+        kem,
+        pending: std::sync::Mutex::new(Pending::default()),
+        gossip: GossipTokens::default(),
+        platform: quoter.as_ref().map(|q| q.platform()),
+        measurement: quoter.as_ref().and_then(|q| q.measurement()),
+        evidence_expires_at_ms,
+        started_ms,
+        data: home.root().to_path_buf(),
+    });
+    greet(&shared, &config, replica.head().height);
+
+    let (inputs, input_queue) = mpsc::channel(INPUTS);
+    let node = NodeHandle {
+        shared: shared.clone(),
+        replica: inputs.clone(),
+    };
+    let replica_thread = spawn_replica(replica, first, shared.clone(), inputs.clone(), input_queue)?;
+    let (stopped, mut replica_ended) = mpsc::channel::<Result<(), String>>(1);
+    tokio::task::spawn_blocking(move || {
+        let result = replica_thread
+            .join()
+            .unwrap_or_else(|_| Err("the replica panicked".into()));
+        let _ = stopped.blocking_send(result);
+    });
+    let feed = tokio::spawn(serve_network(node.clone(), events));
+    let (stop_api, api_stop) = watch::channel(false);
+    let limits = ApiLimits {
+        rate_limit: config.api.rate_limit,
+        ..ApiLimits::default()
+    };
+    let api = tokio::spawn(serve(node, listener, limits, async move {
+        let mut stop = api_stop;
+        // An error means that the sender is gone, which is a stop as well.
+        let _ = stop.wait_for(|stop| *stop).await;
+    }));
+
+    let ended = tokio::select! {
+        signal = wait_for_signal() => {
+            tracing::info!(signal, "stopping");
+            None
+        }
+        ended = replica_ended.recv() => ended,
+    };
+    let _ = stop_api.send(true);
+    let outcome = match ended {
+        Some(outcome) => outcome,
+        None => {
+            let _ = inputs.send(ToReplica::Stop).await;
+            replica_ended.recv().await.unwrap_or(Ok(()))
+        }
+    };
+    network.shutdown().await;
+    feed.abort();
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(3), api).await;
+    match outcome {
+        Ok(()) => {
+            tracing::info!("stopped");
+            Ok(())
+        }
+        Err(reason) => {
+            tracing::error!(reason, "this node cannot go on safely");
+            Err(NodeError::Corrupt(reason))
+        }
+    }
+}
+
+/// The first lines of a log say what runs, where, and how far it can be trusted.
+fn greet(shared: &Shared, config: &Config, height: u64) {
+    if shared.genesis.trust.simulator.is_some() {
+        tracing::warn!("SIMULATED TEE: this network has no hardware protection; for development only");
+    }
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        network = shared.genesis.name,
+        chain = %shared.chain,
+        name = shared.name,
+        role = ?shared.role,
+        platform = shared.platform.map(|p| p.to_string()),
+        home = %shared.data.display(),
+        api = %config.api.listen,
+        p2p = %config.p2p.listen,
+        height,
+        evidence_expires_at_ms = shared.evidence_expires_at_ms,
+        "tacit starts"
+    );
+}
+
+/// When this validator's evidence ceases to be accepted: its certificate's end or the policy's age, whichever
+/// comes first.
+fn evidence_expiry(
+    genesis: &Genesis,
+    verdicts: &[tacit_attest::Verified],
+    key: Option<&tacit_consensus::PublicKey>,
+) -> Option<Millis> {
+    let index = genesis
+        .validators
+        .iter()
+        .position(|r| Some(&r.consensus_key) == key)?;
+    let leaf = verdicts.get(index)?.leaf_not_after_ms;
+    Some(leaf.min(genesis.time_ms.saturating_add(genesis.policy.evidence_age_max_ms)))
+}
+
+fn listen_addresses(config: &Config) -> Vec<Multiaddr> {
+    let (ip, port) = (config.p2p.listen.ip(), config.p2p.listen.port());
+    let family = if ip.is_ipv4() { "ip4" } else { "ip6" };
+    [
+        format!("/{family}/{ip}/tcp/{port}"),
+        format!("/{family}/{ip}/udp/{port}/quic-v1"),
+    ]
+    .iter()
+    .filter_map(|text| text.parse().ok())
+    .collect()
+}
+
+fn bootstrap(home: &Home, config: &Config) -> Result<Vec<Multiaddr>, NodeError> {
+    let parse = |text: &String| {
+        text.parse().map_err(|e| NodeError::Config {
+            path: home.config(),
+            detail: format!("p2p.peers: {text:?}: {e}"),
+        })
+    };
+    config.p2p.peers.iter().map(parse).collect()
+}
+
+async fn wait_for_signal() -> &'static str {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        std::future::pending::<()>().await;
+        return "never";
+    };
+    tokio::select! {
+        _ = term.recv() => "SIGTERM",
+        _ = int.recv() => "SIGINT",
+    }
+}

@@ -1,0 +1,106 @@
+//! What nodes say to one another, above `p2p` and below the ledger's types. Everything is borsh, bounded by
+//! `p2p` before it is decoded here, and refused when bytes trail.
+//!
+//! | carried by | type | who may send it |
+//! |---|---|---|
+//! | direct stream | [`Direct`] | validators, to validators |
+//! | gossip `batches` | [`tacit_ledger::Batch`] | validators; observers forward |
+//! | gossip `announcements` | [`Announcement`] | any node |
+//! | fetch | [`FetchRequest`] / [`FetchResponse`] | any node, any node answers |
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use tacit_consensus::{Digest, Epoch, Height};
+use tacit_ledger::{Batch, CommittedBlock, SealedReceipt};
+
+/// The most blocks one fetch asks for; a server may answer with fewer, by size.
+pub const MAX_BLOCKS_PER_FETCH: u16 = 64;
+/// The most batches one fetch asks for.
+pub const MAX_BATCHES_PER_FETCH: usize = 64;
+/// A server stops adding to an answer once it is this long, so that one answer stays well below p2p's bound.
+pub const FETCH_ANSWER_TARGET_BYTES: usize = 4 << 20;
+/// The longest direct message: p2p's own bound, repeated for the decoder.
+pub const MAX_DIRECT_BYTES: usize = 1 << 20;
+/// The longest announcement.
+pub const MAX_ANNOUNCEMENT_BYTES: usize = 128;
+/// The longest fetch request: a relayed envelope is the largest.
+pub const MAX_FETCH_REQUEST_BYTES: usize = 96 << 10;
+/// The longest fetch answer.
+pub const MAX_FETCH_RESPONSE_BYTES: usize = 8 << 20;
+
+/// A direct message between two validators of one epoch.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Direct {
+    /// The sender's epoch: a receiver that is behind learns it from here without decoding the rest.
+    pub epoch: Epoch,
+    /// An encoded [`tacit_consensus::Message`].
+    pub message: Vec<u8>,
+}
+
+/// "I have committed this": how observers and laggards learn that there is more to fetch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Announcement {
+    /// The chain it is about.
+    pub chain: Digest,
+    /// The sender's committed height.
+    pub height: Height,
+    /// The block at that height; makes equal announcements one gossip message.
+    pub block: Digest,
+}
+
+/// A question to one peer.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum FetchRequest {
+    /// Committed blocks from a height on.
+    Blocks {
+        /// The first height wanted.
+        from: Height,
+        /// At most so many (bounded by [`MAX_BLOCKS_PER_FETCH`]).
+        limit: u16,
+    },
+    /// Batches by digest.
+    Batches(Vec<Digest>),
+    /// An envelope that an observer took in and passes to a validator; the answer is the validator's verdict.
+    Submit(Vec<u8>),
+}
+
+/// The answer to a [`FetchRequest`].
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum FetchResponse {
+    /// Consecutive committed blocks, starting with the height asked for; empty when the server has none.
+    Blocks(Vec<SyncBlock>),
+    /// Those of the batches asked for that the server holds.
+    Batches(Vec<Batch>),
+    /// The verdict on a relayed envelope: accepted, or the code and detail of the refusal.
+    Submitted(Result<RelayAccepted, RelayRefused>),
+}
+
+/// A relayed envelope was accepted.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct RelayAccepted {
+    /// The envelope's id.
+    pub id: Digest,
+    /// The epoch it is sealed to.
+    pub epoch: Epoch,
+    /// The height after which it can no longer be ordered.
+    pub expiry_height: Height,
+}
+
+/// A relayed envelope was refused.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct RelayRefused {
+    /// The refusal's code, from the table of codes.
+    pub code: String,
+    /// Facts about it; never plaintext.
+    pub detail: String,
+}
+
+/// A committed block with everything public that goes with it.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct SyncBlock {
+    /// The block and the proof that it is final.
+    pub committed: CommittedBlock,
+    /// The batches that it names, in its order.
+    pub batches: Vec<Batch>,
+    /// The sealed receipts of its envelopes, in order: observers cannot compute them.
+    pub receipts: Vec<SealedReceipt>,
+}

@@ -1,0 +1,333 @@
+//! The first moment of a network: keys, registrations, genesis, homes, wallets.
+//!
+//! ```text
+//! seed ─► simulator authority ─► one chip a validator ─► registration (keys, evidence bound to the nonce)
+//!      ─► nonce                                             │
+//!      ─► accounts                                          ▼
+//! binary ─► measurement ─► policy ───────────────────► genesis, verified ─► every home
+//! ```
+
+use std::fs::{DirBuilder, File};
+use std::io::Read;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use tacit_attest::{Measurement, NetworkClass, Policy, SimulatorAuthority, TrustRoots};
+use tacit_ledger::{
+    AccountId, AccountKey, Amount, GENESIS_VERSION, Genesis, MAX_GENESIS_BYTES, Params, Registration, UNIT,
+};
+use tacit_node::config::{Config, Role};
+use tacit_node::home::Home;
+use tacit_node::init::{self, InitConfig, Tee};
+
+use crate::error::{Error, io_error};
+use crate::facts::{FACTS_VERSION, Facts, NodeFacts, NodeRole, WalletFacts, write_whole};
+use crate::options::Options;
+use crate::{ports, purse, seeds};
+
+/// The name in the genesis. Development networks must begin with `dev-`.
+const NETWORK: &str = "dev-local";
+/// The copy of the genesis that people and wallets read, inside the network's folder.
+const GENESIS_FILE: &str = "genesis.json";
+
+/// The measurement, in hex, that the simulated platform gives to `binary`.
+pub(crate) fn measure(binary: &Path) -> Result<String, Error> {
+    Ok(measurement(binary)?.to_string())
+}
+
+fn measurement(binary: &Path) -> Result<Measurement, Error> {
+    init::simulated_measurement(binary).map_err(|e| founding("measuring the binary", e))
+}
+
+/// Makes everything under `dir` except `testnet.json`; nothing is running afterwards. `dir` is absolute and empty
+/// but for the lock.
+pub(crate) fn found(
+    dir: &Path,
+    options: &Options,
+    binary: &Path,
+    base: u16,
+    time_ms: u64,
+) -> Result<Facts, Error> {
+    let measurement = measurement(binary)?;
+    let authority = SimulatorAuthority::generate(seeds::derive(options.seed, "simulator authority"), time_ms)
+        .map_err(|e| founding("simulator authority", e))?;
+    let nonce = seeds::derive(options.seed, "genesis nonce");
+
+    let policy = Policy::dev(measurement);
+
+    let mut nodes = Vec::with_capacity(options.nodes());
+    let mut registrations = Vec::with_capacity(usize::from(options.validators));
+    for i in 0..options.nodes() {
+        let validator = i < usize::from(options.validators);
+        let (name, role) = if validator {
+            (format!("val-{i}"), NodeRole::Validator)
+        } else {
+            (
+                format!("obs-{}", i - usize::from(options.validators)),
+                NodeRole::Observer,
+            )
+        };
+        let home = Home::at(dir.join(&name));
+        let keys = seeds::derive(options.seed, &format!("keys of {name}"));
+        if validator {
+            let tee = Tee::Simulated {
+                authority: &authority,
+                chip_seed: seeds::derive(options.seed, &format!("chip of {name}")),
+                now_ms: time_ms,
+                measurement,
+            };
+            let seeds = Some(keys);
+            let config = InitConfig {
+                name: name.clone(),
+                tee,
+                nonce,
+                policy_version: policy.version,
+                seeds,
+            };
+            registrations.push(init::init(&home, config).map_err(|e| founding("validator", e))?);
+        } else {
+            init::init_observer(&home, &name, Some(keys)).map_err(|e| founding("observer", e))?;
+        }
+        let home = home.root().to_path_buf();
+        let log = home.join("node.log");
+        nodes.push(NodeFacts {
+            name,
+            role,
+            rpc: String::new(),
+            p2p: String::new(),
+            home,
+            log,
+            pid: None,
+        });
+    }
+
+    let genesis = Genesis {
+        version: GENESIS_VERSION,
+        name: NETWORK.into(),
+        trust: TrustRoots {
+            class: NetworkClass::Dev,
+            simulator: Some(authority.root()),
+        },
+        nonce,
+        time_ms,
+        params: Params {
+            epoch_ms_max: options.epoch_ms,
+            fee_per_512: options.fee_per_512,
+            ..Params::default()
+        },
+        policy,
+        validators: registrations,
+        allocations: allocations(options)?,
+    };
+    genesis.verify().map_err(|e| founding("genesis", e))?;
+    for node in &nodes {
+        init::install_genesis(&Home::at(&node.home), &genesis)
+            .map_err(|e| founding("installing the genesis", e))?;
+    }
+    let path = dir.join(GENESIS_FILE);
+    write_whole(&path, genesis.to_json().as_bytes(), 0o644)?;
+
+    let mut facts = Facts {
+        version: FACTS_VERSION,
+        chain_id: genesis.name.clone(),
+        genesis_hash: genesis.chain_id().to_string(),
+        genesis: path,
+        tee: "simulated".into(),
+        seed: options.seed,
+        time_ms,
+        epoch_ms: options.epoch_ms,
+        ready: false,
+        height: 0,
+        base_port: base,
+        nodes,
+        wallets: Vec::new(),
+        password_file: PathBuf::new(),
+        load_accounts: options.load_accounts,
+        binary: binary.to_path_buf(),
+        measurement: measurement.to_string(),
+    };
+    wallets(dir, options, &genesis, &mut facts)?;
+    place(&mut facts, base)?;
+    Ok(facts)
+}
+
+/// Gives every node its ports and peers: in the facts and in each node's `config.toml`.
+pub(crate) fn place(facts: &mut Facts, base: u16) -> Result<(), Error> {
+    facts.base_port = base;
+    for (i, node) in facts.nodes.iter_mut().enumerate() {
+        node.rpc = format!("http://127.0.0.1:{}", ports::api(base, i));
+        node.p2p = format!("/ip4/127.0.0.1/tcp/{}", ports::p2p(base, i));
+        // Observers are never dialled: they dial the validators.
+        if node.role == NodeRole::Validator {
+            let peer = tacit_p2p::peer_id_of(&node_key(&node.home)?)
+                .ok_or_else(|| founding("the node's identity", "its key is none"))?;
+            node.p2p.push_str(&format!("/p2p/{peer}"));
+        }
+    }
+    let validators: Vec<String> = facts.validators().map(|node| node.p2p.clone()).collect();
+    for (i, node) in facts.nodes.iter().enumerate() {
+        let mut config = Config::new(&node.name, node_role(node.role));
+        config.p2p.listen = ([127, 0, 0, 1], ports::p2p(base, i)).into();
+        config.p2p.peers = validators
+            .iter()
+            .filter(|peer| **peer != node.p2p)
+            .cloned()
+            .collect();
+        config.api.listen = ([127, 0, 0, 1], ports::api(base, i)).into();
+        // Load comes from one address here; a limit by address would measure itself.
+        config.api.rate_limit = 0;
+        config
+            .save(&Home::at(&node.home).config())
+            .map_err(|e| founding("writing config.toml", e))?;
+    }
+    Ok(())
+}
+
+fn node_role(role: NodeRole) -> Role {
+    match role {
+        NodeRole::Validator => Role::Validator,
+        NodeRole::Observer => Role::Observer,
+    }
+}
+
+/// Every funded account: the named ones, those for load, and the one that proves readiness. In the order of their
+/// ids, which says nothing about who is who.
+fn allocations(options: &Options) -> Result<Vec<(AccountId, Amount)>, Error> {
+    let amount = Amount::from(options.balance) * UNIT;
+    let load = (0..options.load_accounts).map(seeds::load_wallet);
+    let names = options
+        .accounts
+        .iter()
+        .cloned()
+        .chain(load)
+        .chain([seeds::PROBE.to_string()]);
+    let mut all = Vec::new();
+    for name in names {
+        all.push((account(options.seed, &name)?.id(), amount));
+    }
+    all.sort();
+    Ok(all)
+}
+
+/// The key of one of this network's accounts.
+pub(crate) fn account(seed: u64, name: &str) -> Result<AccountKey, Error> {
+    AccountKey::from_seed(seeds::wallet(seed, name)).map_err(|e| founding("account key", e))
+}
+
+/// Writes the wallet files and their passphrase.
+fn wallets(dir: &Path, options: &Options, genesis: &Genesis, facts: &mut Facts) -> Result<(), Error> {
+    let folder = dir.join("wallets");
+    DirBuilder::new()
+        .mode(0o700)
+        .recursive(true)
+        .create(&folder)
+        .map_err(io_error("create", &folder))?;
+    let password = format!(
+        "dev-{}",
+        hex::encode(&seeds::derive(options.seed, "wallet passphrase")[..8])
+    );
+    facts.password_file = folder.join("password");
+    write_whole(&facts.password_file, format!("{password}\n").as_bytes(), 0o600)?;
+    for name in &options.accounts {
+        let (address, file) = purse::write_file(dir, name, options.seed, genesis, &password)?;
+        facts.wallets.push(WalletFacts {
+            name: name.clone(),
+            address,
+            file,
+        });
+    }
+    Ok(())
+}
+
+/// The genesis of a network.
+pub(crate) fn read_genesis(facts: &Facts) -> Result<Genesis, Error> {
+    let text = read_text(&facts.genesis)?;
+    Genesis::from_json(&text).map_err(|e| founding("reading the genesis", e))
+}
+
+/// The identity under which a validator's peers know it.
+fn node_key(home: &Path) -> Result<[u8; 32], Error> {
+    let text = read_text(&Home::at(home).registration())?;
+    let registration: Registration =
+        serde_json::from_str(&text).map_err(|e| founding("reading a registration", e))?;
+    Ok(registration.node_key.0)
+}
+
+/// Reads a file that is no longer than the longest genesis.
+fn read_text(path: &Path) -> Result<String, Error> {
+    let mut text = String::new();
+    let file = File::open(path).map_err(io_error("open", path))?;
+    file.take(MAX_GENESIS_BYTES as u64)
+        .read_to_string(&mut text)
+        .map_err(io_error("read", path))?;
+    Ok(text)
+}
+
+fn founding(what: &'static str, detail: impl std::fmt::Display) -> Error {
+    Error::Founding {
+        what,
+        detail: detail.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn one_seed_and_time_make_one_network_and_another_binary_makes_another() {
+        let programs = tempfile::tempdir().unwrap();
+        let program = |text: &str| {
+            let path = programs.path().join(text);
+            fs::write(&path, text).unwrap();
+            path
+        };
+        let options = Options {
+            validators: 2,
+            observers: 1,
+            load_accounts: 2,
+            ..Options::default()
+        };
+        let make = |program: &Path, base| {
+            let dir = tempfile::tempdir().unwrap();
+            let facts = found(dir.path(), &options, program, base, 1_790_000_000_000).unwrap();
+            (fs::read(&facts.genesis).unwrap(), facts, dir)
+        };
+        let (one, other) = (program("one"), program("other"));
+        let (genesis, facts, dir) = make(&one, 26_600);
+        let (again, same, _dir) = make(&one, 27_600);
+        assert_eq!(genesis, again, "byte-identical");
+        assert_eq!(facts.genesis_hash, same.genesis_hash);
+        assert_eq!(facts.wallets[0].address, same.wallets[0].address);
+        assert_ne!(facts.genesis_hash, make(&other, 26_600).1.genesis_hash);
+
+        assert_eq!(
+            read_genesis(&facts).unwrap().chain_id().to_string(),
+            facts.genesis_hash
+        );
+        let names: Vec<_> = facts.nodes.iter().map(|node| node.name.as_str()).collect();
+        assert_eq!(names, ["val-0", "val-1", "obs-0"]);
+        for (i, node) in facts.nodes.iter().enumerate() {
+            let home = Home::at(&node.home);
+            let config = Config::load(&home.config()).unwrap();
+            assert_eq!(config.api.listen.port(), ports::api(26_600, i));
+            assert_eq!(
+                config.p2p.peers.len(),
+                if node.role == NodeRole::Validator { 1 } else { 2 }
+            );
+            assert_eq!(
+                home.load_genesis().unwrap().chain_id().to_string(),
+                facts.genesis_hash
+            );
+        }
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(
+            (mode(&dir.path().join("wallets")), mode(&facts.password_file)),
+            (0o700, 0o600)
+        );
+        assert!(facts.wallets.iter().all(|wallet| wallet.file.exists()));
+    }
+}

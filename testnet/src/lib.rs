@@ -1,0 +1,52 @@
+//! Local networks of real processes: made from a seed, started, driven, broken, put under load, searched for leaks.
+//!
+//! ```text
+//!             Testnet::up / attach                  load            leakscan
+//!                    │                                │                 │
+//!   founding ── seed, genesis, homes, wallets      purses of         homes, logs,
+//!   ports ───── a free run, reserved               the wallet        API answers
+//!   process ─── spawn, pid file, signals           crate, sealing    with a positive
+//!   status ──── what nodes say                     for real          control
+//! ```
+//!
+//! Promise: every node is one process of the one binary, as an operator would run it, on loopback; "ready" means
+//! that a sealed transfer was committed and its receipt verified by the wallet crate; what is stopped keeps its state; only
+//! processes whose command line names a node's home are ever signalled, and only folders that this tool made are
+//! ever emptied.
+//!
+//! Limits: Linux (`/proc`, pidfd). The TEE is simulated, so nothing here protects memory, and all keys come from a small
+//! seed. Deliberately absent: test assertions; delays and partitions between nodes (they belong to the p2p layer);
+//! containers.
+
+mod error;
+mod event;
+mod facts;
+mod founding;
+mod http;
+mod interrupt;
+mod leak;
+mod load;
+mod log;
+mod options;
+mod ports;
+mod prepare;
+mod process;
+mod purse;
+mod seeds;
+mod stats;
+mod status;
+mod testnet;
+
+pub use error::Error;
+pub use event::Event;
+pub use facts::{FACTS_FILE, FACTS_VERSION, Facts, NodeFacts, NodeRole, WalletFacts};
+pub use leak::{
+    Captured, Control, Encoding, Extent, Hit, LeakReport, MAX_WORD, MAX_WORDS, MIN_WORD, Searched, Word,
+    leakscan,
+};
+pub use load::{LoadKind, LoadOptions, LoadReport, MAX_RATE, MAX_SECONDS, MAX_WALLETS, load};
+pub use options::{DEFAULT_BASE_PORT, DEFAULT_DIR, MAX_ACCOUNTS, MAX_LOAD_ACCOUNTS, MAX_NODES, Options};
+pub use process::ProcessState;
+pub use stats::Percentiles;
+pub use status::{NodeState, NodeStatus};
+pub use testnet::{Ended, Stopped, Testnet};

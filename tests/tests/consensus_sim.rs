@@ -1,0 +1,164 @@
+//! The consensus core in thousands of small worlds. A failing world prints its options; the seed in them
+//! and `TACIT_SIM_SEED=<seed>` replay it alone.
+
+use tacit_tests::consensus_sim::{Options, Report, Workload, combinations, run};
+
+fn check(options: &Options) -> Report {
+    let report = run(options);
+    assert!(
+        report.violations.is_empty(),
+        "{:#?}\nin {options:#?}",
+        report.violations
+    );
+    report
+}
+
+/// Worlds of a sweep, unless the environment names another number or a single seed.
+fn seeds(default: u64) -> Vec<u64> {
+    let number = |name| {
+        std::env::var(name)
+            .ok()
+            .and_then(|value| value.parse::<u64>().ok())
+    };
+    match number("TACIT_SIM_SEED") {
+        Some(seed) => vec![seed],
+        None => (0..number("TACIT_SIM_SEEDS").unwrap_or(default)).collect(),
+    }
+}
+
+fn sweep(n: u16, default: u64) {
+    let (mut events, mut faults, mut crashes, mut span) = (0, 0, 0, 0);
+    let seeds = seeds(default);
+    for seed in &seeds {
+        let report = check(&Options::faulty(*seed, n));
+        events += report.events;
+        faults += report.faults;
+        crashes += report.crashes;
+        span += report.span_ms;
+    }
+    let hours = span as f64 / 3_600_000.0;
+    let worlds = seeds.len();
+    println!(
+        "n = {n}: {worlds} worlds, {events} events, {faults} losses, {crashes} crashes, {hours:.1} simulated hours"
+    );
+}
+
+#[test]
+fn four_validators_under_every_mixture_of_faults() {
+    sweep(4, 1_000);
+}
+
+#[test]
+fn seven_validators_under_every_mixture_of_faults() {
+    sweep(7, 200);
+}
+
+#[test]
+fn progress_with_f_dead_in_every_combination_of_places() {
+    for (n, f) in [(4, 1), (7, 2)] {
+        for dead in combinations(n, f) {
+            let report = check(&Options {
+                dead: dead.clone(),
+                calm_blocks: 40,
+                ..Options::calm(1, n)
+            });
+            // A dead leader costs its view and no more: at the worst a few timeouts per round of n views.
+            assert!(report.span_ms < 60_000, "{dead:?} of {n}: {} ms", report.span_ms);
+        }
+    }
+}
+
+#[test]
+fn more_than_f_dead_commit_nothing_and_fork_nothing() {
+    for dead in combinations(4, 2) {
+        let options = Options {
+            dead,
+            calm_ms: 20_000,
+            ..Options::calm(2, 4)
+        };
+        let report = run(&options);
+        assert!(report.heights.iter().all(|height| *height == 0));
+        assert!(
+            report
+                .violations
+                .iter()
+                .all(|violation| violation.starts_with("L1"))
+        );
+    }
+}
+
+#[test]
+fn twins_fork_nothing_and_only_they_are_blamed() {
+    for seed in seeds(100) {
+        check(&Options {
+            twins: 1,
+            dead: Vec::new(),
+            ..Options::faulty(seed, 4)
+        });
+        check(&Options {
+            twins: 2,
+            dead: Vec::new(),
+            ..Options::faulty(seed, 7)
+        });
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_world() {
+    for seed in 0..20 {
+        let options = Options::faulty(seed, 4);
+        assert_eq!(run(&options), run(&options));
+    }
+    assert_ne!(
+        run(&Options::faulty(1, 4)).trace,
+        run(&Options::faulty(2, 4)).trace
+    );
+}
+
+#[test]
+fn without_work_there_are_heartbeats_and_nothing_else() {
+    let options = Options {
+        workload: Workload::None,
+        calm_ms: 100_000,
+        calm_blocks: 1_000,
+        ..Options::calm(3, 4)
+    };
+    let report = check(&options);
+    assert!(
+        report.heights.iter().all(|height| (17..=20).contains(height)),
+        "{:?}",
+        report.heights
+    );
+    assert_eq!(
+        report.view,
+        report.heights.iter().max().copied().unwrap_or(0) + 1,
+        "no view was lost"
+    );
+}
+
+#[test]
+fn an_epoch_ends_under_message_loss_and_crashes() {
+    for seed in seeds(200) {
+        let options = Options {
+            close_at: Some(5),
+            twins: 0,
+            dead: Vec::new(),
+            ..Options::faulty(seed, 4)
+        };
+        let report = check(&options);
+        assert!(
+            report.finished && report.heights.iter().all(|height| *height == 5),
+            "{report:?} in {options:?}"
+        );
+    }
+}
+
+#[test]
+fn real_signatures_change_nothing() {
+    for seed in 0..5 {
+        check(&Options {
+            real_signatures: true,
+            ..Options::faulty(seed, 4)
+        });
+    }
+}
