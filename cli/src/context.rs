@@ -273,7 +273,8 @@ pub(crate) fn hash(text: &str) -> Done<Digest> {
 /// A file of at most so many bytes.
 pub(crate) fn read_file(path: &Path, max: u64) -> Done<Vec<u8>> {
     let mut bytes = Vec::new();
-    let file = fs::File::open(path).map_err(|error| Failure::file(path, error))?;
+    let file = fs::File::open(path)
+        .map_err(|error| Failure::usage(format!("{}: {error}", path.display())).hint("check the path"))?;
     file.take(max + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| Failure::file(path, error))?;

@@ -14,7 +14,11 @@ use crate::{
 /// # Errors
 /// [`NodeError::Config`] when the filter does not parse.
 pub(crate) fn install(section: &LogSection, config: &Path) -> Result<(), NodeError> {
-    let level = std::env::var("TACIT_LOG").unwrap_or_else(|_| section.level.clone());
+    let level = match std::env::var("TACIT_LOG") {
+        Ok(filter) => filter,
+        // Every validator announces the same height; gossipsub warns of each one that another was faster with.
+        Err(_) => format!("{},libp2p_gossipsub=error", section.level),
+    };
     let filter = EnvFilter::try_new(&level).map_err(|e| NodeError::Config {
         path: config.to_path_buf(),
         detail: format!("log level {level:?}: {e}"),

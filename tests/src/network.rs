@@ -96,6 +96,7 @@ impl Network {
         let trust = Trust::open(&Api::new(&*transport), &pin, None).expect("the genesis is the pinned one");
         let options = WalletOptions {
             patience: PATIENCE,
+            records: Some(Home::at(self.home.path())),
             ..WalletOptions::default()
         };
         Wallet::new(&keyfile, transport, trust, options).expect("the wallet is of this chain")

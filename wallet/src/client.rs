@@ -86,10 +86,7 @@ mod http {
         /// [`Unreachable`] when the address is not an `http://` one.
         pub fn new(endpoint: &str, timeout: Duration) -> Result<Self, Unreachable> {
             let endpoint = endpoint.trim_end_matches('/').to_owned();
-            if !endpoint
-                .strip_prefix("http://")
-                .is_some_and(|host| !host.is_empty())
-            {
+            if endpoint.strip_prefix("http://").is_none_or(str::is_empty) {
                 let reason = "expected an address such as http://127.0.0.1:26600".to_owned();
                 return Err(Unreachable { endpoint, reason });
             }

@@ -1,6 +1,6 @@
 //! Randomness and time of a client. Libraries below take both as arguments; this is where they come from.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
@@ -33,4 +33,13 @@ pub fn system_clock() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Waits a moment before a node is asked again.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a remote node offers no event to wait on besides its own long poll"
+)]
+pub(crate) fn pause(time: Duration) {
+    std::thread::sleep(time);
 }

@@ -7,7 +7,6 @@
 use std::{
     collections::BTreeMap,
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -38,8 +37,8 @@ const MAX_SEALS: u32 = 4;
 const FRESH_MS: u64 = 2_000;
 /// Longest value of the private state that a wallet decodes, in bytes.
 const MAX_VALUE_BYTES: usize = 64 * 1024;
-/// Pause between two questions to a node that did not wait although asked to, in milliseconds.
-const PAUSE_MS: u64 = 50;
+/// Pause between two questions to a node that did not wait although asked to.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// How an opened wallet behaves.
 #[derive(Clone)]
@@ -106,10 +105,13 @@ pub struct Confirmed {
     pub proof: ReceiptProof,
 }
 
+/// Proven values, and proven absences.
+type Values = BTreeMap<StateKey, Option<Vec<u8>>>;
+
 /// Values proven at one height; keys that the chain does not show to this account are missing.
 pub(crate) struct Reading {
     pub(crate) height: u64,
-    values: BTreeMap<StateKey, Option<Vec<u8>>>,
+    values: Values,
 }
 
 impl Reading {
@@ -244,7 +246,7 @@ impl Wallet {
                         code: "query.ahead" | "query.stale",
                         ..
                     }) if started.elapsed() < self.options.patience => {
-                        thread::sleep(Duration::from_millis(PAUSE_MS));
+                        entropy::pause(PAUSE);
                     }
                     other => break other?,
                 }
@@ -257,7 +259,7 @@ impl Wallet {
     }
 
     /// One query, at most [`MAX_QUERY_KEYS`] keys.
-    fn ask(&mut self, keys: &[StateKey]) -> Result<(u64, BTreeMap<StateKey, Option<Vec<u8>>>), Error> {
+    fn ask(&mut self, keys: &[StateKey]) -> Result<(u64, Values), Error> {
         let kem_key = self.kem_key()?;
         let chain = self.chain();
         let answer_key = SealingSecret::derive(&entropy::bytes(&mut self.rng));
@@ -423,7 +425,7 @@ impl Wallet {
                 Err(error) if !error.retryable() || started.elapsed() >= self.options.patience => {
                     return Err(error);
                 }
-                _ => thread::sleep(Duration::from_millis(PAUSE_MS)),
+                _ => entropy::pause(PAUSE),
             }
         }
     }
@@ -474,8 +476,8 @@ impl Wallet {
                 Err(error) if error.retryable() => {}
                 Err(error) => return Err(error),
             }
-            if asked.elapsed() < Duration::from_millis(PAUSE_MS) {
-                thread::sleep(Duration::from_millis(PAUSE_MS));
+            if asked.elapsed() < PAUSE {
+                entropy::pause(PAUSE);
             }
         }
     }

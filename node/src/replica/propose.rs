@@ -50,10 +50,10 @@ impl Replica {
         blocks
     }
 
-    /// The public state as `parent` leaves it. Only the tail of an epoch changes it before it is executed.
+    /// The public state as `parent` leaves it.
     pub(super) fn public_at(&self, parent: &Digest) -> Option<Cow<'_, PublicState>> {
         let blocks = self.unexecuted(parent);
-        if blocks.iter().all(|b| b.payload.system.is_empty()) {
+        if blocks.is_empty() {
             return Some(Cow::Borrowed(&self.public));
         }
         self.public.after(blocks).ok().map(Cow::Owned)

@@ -7,7 +7,7 @@ use tacit_consensus::{Block, CommitProof, Core, Digest, SafetyRecord};
 
 /// A write that is not synced yet.
 enum Write {
-    Block(Block),
+    Block(Box<Block>),
     Commit,
 }
 
@@ -40,7 +40,7 @@ impl Node {
     }
 
     pub(super) fn store(&mut self, block: Block) {
-        self.unsynced.push(Write::Block(block));
+        self.unsynced.push(Write::Block(Box::new(block)));
     }
 
     pub(super) fn commit(&mut self, block: Block, proof: CommitProof) {
@@ -78,7 +78,7 @@ impl Node {
     fn keep(&mut self, writes: Vec<Write>) {
         for write in writes {
             if let Write::Block(block) = write {
-                self.blocks.insert(block.id(), block);
+                self.blocks.insert(block.id(), *block);
             }
         }
     }

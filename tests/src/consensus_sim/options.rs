@@ -32,7 +32,7 @@ pub struct Options {
     pub drop: u64,
     /// Messages delivered twice.
     pub duplicate: u64,
-    /// Crashes before an effect is carried out.
+    /// Crashes in ten thousand effects, each before the effect is carried out.
     pub crash: u64,
     /// Mean time between network splits; 0 for none.
     pub split_ms: u64,
@@ -92,7 +92,7 @@ impl Options {
             delay_ms: (low, low + rng.between(1, spread)),
             drop: if rng.chance(700) { rng.between(0, 300) } else { 0 },
             duplicate: if rng.chance(500) { rng.between(0, 300) } else { 0 },
-            crash: if rng.chance(600) { rng.between(1, 20) } else { 0 },
+            crash: if rng.chance(600) { rng.between(5, 200) } else { 0 },
             split_ms: if rng.chance(400) {
                 rng.between(200, 2_000)
             } else {

@@ -244,11 +244,7 @@ impl World {
                 }
             }
             Event::Sync { node, life } if self.nodes[node].life == life => self.sync(node),
-            Event::Start { node } => {
-                if self.nodes[node].core.is_none() {
-                    self.start(node);
-                }
-            }
+            Event::Start { node } if self.nodes[node].core.is_none() => self.start(node),
             Event::Work { node, life } if self.nodes[node].life == life && self.in_faulty_phase() => {
                 let work = !self.nodes[node].work;
                 self.set_work(node, work);
