@@ -6,28 +6,20 @@ SHELL := /bin/bash
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/tacit/target
 TACIT := $(CARGO_TARGET_DIR)/release/tacit
 
-.PHONY: testnet test build setup lint doc clean-testnet
+.PHONY: testnet test build lint doc
 
 testnet: build
 	@scripts/demo "$(TACIT)"
 
-build: setup
-	@echo "building tacit (the first build on a machine compiles RocksDB: about 15 minutes on 2 cores)" >&2
-	cargo build --release --locked -p tacit-cli
+build:
+	scripts/cargo build --release --locked -p tacit-cli
 
 test: build
-	cargo test --release --locked --workspace
+	scripts/cargo test --release --locked --workspace
 
-lint: setup
+lint:
 	cargo fmt --all --check
-	cargo clippy --release --locked --workspace --all-targets -- -D warnings
+	scripts/cargo clippy --release --locked --workspace --all-targets -- -D warnings
 
 doc:
-	RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --no-deps --workspace
-
-setup:
-	@scripts/setup
-
-clean-testnet:
-	@$(TACIT) testnet down || true
-	rm -rf .tacit-testnet
+	RUSTDOCFLAGS="-D warnings" scripts/cargo doc --release --locked --no-deps --workspace

@@ -18,8 +18,6 @@ pub(crate) use wallet::{NameVerb, RoomVerb, TrustVerb, WalletNoun, WalletOptions
 #[command(
     name = "tacit",
     version,
-    about,
-    propagate_version = true,
     subcommand_required = true,
     arg_required_else_help = true,
     after_help = "Examples:\n  tacit testnet up\n  tacit wallet send bob 5 --as alice"
@@ -35,8 +33,7 @@ pub(crate) struct Cli {
 #[derive(Args, Clone)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Folder of wallets and trust (for `node`: the node's folder); ./.tacit-testnet when a local network is
-    /// there, else ~/.tacit
+    /// Folder of wallets, or of the node [default: ./.tacit-testnet if there is one, else ~/.tacit]
     #[arg(long, global = true, env = "TACIT_HOME", value_name = "DIR")]
     pub(crate) home: Option<PathBuf>,
     /// The node to ask; nothing it says is believed without proof
@@ -65,23 +62,20 @@ pub(crate) struct Global {
     pub(crate) timeout: Duration,
 }
 
+// The words of these lists explain themselves: a documented one would turn the help of every verb into its long form.
+
 /// How results are printed.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people
     Text,
-    /// One JSON document
     Json,
 }
 
 /// When colours are used.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
-    /// On a terminal
     Auto,
-    /// Always
     Always,
-    /// Never
     Never,
 }
 

@@ -200,7 +200,11 @@ impl Context {
             ([], _) => Err(Failure::new("wallet.not_found", "there is no wallet here")
                 .hint("run: tacit wallet new NAME")),
             ([only], _) => Ok(only.clone()),
-            (_, Some(first)) if names.contains(&first.name) => Ok(first.name.clone()),
+            (several, Some(first)) if several.contains(&first.name) => {
+                let text = format!("{}  (--as NAME for another: {})", first.name, several.join(", "));
+                self.output.note("wallet", text);
+                Ok(first.name.clone())
+            }
             (several, _) => {
                 let message = format!("which wallet? there are {}", several.join(", "));
                 Err(Failure::new("usage.missing", message).hint("give --as NAME"))
@@ -273,8 +277,7 @@ pub(crate) fn hash(text: &str) -> Done<Digest> {
 /// A file of at most so many bytes.
 pub(crate) fn read_file(path: &Path, max: u64) -> Done<Vec<u8>> {
     let mut bytes = Vec::new();
-    let file = fs::File::open(path)
-        .map_err(|error| Failure::usage(format!("{}: {error}", path.display())).hint("check the path"))?;
+    let file = fs::File::open(path).map_err(|error| unreadable(path, error))?;
     file.take(max + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| Failure::file(path, error))?;
@@ -282,6 +285,11 @@ pub(crate) fn read_file(path: &Path, max: u64) -> Done<Vec<u8>> {
         return Err(Failure::file(path, format!("longer than {max} bytes")));
     }
     Ok(bytes)
+}
+
+/// A file that the user named and that does not open.
+fn unreadable(path: &Path, error: std::io::Error) -> Failure {
+    Failure::usage(format!("{}: {error}", path.display())).hint("check the path")
 }
 
 /// A text file of at most so many bytes.
@@ -294,7 +302,7 @@ fn read_password(path: &Path, private: bool) -> Done<Passphrase> {
     use std::os::unix::fs::PermissionsExt;
     if private {
         let mode = fs::metadata(path)
-            .map_err(|error| Failure::file(path, error))?
+            .map_err(|error| unreadable(path, error))?
             .permissions()
             .mode()
             & 0o777;

@@ -126,7 +126,20 @@ impl From<tacit_node::NodeError> for Failure {
 
 impl From<tacit_testnet::Error> for Failure {
     fn from(error: tacit_testnet::Error) -> Self {
-        Self::new(error.code(), &error)
+        let failure = Self::new(error.code(), &error);
+        match &error {
+            tacit_testnet::Error::Running { running, nodes, .. } => failure
+                .hint("tacit testnet status shows it; tacit testnet down stops it; up --reset starts over")
+                .detail("running", *running)
+                .detail("nodes", *nodes),
+            tacit_testnet::Error::BinaryChanged { have, need, .. } => failure
+                .detail("measurement", have.clone())
+                .detail("admitted", need.clone()),
+            tacit_testnet::Error::NotRunning { name } => {
+                failure.hint(format!("run: tacit testnet restart {name}"))
+            }
+            _ => failure,
+        }
     }
 }
 

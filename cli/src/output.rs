@@ -56,7 +56,10 @@ impl Output {
         if self.json {
             self.document(value);
         } else {
-            self.line(&text());
+            let text = text();
+            if !text.is_empty() {
+                self.line(&text);
+            }
         }
     }
 
@@ -78,7 +81,14 @@ impl Output {
     /// A labelled line on stderr for people.
     pub(crate) fn note(&self, label: &str, text: impl AsRef<str>) {
         if !self.quiet {
-            self.stderr(&format!("  {label:<9}{}", text.as_ref()));
+            self.stderr(&format!("  {label:<8} {}", text.as_ref()));
+        }
+    }
+
+    /// Lines on stderr for people that carry their own labels.
+    pub(crate) fn progress(&self, text: &str) {
+        if !self.quiet {
+            text.lines().for_each(|line| self.stderr(&format!("  {line}")));
         }
     }
 

@@ -90,11 +90,12 @@ impl Store for RocksStore {
             (true, false) => IteratorMode::From(from, Direction::Reverse),
         };
         let entries = self.db.iterator_cf(self.family(column)?, mode).take(limit);
-        let entry = |item: Result<(Box<[u8]>, Box<[u8]>), rocksdb::Error>| {
-            item.map(|(key, value)| (key.into_vec(), value.into_vec()))
-                .map_err(|error| failed("read", error))
-        };
-        entries.map(entry).collect()
+        entries
+            .map(|item| match item {
+                Ok((key, value)) => Ok((key.into_vec(), value.into_vec())),
+                Err(error) => Err(failed("read", error)),
+            })
+            .collect()
     }
 
     fn commit(&self, batch: WriteBatch, durability: Durability) -> Result<(), StoreError> {

@@ -196,10 +196,10 @@ impl Pending {
     pub(crate) fn expire(&mut self, id: Digest) {
         if self.since.remove(&id).is_some() && self.expired.insert(id, ()).is_none() {
             self.order.push_back(id);
-            if self.order.len() > MAX_EXPIRED {
-                if let Some(oldest) = self.order.pop_front() {
-                    self.expired.remove(&oldest);
-                }
+            if self.order.len() > MAX_EXPIRED
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.expired.remove(&oldest);
             }
         }
     }

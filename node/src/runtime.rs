@@ -109,7 +109,7 @@ async fn serve_node(home: &Home, config: Config) -> Result<(), NodeError> {
         node_id,
         quoter,
     } = parts(home, config.node.role)?;
-    let store: Arc<dyn Store + Send + Sync> = Arc::new(RocksStore::open(&home.database())?);
+    let store: Arc<dyn Store + Send + Sync> = Arc::new(RocksStore::open(home.database())?);
 
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|e| NodeError::Entropy(e.to_string()))?;

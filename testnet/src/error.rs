@@ -54,7 +54,7 @@ pub enum Error {
     },
     /// The binary is not the one whose measurement the genesis admits.
     #[error(
-        "{} is not the binary that this network was made with (measurement {have}, the genesis admits {need}); --reset starts over", .binary.display()
+        "{} is not the binary that this network was made with: the genesis admits that one alone", .binary.display()
     )]
     BinaryChanged {
         /// The binary.

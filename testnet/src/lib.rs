@@ -28,6 +28,7 @@ mod leak;
 mod load;
 mod log;
 mod options;
+mod pause;
 mod ports;
 mod prepare;
 mod process;

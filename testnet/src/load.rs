@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use crate::error::Error;
 use crate::facts::Facts;
+use crate::pause::pause;
 use crate::purse;
 use crate::stats::Percentiles;
 
@@ -175,7 +176,7 @@ fn run<S: Sender>(senders: Vec<S>, options: &LoadOptions) -> LoadReport {
                             return tally;
                         }
                         let due = Duration::from_secs_f64(number as f64 / options.rate);
-                        thread::sleep(due.saturating_sub(start.elapsed()));
+                        pause(due.saturating_sub(start.elapsed()));
                     }
                     let begun = Instant::now();
                     let fate = sender.send(number, options.kind);
@@ -293,7 +294,7 @@ mod tests {
 
     impl Sender for Scripted {
         fn send(&mut self, number: u64, _: LoadKind) -> Fate {
-            thread::sleep(self.0);
+            pause(self.0);
             match number % 10 {
                 1 => Fate::Failed("tx.failed".into()),
                 2 => Fate::Expired("tx.expired".into()),

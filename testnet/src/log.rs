@@ -3,10 +3,10 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::thread;
 use std::time::Duration;
 
 use crate::error::{Error, io_error};
+use crate::pause::pause;
 
 /// Last part of a log that an error shows, bytes.
 const TAIL: u64 = 2_048;
@@ -36,7 +36,7 @@ pub(crate) fn copy(
             continue;
         }
         match follow {
-            Some(stop) if !stop() => thread::sleep(BEAT),
+            Some(stop) if !stop() => pause(BEAT),
             _ => return Ok(()),
         }
     }

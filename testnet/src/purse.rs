@@ -16,6 +16,7 @@ use crate::facts::Facts;
 use crate::founding;
 use crate::interrupt::Interrupt;
 use crate::load::{Fate, LoadKind, LoadOptions, Sender};
+use crate::pause::pause;
 use crate::seeds;
 
 /// Longest time for one HTTP exchange, besides what a long poll adds.
@@ -48,7 +49,8 @@ pub(crate) fn write_file(
 }
 
 /// Sends a sealed transfer and follows it to its verified receipt; gives its height. What is not ready yet is
-/// asked again within `patience`; the transfer itself is sent once.
+/// asked again within `patience`; the transfer itself is sent once. While it is on its way, the network's named
+/// wallets publish their mail keys if they have not yet, so that each of them can be written to at once.
 pub(crate) fn prove_ready(facts: &Facts, patience: Duration, interrupt: &Interrupt) -> Result<u64, Error> {
     let end = Instant::now() + patience;
     let name = seeds::PROBE;
@@ -61,13 +63,51 @@ pub(crate) fn prove_ready(facts: &Facts, patience: Duration, interrupt: &Interru
             // The first key may reach the node's proofs a moment after its status.
             Err(e) if (e.retryable() || e.code() == "epoch.key") && Instant::now() < end => {
                 interrupt.check()?;
-                thread::sleep(BEAT);
+                pause(BEAT);
             }
             Err(e) => return Err(refused(name, e)),
         }
     };
-    let confirmed = purse.follow(&mut sent, end).map_err(|e| refused(name, e))?;
-    Ok(confirmed.receipt.height)
+    let mut named = Vec::with_capacity(facts.wallets.len());
+    for (at, wallet) in facts.wallets.iter().enumerate() {
+        // What the probe has verified need not be verified again.
+        let trust = Some(purse.wallet.trust().clone());
+        named.push(Purse::open(
+            facts,
+            &genesis,
+            trust,
+            &wallet.name,
+            sink,
+            at,
+            patience,
+        )?);
+    }
+    thread::scope(|scope| {
+        let letters = scope.spawn(|| prepare_all(&mut named));
+        let confirmed = purse.follow(&mut sent, end).map_err(|e| refused(name, e))?;
+        letters.join().unwrap_or_else(|_| Err(broken()))?;
+        Ok(confirmed.receipt.height)
+    })
+}
+
+/// Publishes the mail keys of these wallets, all at once: one after the other would take a round of consensus each.
+fn prepare_all(purses: &mut [Purse]) -> Result<(), Error> {
+    thread::scope(|scope| {
+        let workers: Vec<_> = purses
+            .iter_mut()
+            .map(|purse| scope.spawn(|| purse.prepare_mail()))
+            .collect();
+        // All are joined before the first error is told.
+        let prepared: Vec<_> = workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap_or_else(|_| Err(broken())))
+            .collect();
+        prepared.into_iter().collect()
+    })
+}
+
+fn broken() -> Error {
+    Error::Usage("a wallet's thread ended".into())
 }
 
 /// Wallets for load, spread over the validators, each ready to send at once.
@@ -90,22 +130,10 @@ pub(crate) fn load_purses(facts: &Facts, options: &LoadOptions) -> Result<Vec<Pu
             patience,
         )?);
     }
-    if options.kind == LoadKind::Transfer {
-        return Ok(purses);
+    if options.kind != LoadKind::Transfer {
+        // Who is written to must have published a key.
+        prepare_all(&mut purses)?;
     }
-    // Who is written to must have published a key. All at once, or this would take longer than the load.
-    let prepared: Vec<Result<(), Error>> = thread::scope(|scope| {
-        let workers: Vec<_> = purses
-            .iter_mut()
-            .map(|purse| scope.spawn(|| purse.prepare_mail()))
-            .collect();
-        let broken = || Err(Error::Usage("a wallet's thread ended".into()));
-        workers
-            .into_iter()
-            .map(|worker| worker.join().unwrap_or_else(|_| broken()))
-            .collect()
-    });
-    prepared.into_iter().collect::<Result<Vec<()>, Error>>()?;
     Ok(purses)
 }
 

@@ -25,6 +25,7 @@ use crate::facts::{FACTS_FILE, Facts, NodeFacts, write_whole};
 use crate::http::Client;
 use crate::interrupt::Interrupt;
 use crate::options::Options;
+use crate::pause::pause;
 use crate::prepare::{check_binary, claim, prepare};
 use crate::process::{self, ProcessState};
 use crate::status::{self, NodeStatus, Said};
@@ -102,6 +103,9 @@ impl Testnet {
         let deadline = start + options.timeout;
         for i in 0..net.facts.nodes.len() {
             let pid = net.start(i)?;
+            if let Some(node) = net.facts.nodes.get_mut(i) {
+                node.pid = Some(pid);
+            }
             progress(Event::Started {
                 name: net.node(i)?.name.clone(),
                 pid,
@@ -261,7 +265,7 @@ impl Testnet {
             if gone && Facts::read(&self.dir).map_or(true, |facts| !facts.ready) {
                 return Ok(Ended::TakenDown);
             }
-            thread::sleep(4 * BEAT);
+            pause(4 * BEAT);
         }
     }
 
@@ -319,7 +323,7 @@ impl Testnet {
                     what,
                 });
             }
-            thread::sleep(BEAT);
+            pause(BEAT);
         }
     }
 
@@ -342,7 +346,7 @@ impl Testnet {
                         what,
                     });
                 }
-                Some(_) => thread::sleep(BEAT),
+                Some(_) => pause(BEAT),
             }
         }
     }
@@ -444,7 +448,7 @@ impl Testnet {
                     waiting_for: format!("{} does not answer", node.name),
                 });
             }
-            thread::sleep(BEAT);
+            pause(BEAT);
         }
     }
 
@@ -476,7 +480,7 @@ impl Testnet {
                 let waiting_for = format!("no sealing key at every node yet ({})", seen.join("; "));
                 return Err(Error::NotReady { after, waiting_for });
             }
-            thread::sleep(BEAT);
+            pause(BEAT);
         }
     }
 

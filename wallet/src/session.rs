@@ -534,7 +534,9 @@ impl Wallet {
         proof
             .verify(&self.chain(), &committee, &Ed25519)
             .map_err(|error| Error::proof(error.code(), what(), error))?;
-        let key = key.ok_or_else(|| bad("this wallet has no key to it"))?;
+        let key = key.ok_or_else(|| Error::Denied {
+            what: format!("{}, which this wallet did not send", what()),
+        })?;
         let receipt = open_receipt(&key, &proof)?;
         // From now on the wallet accepts no state from before its own transaction.
         self.seen = self.seen.max(proof.height);

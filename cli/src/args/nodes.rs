@@ -7,9 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 /// Which TEE.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum TeeChoice {
-    /// AMD SEV-SNP
     SevSnp,
-    /// No protection at all: dev networks only
     Simulated,
 }
 
@@ -24,7 +22,7 @@ pub(crate) enum NodeVerb {
         /// The node's name: 1 to 32 of a-z, 0-9 and -
         #[arg(long)]
         name: String,
-        /// Where the keys will live
+        /// Where the keys will live; simulated protects nothing, and is for dev networks only
         #[arg(long, value_enum, default_value_t = TeeChoice::SevSnp)]
         tee: TeeChoice,
         /// The founders' nonce, 64 hex digits: all founders of one network use the same
@@ -50,11 +48,16 @@ pub(crate) enum NodeVerb {
         peers: Vec<String>,
     },
     /// Install a genesis into a node's home
-    #[command(after_help = "Examples:\n  tacit node install genesis.json --home val-0\n  \
-                            tacit node install genesis.json --home val-0 --genesis-hash 9c1e2ab4...")]
+    #[command(
+        after_help = "Examples:\n  tacit node install genesis.json --home val-0 --genesis-hash 9c1e2ab4...\n  \
+                            tacit node install genesis.json --home val-0 --peer /ip4/203.0.113.7/tcp/26601/p2p/12D3..."
+    )]
     Install {
         /// The file
         genesis: PathBuf,
+        /// A peer to dial, as its `node init` printed it; give it once a peer. They replace those of before
+        #[arg(long = "peer", value_name = "MULTIADDR")]
+        peers: Vec<String>,
     },
     /// Run a node until it is told to stop
     #[command(after_help = "Examples:\n  tacit node run --home val-0\n  tacit node run --home val-0 -v")]
@@ -112,7 +115,7 @@ pub(crate) enum TestnetVerb {
                             tacit testnet load --rate 50 --seconds 10 --kind message --json")]
     Load {
         /// Transactions a second; 0 for as many as the wallets can
-        #[arg(long, default_value_t = 50.0)]
+        #[arg(long, default_value_t = 50.0, allow_negative_numbers = true)]
         rate: f64,
         /// How long, in seconds
         #[arg(long, default_value_t = 10)]
@@ -120,7 +123,7 @@ pub(crate) enum TestnetVerb {
         /// How many wallets
         #[arg(long, default_value_t = 16)]
         wallets: u16,
-        /// What they do
+        /// What they send
         #[arg(long, value_enum, default_value_t = LoadKind::Transfer)]
         kind: LoadKind,
         #[command(flatten)]
@@ -164,11 +167,8 @@ pub(crate) struct Nodes {
 /// What the load does.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LoadKind {
-    /// Transfers
     Transfer,
-    /// Letters
     Message,
-    /// Both
     Mixed,
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct WalletNoun {
 #[derive(Args, Clone)]
 #[command(next_help_heading = "Wallet options")]
 pub(crate) struct WalletOptions {
-    /// The wallet to use; needed when there are several
+    /// The wallet to use; needed when there are several, except on a local network, whose first is meant then
     #[arg(long = "as", global = true, env = "TACIT_WALLET", value_name = "NAME")]
     pub(crate) wallet: Option<String>,
     /// Read the password from the first line of this file; it must be yours alone (mode 0600)
@@ -58,6 +58,7 @@ pub(crate) enum WalletVerb {
         /// An address, a wallet here, or @name for a name on the chain
         to: String,
         /// How much, as a decimal
+        #[arg(allow_negative_numbers = true)]
         amount: String,
     },
     /// Send a letter that only its reader can open

@@ -69,9 +69,10 @@ fn show(context: &Context, of: &Evidence) -> Done {
         "fields": fields.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
     });
     context.output.result(&value, || {
+        let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         fields
             .iter()
-            .map(|(name, value)| format!("{name:<24} {}\n", printable(value)))
+            .map(|(name, value)| format!("{name:<width$}  {}\n", printable(value)))
             .collect()
     });
     Ok(())
@@ -109,7 +110,7 @@ fn verify(context: &Context, of: &Evidence, genesis: Option<&Path>) -> Done {
     let report = || -> String {
         let line = |step: &tacit_attest::Step| {
             format!(
-                "{:>3} {:<22} {:<12} {}\n",
+                "{:>3} {:<27} {:<12} {}\n",
                 step.number,
                 step.name,
                 word(step.verdict),

@@ -39,7 +39,10 @@ pub(crate) fn run(context: &Context, verb: GenesisVerb) -> Done {
 /// Reads a genesis; when a hash is given, it must be that one's.
 pub(crate) fn read(context: &Context, file: &Path) -> Done<Genesis> {
     let text = read_text(file, MAX_GENESIS_BYTES as u64)?;
-    let genesis = Genesis::from_json(&text).map_err(|error| Failure::new("genesis.invalid", error))?;
+    let genesis = Genesis::from_json(&text).map_err(|error| {
+        Failure::new("genesis.invalid", format!("{}: {error}", file.display()))
+            .hint("give a file that tacit genesis create wrote")
+    })?;
     if let Some(given) = &context.global.genesis_hash {
         let (have, pinned) = (genesis.chain_id(), hash(given)?);
         if have != pinned {

@@ -12,6 +12,7 @@ mod wallet;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, error::ErrorKind};
+use serde_json::json;
 
 use crate::{
     args::{Cli, Noun},
@@ -47,7 +48,11 @@ fn run(context: &Context, noun: Noun) -> Done<ExitCode> {
         Noun::Testnet(verb) => return testnet::run(context, verb),
         Noun::Verify(args) => receipt::verify(context, &args)?,
         Noun::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "tacit", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "tacit", &mut script);
+            let script = String::from_utf8_lossy(&script);
+            let value = json!({ "shell": shell.to_string(), "script": script });
+            context.output.result(&value, || script.to_string());
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -4,8 +4,9 @@ use std::{fs, path::Path};
 
 use serde_json::{Value, json};
 use tacit_attest::SimulatorAuthority;
+use tacit_ledger::{Genesis, Registration};
 use tacit_node::{
-    RunOptions,
+    NodeError, RunOptions,
     config::{Config, Role},
     home::Home,
     init::{self, InitConfig, Tee},
@@ -16,31 +17,22 @@ use zeroize::Zeroizing;
 use crate::{
     args::{NodeVerb, TeeChoice},
     commands::{genesis, query},
-    context::{Context, hash, read_file},
+    context::{Context, hash, read_file, read_text},
     failure::{Done, Failure},
 };
 
 /// Longest authority file that is read, in bytes: two RSA keys and two certificates.
 const MAX_AUTHORITY: u64 = 64 * 1024;
+/// Longest registration file that is read, in bytes.
+const MAX_REGISTRATION: u64 = 256 * 1024;
 /// Longest readiness answer, in bytes.
 const MAX_READY: usize = 64 * 1024;
 
 pub(crate) fn run(context: &Context, verb: NodeVerb) -> Done {
     match verb {
         NodeVerb::Init { .. } => init_node(context, verb),
-        NodeVerb::Install { genesis: file } => {
-            let genesis = genesis::read(context, &file)?;
-            init::install_genesis(&Home::at(context.node_home()?), &genesis)?;
-            let chain = genesis.chain_id().to_string();
-            context
-                .output
-                .result(&json!({ "genesis_hash": chain }), || format!("installed {chain}"));
-            Ok(())
-        }
-        // Logging is the node's own business from here on; it returns when it is told to stop.
-        NodeVerb::Run => Ok(tacit_node::run(RunOptions {
-            home: context.node_home()?,
-        })?),
+        NodeVerb::Install { genesis, peers } => install(context, &genesis, peers),
+        NodeVerb::Run => run_node(context),
         NodeVerb::Status => {
             let transport = context.http()?;
             let status = tacit_wallet::Api::new(&transport).page("/v1/status", 0)?;
@@ -49,6 +41,76 @@ pub(crate) fn run(context: &Context, verb: NodeVerb) -> Done {
         }
         NodeVerb::Health => health(context),
     }
+}
+
+/// Runs until told to stop. Logging is the node's own business from here on.
+fn run_node(context: &Context) -> Done {
+    let root = context.node_home()?;
+    let home = Home::at(&root);
+    if home.config().exists() && !home.genesis().exists() {
+        let message = format!("{} has no genesis", root.display());
+        let hint = format!("run: tacit node install GENESIS --home {}", root.display());
+        return Err(Failure::new("home.missing", message).hint(hint));
+    }
+    match tacit_node::run(RunOptions { home: root }) {
+        // Without its platform, the keys are as closed as on another one.
+        Err(NodeError::Quote(error)) => Err(Failure::new("key.sealed_elsewhere", error)),
+        Err(error) => Err(error.into()),
+        Ok(()) => {
+            if context.output.json() {
+                context.output.document(&json!({ "stopped": true }));
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Puts a genesis into a home, if it is one that this node can live by.
+fn install(context: &Context, file: &Path, peers: Vec<String>) -> Done {
+    let root = context.node_home()?;
+    let home = Home::at(&root);
+    let genesis = genesis::read(context, file)?;
+    if !home.config().exists() {
+        return Err(NodeError::HomeMissing(root).into());
+    }
+    let mut config = Config::load(&home.config())?;
+    admit(&home, config.node.role, &genesis)?;
+    init::install_genesis(&home, &genesis)?;
+    if !peers.is_empty() {
+        config.p2p.peers = peers;
+        config.save(&home.config())?;
+    }
+    let chain = genesis.chain_id().to_string();
+    let value = json!({ "genesis_hash": chain, "peers": config.p2p.peers });
+    context.output.result(&value, || format!("installed {chain}"));
+    Ok(())
+}
+
+/// Refuses a genesis that does not seat this validator, or that would replace the one its database grew from.
+fn admit(home: &Home, role: Role, genesis: &Genesis) -> Done {
+    if role == Role::Validator {
+        let path = home.registration();
+        let own: Registration = serde_json::from_str(&read_text(&path, MAX_REGISTRATION)?)
+            .map_err(|error| Failure::new("config.invalid", format!("{}: {error}", path.display())))?;
+        let seated = |seat: &Registration| seat.consensus_key == own.consensus_key;
+        if !genesis.validators.iter().any(seated) {
+            let message = format!("{} is not among the validators of this genesis", own.name);
+            return Err(Failure::new("home.chain_mismatch", message)
+                .hint("is it the genesis that this node's registration went into?")
+                .detail("genesis_hash", genesis.chain_id().to_string())
+                .detail("consensus_key", own.consensus_key.to_string()));
+        }
+    }
+    if home.database().exists() && home.genesis().exists() {
+        let (old, new) = (home.load_genesis()?.chain_id(), genesis.chain_id());
+        if old != new {
+            let message = format!("{} holds the database of another chain", home.root().display());
+            return Err(Failure::new("home.chain_mismatch", message)
+                .detail("installed", old.to_string())
+                .detail("given", new.to_string()));
+        }
+    }
+    Ok(())
 }
 
 fn init_node(context: &Context, verb: NodeVerb) -> Done {
@@ -91,7 +153,11 @@ fn init_node(context: &Context, verb: NodeVerb) -> Done {
             init::init(&home, config)
         };
         let registration = match tee {
-            TeeChoice::SevSnp => make(Tee::SevSnp)?,
+            TeeChoice::SevSnp => make(Tee::SevSnp).map_err(|error| match error {
+                NodeError::Quote(error) => Failure::usage(error)
+                    .hint("run this inside the guest; for a dev network give --tee simulated"),
+                other => other.into(),
+            })?,
             TeeChoice::Simulated => {
                 context.output.simulated();
                 let authority = simulator(context, &authority)?;
@@ -109,6 +175,16 @@ fn init_node(context: &Context, verb: NodeVerb) -> Done {
         value["consensus_key"] = registration.consensus_key.to_string().into();
         value["node_key"] = registration.node_key.to_string().into();
         value["registration"] = json!(home.registration());
+        if let Some(peer) = tacit_p2p::peer_id_of(&registration.node_key.0) {
+            // Nobody can dial an address that means every address.
+            let ip = if p2p.ip().is_unspecified() {
+                "ADDRESS".to_owned()
+            } else {
+                p2p.ip().to_string()
+            };
+            let family = if p2p.is_ipv6() { "ip6" } else { "ip4" };
+            value["peer"] = format!("/{family}/{ip}/tcp/{}/p2p/{peer}", p2p.port()).into();
+        }
     }
     let mut config = Config::new(&name, role);
     config.api.listen = api;
@@ -142,11 +218,11 @@ fn simulator(context: &Context, path: &Path) -> Done<SimulatorAuthority> {
         serde_json::to_string_pretty(&authority.root()).map_err(|error| Failure::new("internal", error))?;
     fs::write(&root, text).map_err(|error| Failure::file(&root, error))?;
     let text = format!(
-        "made {}; give {} to tacit genesis create",
+        "{}; give {} to tacit genesis create",
         path.display(),
         root.display()
     );
-    context.output.note("authority", text);
+    context.output.note("made", text);
     Ok(authority)
 }
 
@@ -180,10 +256,21 @@ fn health(context: &Context) -> Done {
         return Ok(());
     }
     let failed = |check: &&Value| check["ok"] == false;
-    let checks = page["checks"].as_array().into_iter().flatten().filter(failed);
-    let names: Vec<&str> = checks.filter_map(|check| check["name"].as_str()).collect();
+    let checks: Vec<&Value> = page["checks"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(failed)
+        .collect();
+    let word = |check: &Value, key: &str| check[key].as_str().unwrap_or("?").to_owned();
+    let names: Vec<String> = checks.iter().map(|check| word(check, "name")).collect();
     let message = format!("{} is not ready: {}", context.rpc(), names.join(", "));
-    Err(Failure::new("node.syncing", message)
-        .hint("see the checks; tacit node status")
-        .detail("checks", page["checks"].clone()))
+    let failure = Failure::new("node.syncing", message).hint("wait, or see: tacit node status");
+    if context.output.json() {
+        return Err(failure.detail("checks", page["checks"].clone()));
+    }
+    Err(checks.into_iter().fold(failure, |failure, check| {
+        let text = format!("{}, needs {}", word(check, "value"), word(check, "limit"));
+        failure.detail(&word(check, "name"), text)
+    }))
 }

@@ -1,5 +1,7 @@
 //! `tacit query`: public pages as the node shows them. Nothing here is verified; `tacit wallet` verifies.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tacit_wallet::{Api, MAX_WAIT_MS, Until};
 
@@ -12,6 +14,42 @@ use crate::{
 
 /// Longest value that is shown to people, in characters.
 const MAX_SHOWN: usize = 100;
+/// Pause before a node is asked again for a transaction that it does not know.
+const BEAT: Duration = Duration::from_millis(200);
+/// Longest value in a table, in characters: the beginning of a hash tells it from others.
+const MAX_CELL: usize = 24;
+
+/// What people see of a list: a column's title, and where its value stands in an item.
+type Columns = [(&'static str, &'static str)];
+
+const BLOCKS: [(&str, &str); 8] = [
+    ("height", "/height"),
+    ("time", "/time"),
+    ("epoch", "/epoch"),
+    ("view", "/view"),
+    ("txs", "/tx_count"),
+    ("bytes", "/bytes"),
+    ("proposer", "/proposer_name"),
+    ("hash", "/hash"),
+];
+const VALIDATORS: [(&str, &str); 7] = [
+    ("name", "/name"),
+    ("status", "/status"),
+    ("platform", "/platform"),
+    ("power", "/power"),
+    ("evidence until", "/evidence/expires_at"),
+    ("measurement", "/measurement"),
+    ("consensus key", "/id"),
+];
+const EPOCHS: [(&str, &str); 7] = [
+    ("epoch", "/number"),
+    ("reason", "/reason"),
+    ("from height", "/valid_from_height"),
+    ("started", "/started"),
+    ("ends", "/ends_at"),
+    ("policy", "/policy_version"),
+    ("key", "/key_id"),
+];
 
 pub(crate) fn run(context: &Context, verb: QueryVerb) -> Done {
     match verb {
@@ -30,13 +68,13 @@ pub(crate) fn run(context: &Context, verb: QueryVerb) -> Done {
             show(context, &shown);
             Ok(())
         }
-        QueryVerb::Blocks { page: at } => page(context, &list("/v1/blocks", at.limit, at.after)),
+        QueryVerb::Blocks { page: at } => rows(context, &list("/v1/blocks", at.limit, at.after), &BLOCKS),
         QueryVerb::Tx { id, wait } => transaction(context, &id, wait.as_deref()),
         QueryVerb::Receipt { id } => receipt(context, &id),
-        QueryVerb::Validators => page(context, "/v1/validators"),
+        QueryVerb::Validators => rows(context, "/v1/validators", &VALIDATORS),
         QueryVerb::Validator { id } => page(context, &format!("/v1/validators/{}", segment(&id)?)),
         QueryVerb::Epoch { epoch } => page(context, &format!("/v1/epochs/{}", segment(&epoch)?)),
-        QueryVerb::Epochs { page: at } => page(context, &list("/v1/epochs", at.limit, at.after)),
+        QueryVerb::Epochs { page: at } => rows(context, &list("/v1/epochs", at.limit, at.after), &EPOCHS),
         QueryVerb::Policy { version_number: None } => page(context, "/v1/policy"),
         QueryVerb::Policy {
             version_number: Some(version),
@@ -70,6 +108,51 @@ fn page(context: &Context, path: &str) -> Done {
     Ok(())
 }
 
+/// A list: all of it as JSON, a table for people.
+fn rows(context: &Context, path: &str, columns: &Columns) -> Done {
+    let transport = context.http()?;
+    let list = Api::new(&transport).page(path, 0)?;
+    context.output.result(&list, || {
+        let items = list["items"].as_array().map_or(&[][..], Vec::as_slice);
+        table(columns, items)
+    });
+    if !context.output.json() && !list["next"].is_null() {
+        context
+            .output
+            .note("more", format!("--after {}", word(&list["next"])));
+    }
+    Ok(())
+}
+
+/// Titles and one line an item, in columns as wide as they must be.
+fn table(columns: &Columns, items: &[Value]) -> String {
+    let cell = |item: &Value, pointer: &str| {
+        let text = item.pointer(pointer).map_or_else(|| "-".to_owned(), word);
+        if text.chars().count() > MAX_CELL {
+            text.chars().take(16).chain("...".chars()).collect()
+        } else {
+            text
+        }
+    };
+    let titles = columns.iter().map(|(title, _)| (*title).to_owned()).collect();
+    let cells = |item: &Value| columns.iter().map(|(_, at)| cell(item, at)).collect();
+    let lines: Vec<Vec<String>> = std::iter::once(titles).chain(items.iter().map(cells)).collect();
+    let width = |column: usize| {
+        let cells = lines.iter().filter_map(|line| line.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
+    let line = |cells: &Vec<String>| -> String {
+        let padded = cells
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:<width$}  "));
+        let line: String = padded.collect();
+        format!("{}\n", line.trim_end())
+    };
+    lines.iter().map(line).collect()
+}
+
 fn show(context: &Context, value: &Value) {
     context.output.result(value, || render(value));
 }
@@ -89,7 +172,16 @@ fn transaction(context: &Context, id: &str, wait: Option<&str>) -> Done {
         loop {
             let waited = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             let left = patience.saturating_sub(waited);
-            let answer = api.transaction(&id, left.min(MAX_WAIT_MS), until)?;
+            let answer = match api.transaction(&id, left.min(MAX_WAIT_MS), until) {
+                // Sent elsewhere, it appears here once it is committed; the node does not wait for what it never saw.
+                Err(tacit_wallet::Error::Refused {
+                    code: "tx.not_found", ..
+                }) if left > 0 => {
+                    beat(Duration::from_millis(left).min(BEAT));
+                    continue;
+                }
+                other => other?,
+            };
             let there = answer.status == "committed" && (until == Until::Committed || answer.receipt_ready);
             if there {
                 break;
@@ -110,6 +202,14 @@ fn transaction(context: &Context, id: &str, wait: Option<&str>) -> Done {
     }
     show(context, &api.page(&format!("/v1/txs/{id}"), 0)?);
     Ok(())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a node offers nothing to wait on for a transaction that it has not seen"
+)]
+fn beat(time: Duration) {
+    std::thread::sleep(time);
 }
 
 fn receipt(context: &Context, id: &str) -> Done {
@@ -229,6 +329,20 @@ mod tests {
                 && text.contains("words     p q\n")
         );
         assert!(text.lines().all(|line| line.len() < 130), "{text}");
+    }
+
+    #[test]
+    fn lists_become_tables_and_hashes_their_beginnings() {
+        let items = [
+            json!({ "height": 7, "hash": "ab".repeat(32) }),
+            json!({ "height": 12_345 }),
+        ];
+        let text = table(&[("height", "/height"), ("hash", "/hash")], &items);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            lines,
+            ["height  hash", "7       abababababababab...", "12345   -"]
+        );
     }
 
     #[test]

@@ -7,14 +7,19 @@ use crate::{
     args::VerifyArgs,
     commands::genesis,
     context::{Context, read_text},
-    failure::Done,
+    failure::{Done, Failure},
 };
 
 pub(crate) fn verify(context: &Context, args: &VerifyArgs) -> Done {
     // The file proves nothing by itself: everything hangs on whose genesis this is.
     let genesis = genesis::read(context, &args.genesis)?;
-    let file = ReceiptFile::from_json(&read_text(&args.file, MAX_RECEIPT_FILE_BYTES)?)?;
-    let proven = file.verify(&genesis)?;
+    let text = read_text(&args.file, MAX_RECEIPT_FILE_BYTES)?;
+    // No node is at fault here.
+    let refused = |error: tacit_wallet::Error| {
+        Failure::from(error).hint("the file was changed, or belongs to another network: do not rely on it")
+    };
+    let file = ReceiptFile::from_json(&text).map_err(refused)?;
+    let proven = file.verify(&genesis).map_err(refused)?;
     if genesis.trust.class == tacit_attest::NetworkClass::Dev {
         context.output.simulated();
     }

@@ -62,14 +62,13 @@ fn read(context: &Context, wallet: &mut Wallet, room: &str, after: u64) -> Done 
     let posts = wallet.read_room(&room, after, PAGE)?;
     let next = posts.last().map_or(after, |post| post.number.saturating_add(1));
     let values: Vec<Value> = posts.iter().map(|post| value(context, post)).collect();
+    if posts.is_empty() {
+        context.output.note("none", "no posts");
+    }
     let document = json!({ "room": room.to_string(), "posts": values, "next": next, "verified": true });
     context.output.result(&document, || {
         let lines: Vec<String> = posts.iter().map(|post| line(context, post)).collect();
-        if lines.is_empty() {
-            "no posts".to_owned()
-        } else {
-            lines.join("\n")
-        }
+        lines.join("\n")
     });
     Ok(())
 }
@@ -106,6 +105,12 @@ fn list(context: &Context, wallet: &mut Wallet) -> Done {
             "generation": room.generation,
         })
     };
+    if rooms.is_empty() {
+        context.output.note(
+            "none",
+            "no rooms; make one: tacit wallet room create TITLE MEMBER...",
+        );
+    }
     let document = json!({ "rooms": rooms.iter().map(value).collect::<Vec<_>>(), "verified": true });
     context.output.result(&document, || {
         let line = |room: &RoomView| {
@@ -120,11 +125,7 @@ fn list(context: &Context, wallet: &mut Wallet) -> Done {
                 room.posts
             )
         };
-        if rooms.is_empty() {
-            "no rooms".to_owned()
-        } else {
-            rooms.iter().map(line).collect()
-        }
+        rooms.iter().map(line).collect()
     });
     Ok(())
 }

@@ -1,9 +1,14 @@
 //! `tacit testnet`: thin calls into the testnet crate.
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
-use serde_json::json;
-use tacit_testnet::{Ended, Error, LeakReport, LoadOptions, NodeStatus, Options, Testnet, Word};
+use serde_json::{Value, json};
+use tacit_testnet::{
+    Ended, Error, Hit, LeakReport, LoadOptions, LoadReport, NodeStatus, Options, Testnet, Word,
+};
 
 use crate::{
     args::{LoadKind, TestnetVerb, UpArgs},
@@ -83,7 +88,19 @@ fn act(context: &Context, verb: TestnetVerb) -> Result<ExitCode, Ending> {
         } => {
             let net = Testnet::attach(&dir.dir)?;
             let node = net.facts().index(&node)?;
-            net.logs(node, lines, follow, &mut std::io::stdout())?;
+            if !context.output.json() {
+                net.logs(node, lines, follow, &mut Reader)?;
+            } else if follow {
+                let message = "a log that is followed is no one JSON document";
+                return Err(Ending::Failed(Failure::new("usage.conflict", message)));
+            } else {
+                let mut text = Vec::new();
+                net.logs(node, lines, false, &mut text)?;
+                let text = String::from_utf8_lossy(&text);
+                let lines: Vec<&str> = text.lines().collect();
+                let name = &net.facts().nodes[node].name;
+                context.output.document(&json!({ "node": name, "lines": lines }));
+            }
         }
         TestnetVerb::Load {
             rate,
@@ -107,10 +124,7 @@ fn act(context: &Context, verb: TestnetVerb) -> Result<ExitCode, Ending> {
                 patience: context.global.timeout,
             };
             let report = tacit_testnet::load(net.facts(), &options)?;
-            context.output.result(&report, || {
-                let value = serde_json::to_value(&report).unwrap_or_default();
-                crate::commands::query::render(&value)
-            });
+            context.output.result(&report, || load_lines(&report));
         }
         TestnetVerb::Leakscan { words, captures, dir } => {
             let words: Vec<Word> = words.iter().map(|word| Word::text(word.clone(), word)).collect();
@@ -142,7 +156,7 @@ fn up(context: &Context, args: UpArgs) -> Result<ExitCode, Ending> {
     let output = &context.output;
     let net = Testnet::up(&options, &mut |event| match event {
         tacit_testnet::Event::Simulated => output.simulated(),
-        event => output.note("", event.to_string()),
+        event => output.progress(&event.to_string()),
     })?;
     output.result(net.facts(), || {
         format!("{}", net.dir().join(tacit_testnet::FACTS_FILE).display())
@@ -150,7 +164,7 @@ fn up(context: &Context, args: UpArgs) -> Result<ExitCode, Ending> {
     if args.detach {
         return Ok(ExitCode::SUCCESS);
     }
-    output.note("", "Ctrl-C stops, state is kept");
+    output.progress("Ctrl-C stops, state is kept");
     match net.wait_until_interrupted()? {
         Ended::TakenDown => Ok(ExitCode::SUCCESS),
         Ended::Interrupted => {
@@ -202,6 +216,69 @@ fn status_line(node: &NodeStatus) -> String {
     )
 }
 
+/// Stdout, for as long as somebody reads it; a reader that went away ends the command quietly, as for any filter.
+struct Reader;
+
+impl Write for Reader {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match io::stdout().write(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+            other => other,
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().flush()
+    }
+}
+
+fn load_lines(report: &LoadReport) -> String {
+    let LoadReport {
+        due,
+        skipped,
+        sent,
+        accepted,
+        refused,
+        ..
+    } = report;
+    let latency = &report.latency_ms;
+    let mut lines = vec![
+        format!(
+            "sent       {sent} of {due} due, {skipped} skipped, by {} wallets",
+            report.wallets
+        ),
+        format!("accepted   {accepted}, refused {refused}"),
+        format!(
+            "committed  {}, failed {}, expired {}, lost {}",
+            report.committed, report.failed, report.expired, report.lost
+        ),
+        format!(
+            "rate       {:.1} tx/s over {:.1} s",
+            report.tx_per_s, report.seconds
+        ),
+        format!(
+            "latency    p50 {:.0} ms, p90 {:.0} ms, p99 {:.0} ms, max {:.0} ms (from sealing to verified receipt)",
+            latency.p50, latency.p90, latency.p99, latency.max
+        ),
+    ];
+    lines.extend(
+        report
+            .errors
+            .iter()
+            .map(|(code, count)| format!("error      {code}: {count}")),
+    );
+    lines.join("\n")
+}
+
+/// An encoding by the name that JSON has for it; the offset of base64 is of no use to people.
+fn encoding(hit: &Hit) -> String {
+    match serde_json::to_value(hit.encoding) {
+        Ok(Value::String(name)) => name,
+        Ok(Value::Object(one)) => one.keys().next().cloned().unwrap_or_default(),
+        _ => String::new(),
+    }
+}
+
 fn leaks(context: &Context, report: &LeakReport) -> Result<ExitCode, Ending> {
     let text = || {
         let control = if report.control.passed() {
@@ -230,18 +307,13 @@ fn leaks(context: &Context, report: &LeakReport) -> Result<ExitCode, Ending> {
                 .offset
                 .map_or_else(|| "name".to_owned(), |offset| format!("offset {offset}"));
             lines.push(format!(
-                "leak      {} as {:?} in {} ({place})",
+                "leak      {} as {} in {} ({place})",
                 hit.word,
-                hit.encoding,
+                encoding(hit),
                 hit.file.display()
             ));
         }
-        lines.extend(
-            report
-                .not_searched
-                .iter()
-                .map(|what| format!("not searched: {what}")),
-        );
+        lines.extend(report.not_searched.iter().map(|what| format!("omitted   {what}")));
         lines.join("\n")
     };
     let Some(code) = report.code() else {

@@ -133,6 +133,11 @@ fn new(context: &Context, options: &WalletOptions, name: &str, test_work: bool) 
     context
         .output
         .note("file", format!("{} (encrypted; keep a copy)", file.display()));
+    // Whoever gave the hash here meant it for this folder.
+    if context.global.genesis_hash.is_some() && trust::pinned(&home)?.is_none() {
+        trust::pin(&home, &trust.chain())?;
+        context.output.note("pinned", trust.chain().to_string());
+    }
     let value = json!({ "name": name, "address": made.address.to_string(), "file": file, "chain": made.chain.to_string() });
     context.output.result(&value, || made.address.to_string());
     Ok(())
@@ -145,6 +150,11 @@ fn list(context: &Context) -> Done {
         let address = address_of(&home, &name)?.to_string();
         wallets.push(json!({ "name": name, "address": address }));
     }
+    if wallets.is_empty() {
+        context
+            .output
+            .note("none", "no wallets here; make one: tacit wallet new NAME");
+    }
     context.output.result(&json!({ "wallets": wallets }), || {
         let line = |wallet: &Value| {
             format!(
@@ -153,11 +163,7 @@ fn list(context: &Context) -> Done {
                 wallet["address"].as_str().unwrap_or("")
             )
         };
-        if wallets.is_empty() {
-            "no wallets here".to_owned()
-        } else {
-            wallets.iter().map(line).collect()
-        }
+        wallets.iter().map(line).collect()
     });
     Ok(())
 }
@@ -223,6 +229,9 @@ fn inbox(context: &Context, options: &WalletOptions, after: u64, follow: bool) -
             break;
         }
         beat();
+    }
+    if next == after {
+        context.output.note("none", "no letters");
     }
     if context.output.json() {
         context

@@ -90,10 +90,10 @@ pub(crate) async fn serve_network(node: NodeHandle, mut events: mpsc::Receiver<E
                 None
             }
         };
-        if let Some(input) = input {
-            if node.replica.send(ToReplica::Input(input)).await.is_err() {
-                return;
-            }
+        if let Some(input) = input
+            && node.replica.send(ToReplica::Input(input)).await.is_err()
+        {
+            return;
         }
     }
 }

@@ -97,10 +97,10 @@ impl Outbound {
             Effect::Request { request, to, what } => self.request(request, to, &what),
             Effect::GossipVerdict { token, verdict } => self.verdict(token, verdict),
             Effect::Serve { reply, batches } => {
-                if let Some(channel) = self.batches.remove(&reply) {
-                    if let Ok(bytes) = borsh::to_vec(&FetchResponse::Batches(batches)) {
-                        network.respond(channel, bytes);
-                    }
+                if let Some(channel) = self.batches.remove(&reply)
+                    && let Ok(bytes) = borsh::to_vec(&FetchResponse::Batches(batches))
+                {
+                    network.respond(channel, bytes);
                 }
             }
             Effect::Open(batch) => self.open(*batch),

@@ -18,8 +18,6 @@ const KEPT_RESULTS: u64 = 256;
 const CHECKPOINT_EVERY: u64 = 1_000;
 /// The public state changes at epochs only; a restart repeats at most so many blocks on top of the stored one.
 const PUBLIC_EVERY: u64 = 128;
-/// Pending blocks looked at when one commits: those of the views since the last commit.
-const MAX_LOST: usize = 64;
 /// Superfluous frames deleted at once.
 const PRUNE_LIMIT: usize = 4_096;
 
@@ -120,8 +118,7 @@ impl Replica {
             true => self.execute_private(&block, &envelopes, public_root, &mut writes)?,
             false => self.follow(&block, &envelopes, public_root, synced.unwrap_or_default()),
         };
-        self.write_block(&mut writes, &block, &proof, &envelopes, &results)
-            .map_err(|e| e.to_string())?;
+        self.write_block(&mut writes, &block, &proof, &envelopes, &results);
         self.store
             .commit(writes, Durability::Synced)
             .map_err(|e| format!("the store refused a block: {e}"))?;
@@ -291,13 +288,13 @@ impl Replica {
     }
 
     fn write_block(
-        &self,
+        &mut self,
         writes: &mut WriteBatch,
         block: &Block,
         proof: &CommitProof,
         envelopes: &[(Digest, Envelope)],
         results: &Results,
-    ) -> Result<(), StoreError> {
+    ) {
         let height = block.header.height;
         writes.put_block(&CommittedBlock {
             block: block.clone(),
@@ -334,7 +331,7 @@ impl Replica {
             receipts: results.block_root,
             envelopes: envelopes.iter().map(|(id, _)| *id).collect(),
         });
-        if !block.payload.system.is_empty() || height % PUBLIC_EVERY == 0 {
+        if !block.payload.system.is_empty() || height.is_multiple_of(PUBLIC_EVERY) {
             writes.put_public(&self.public);
         }
         if block.header.next_epoch.is_some() {
@@ -345,12 +342,11 @@ impl Replica {
                 record,
             });
         }
-        for lost in self.log().pending(MAX_LOST)? {
-            if lost.header.height <= height {
-                writes.delete_pending(lost.header.height, &lost.id());
-            }
+        // What stood beside this block, or below it, has lost.
+        let above = self.pending.split_off(&(height + 1, Digest::ZERO));
+        for (height, id) in std::mem::replace(&mut self.pending, above) {
+            writes.delete_pending(height, &id);
         }
-        Ok(())
     }
 
     /// Deletes frames and checkpoints that the newest checkpoint, durable by now, makes superfluous.

@@ -24,7 +24,7 @@ mod sync;
 mod validate;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
@@ -116,6 +116,8 @@ pub struct Replica {
     flush_at: Option<Millis>,
     waiting: BTreeMap<Digest, Waiting>,
     unstored: WriteBatch,
+    /// Blocks in the store that are not committed: their heights and ids.
+    pending: BTreeSet<(Height, Digest)>,
     work: bool,
     wake: Option<Millis>,
     sync: sync::Sync,
@@ -311,6 +313,7 @@ impl Replica {
             let answer = match effect {
                 E::StoreBlock(block) => {
                     self.unstored.put_pending(&block);
+                    self.pending.insert((block.header.height, block.id()));
                     None
                 }
                 E::Persist(record) => {

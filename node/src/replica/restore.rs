@@ -2,12 +2,12 @@
 //! as it was written, and the core from its safety record.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
-use tacit_consensus::{Anchor, Digest, Executed, Height, Millis};
+use tacit_consensus::{Anchor, Block, Digest, Executed, Height, Millis};
 use tacit_ledger::{
     ChainLog, Column, Durability, Frame, Genesis, PrivateState, PublicState, StateKeys, Store, WriteBatch,
     decrypt_checkpoint, decrypt_frame, meta,
@@ -87,6 +87,7 @@ impl Replica {
             flush_at: None,
             waiting: BTreeMap::new(),
             unstored: WriteBatch::default(),
+            pending: BTreeSet::new(),
             work: false,
             wake: None,
             sync: Sync::default(),
@@ -121,12 +122,12 @@ impl Replica {
             }
         };
         self.executed.insert(self.head.height, executed);
-        if let Some(private) = &self.private {
-            if private.root() != executed.private_root || private.supply() != executed.supply {
-                return Err(damaged(
-                    "the private state does not have the root that was recorded for it",
-                ));
-            }
+        if let Some(private) = &self.private
+            && (private.root() != executed.private_root || private.supply() != executed.supply)
+        {
+            return Err(damaged(
+                "the private state does not have the root that was recorded for it",
+            ));
         }
         Ok(())
     }
@@ -166,12 +167,14 @@ impl Replica {
             true => self.log().block(self.head.height)?.map(|c| (c.block, c.proof)),
             false => None,
         };
-        let pending = self
-            .log()
-            .pending(MAX_PENDING)?
-            .into_iter()
-            .filter(|block| block.header.epoch == self.record.epoch && block.header.height > self.head.height)
+        let stored = self.log().pending(MAX_PENDING)?;
+        self.pending = stored
+            .iter()
+            .map(|block| (block.header.height, block.id()))
             .collect();
+        let current =
+            |block: &Block| block.header.epoch == self.record.epoch && block.header.height > self.head.height;
+        let pending = stored.into_iter().filter(current).collect();
         self.start_core(now, anchor, safety, committed, pending);
         Ok(())
     }

@@ -220,7 +220,7 @@ fn receipts_are_kept_and_convince_others_with_the_genesis_alone() {
     assert_eq!(alice.receipt(&id).unwrap().receipt.outcome, Outcome::Applied);
     assert_eq!(
         wallet(&node, "bob", Some(&home)).receipt(&id).unwrap_err().code(),
-        "proof.receipt"
+        "query.denied"
     );
 
     let sealed = ReceiptFile::from_json(&alice.receipt_file(&id, false).unwrap().to_json()).unwrap();

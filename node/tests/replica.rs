@@ -1,0 +1,43 @@
+//! Stories about the replica: a network of real ones in memory, in virtual time, from one seed.
+//!
+//! ```text
+//! world.rs    the network: nodes, clock, queue of events, delay, loss, cuts, a crooked sender
+//! carry.rs    effects carried out as the node's edge does
+//! checker.rs  what must hold at every step of every story: one chain, one state, nothing signed twice
+//! ```
+
+#[path = "replica/carry.rs"]
+mod carry;
+#[path = "replica/checker.rs"]
+mod checker;
+#[path = "replica/founders.rs"]
+mod founders;
+#[path = "replica/vault.rs"]
+mod vault;
+#[path = "replica/wallet.rs"]
+mod wallet;
+#[path = "replica/world.rs"]
+mod world;
+
+#[path = "replica/batches.rs"]
+mod batches;
+#[path = "replica/catching_up.rs"]
+mod catching_up;
+#[path = "replica/crashes.rs"]
+mod crashes;
+#[path = "replica/disk.rs"]
+mod disk;
+#[path = "replica/epochs.rs"]
+mod epochs;
+#[path = "replica/first_epoch.rs"]
+mod first_epoch;
+#[path = "replica/hostile.rs"]
+mod hostile;
+#[path = "replica/leaders.rs"]
+mod leaders;
+#[path = "replica/pace.rs"]
+mod pace;
+#[path = "replica/reading.rs"]
+mod reading;
+#[path = "replica/trace.rs"]
+mod trace;

@@ -1,0 +1,316 @@
+//! Effects carried out, and packets taken in, as `node/src/edge` does it: decoded within their bounds, blocks
+//! served from the store, envelopes opened beside the replica.
+
+use std::sync::Arc;
+
+use tacit_consensus::{Height, Message};
+use tacit_ledger::{Batch, ChainLog, MAX_BATCH_BYTES, Store, codec, open_envelope};
+use tacit_node::{
+    replica::{Effect, Input, Offence},
+    wire::{
+        Direct, FetchRequest, FetchResponse, MAX_BATCHES_PER_FETCH, MAX_BLOCKS_PER_FETCH, MAX_DIRECT_BYTES,
+        MAX_FETCH_RESPONSE_BYTES, SyncBlock,
+    },
+};
+
+use crate::{
+    founders::node_key,
+    world::{Delivery, Packet, World},
+};
+
+/// Direct messages kept for replays.
+const OVERHEARD: usize = 512;
+
+impl World {
+    /// Carries out effects in their order, up to the one that says that the node must stop.
+    pub(crate) fn carry(&mut self, index: usize, effects: Vec<Effect>) {
+        let mut effects = effects.into_iter();
+        while let Some(effect) = effects.next() {
+            if let Effect::Halt(reason) = effect {
+                let node = &mut self.nodes[index];
+                node.seen.after_halt += effects.count();
+                node.halted = Some(reason);
+                node.replica = None;
+                node.opener = None;
+                return;
+            }
+            self.one(index, effect);
+        }
+    }
+
+    fn one(&mut self, index: usize, effect: Effect) {
+        match effect {
+            Effect::Send { to, direct } => self.send(index, self.index_of(&to), direct),
+            Effect::PublishBatch(batch) => {
+                let bytes = borsh::to_vec(&batch).expect("encoded");
+                if !self.mute.contains(&index) {
+                    self.gossip_batch(index, &bytes);
+                }
+            }
+            Effect::Announce(announcement) => {
+                for to in (0..self.nodes.len()).filter(|to| *to != index) {
+                    self.post(index, to, Packet::Announcement(announcement));
+                }
+            }
+            Effect::Request { request, to, what } => {
+                let node = &mut self.nodes[index];
+                match what {
+                    FetchRequest::Blocks { .. } => node.seen.asked.0 += 1,
+                    _ => node.seen.asked.1 += 1,
+                }
+                let life = node.life;
+                let to = self.index_of(&to);
+                self.note(&[
+                    b"request",
+                    &index.to_le_bytes(),
+                    &borsh::to_vec(&what).expect("encoded"),
+                ]);
+                self.post(index, to, Packet::Request { life, request, what });
+            }
+            Effect::Open(batch) => self.open(index, *batch),
+            Effect::Epoch { record, opener } => {
+                self.nodes[index].opener = opener.map(|secret| (record.epoch, secret));
+            }
+            Effect::Committed {
+                height,
+                envelopes,
+                unopened,
+            } => {
+                self.note(&[b"committed", &index.to_le_bytes(), &height.to_le_bytes()]);
+                self.check_committed(index, height, &envelopes);
+                let entry = (self.now, envelopes, unopened);
+                self.nodes[index].seen.committed.insert(height, entry);
+            }
+            Effect::GossipVerdict { token, verdict } => {
+                self.nodes[index].seen.verdicts.insert(token, verdict);
+            }
+            Effect::Serve { reply, batches } => self.serve_batches(index, reply, batches),
+            Effect::Submitted { reply, result } => {
+                self.nodes[index].seen.submitted.insert(reply, result);
+            }
+            Effect::Answered { reply, result } => {
+                self.nodes[index].seen.answered.insert(reply, result);
+            }
+            Effect::Expired(ids) => self.nodes[index].seen.expired.extend(ids),
+            Effect::Penalise { peer, offence } => self.nodes[index].seen.penalties.push((peer, offence)),
+            Effect::Equivocation { validator } => self.nodes[index].seen.equivocations.push(validator),
+            Effect::Halt(_) => unreachable!("carried by the caller"),
+        }
+    }
+
+    fn send(&mut self, from: usize, to: usize, direct: Direct) {
+        let Ok(message) = Message::decode(&direct.message) else {
+            assert!(
+                direct.message.is_empty(),
+                "node {from} sends what nobody can read"
+            );
+            return self.send_bytes(from, to, direct);
+        };
+        self.check_said(from, &message);
+        let Some(mut crook) = self.crook.take() else {
+            return self.send_bytes(from, to, direct);
+        };
+        for message in crook(from, to, message) {
+            let epoch = direct.epoch;
+            let message = message.encode();
+            self.send_bytes(from, to, Direct { epoch, message });
+        }
+        self.crook = Some(crook);
+    }
+
+    fn send_bytes(&mut self, from: usize, to: usize, direct: Direct) {
+        let bytes = borsh::to_vec(&direct).expect("encoded");
+        self.note(&[b"direct", &from.to_le_bytes(), &to.to_le_bytes(), &bytes]);
+        if self.overheard.len() == OVERHEARD {
+            self.overheard.pop_front();
+        }
+        self.overheard.push_back((from, to, bytes.clone()));
+        self.post(from, to, Packet::Direct(bytes));
+    }
+
+    pub(crate) fn gossip_batch(&mut self, from: usize, bytes: &[u8]) {
+        self.note(&[b"batch", &from.to_le_bytes(), bytes]);
+        for to in (0..self.nodes.len()).filter(|to| *to != from) {
+            self.post(from, to, Packet::Batch(bytes.to_vec()));
+        }
+    }
+
+    fn open(&mut self, index: usize, batch: Batch) {
+        let node = &self.nodes[index];
+        let Some((epoch, secret)) = node.opener.clone().filter(|(epoch, _)| *epoch == batch.epoch) else {
+            return;
+        };
+        let total = batch.envelopes.len();
+        let envelopes: Vec<_> = batch
+            .envelopes
+            .iter()
+            .filter_map(|envelope| open_envelope(&secret, envelope).ok().map(Arc::new))
+            .collect();
+        let failed = u32::try_from(total - envelopes.len()).expect("few");
+        let life = node.life;
+        self.post(
+            index,
+            index,
+            Packet::Opened {
+                life,
+                epoch,
+                envelopes,
+                failed,
+            },
+        );
+    }
+
+    /// The replica's answer to the one question under way; the harness asks one at a time.
+    fn serve_batches(&mut self, index: usize, reply: u64, batches: Vec<Batch>) {
+        let Some((asker, life, request)) = self.checker.questions.remove(&(index, reply)) else {
+            return;
+        };
+        self.respond(index, asker, life, request, FetchResponse::Batches(batches));
+    }
+
+    fn respond(&mut self, server: usize, asker: usize, life: u64, request: u64, response: FetchResponse) {
+        let response = match &mut self.server {
+            Some(crook) => crook(server, response),
+            None => response,
+        };
+        let bytes = borsh::to_vec(&response).expect("encoded");
+        self.note(&[b"response", &server.to_le_bytes(), &bytes]);
+        let response = codec::decode::<FetchResponse>(&bytes, MAX_FETCH_RESPONSE_BYTES).ok();
+        self.post(
+            server,
+            asker,
+            Packet::Response {
+                life,
+                request,
+                response,
+            },
+        );
+    }
+
+    pub(crate) fn deliver(&mut self, delivery: Delivery) {
+        let Delivery { from, to, packet } = delivery;
+        let up = self.nodes[to].replica.is_some();
+        let life = self.nodes[to].life;
+        match packet {
+            Packet::Request { life, request, what } if !up => {
+                drop(what);
+                let response = None;
+                self.post(
+                    to,
+                    from,
+                    Packet::Response {
+                        life,
+                        request,
+                        response,
+                    },
+                );
+            }
+            _ if !up => {}
+            Packet::Connected => self.input(to, Input::Connected(node_key(from))),
+            Packet::Direct(bytes) => self.take_direct(from, to, &bytes),
+            Packet::Batch(bytes) => {
+                self.take_batch(to, &bytes);
+            }
+            Packet::Announcement(announcement) => {
+                let from = node_key(from);
+                self.input(to, Input::Announced { from, announcement });
+            }
+            Packet::Request { life, request, what } => self.serve(to, from, life, request, what),
+            Packet::Response {
+                life: asked_in,
+                request,
+                response,
+            } if asked_in == life => {
+                let from = node_key(from);
+                self.input(
+                    to,
+                    Input::Fetched {
+                        request,
+                        from,
+                        response,
+                    },
+                );
+            }
+            Packet::Opened {
+                life: asked_in,
+                epoch,
+                envelopes,
+                failed,
+            } if asked_in == life => self.input(
+                to,
+                Input::Opened {
+                    epoch,
+                    envelopes,
+                    failed,
+                },
+            ),
+            Packet::Response { .. } | Packet::Opened { .. } => {}
+        }
+    }
+
+    /// Bytes on a direct stream.
+    pub(crate) fn take_direct(&mut self, from: usize, to: usize, bytes: &[u8]) {
+        let peer = node_key(from);
+        match codec::decode::<Direct>(bytes, MAX_DIRECT_BYTES) {
+            Ok(direct) => self.input(to, Input::Direct { from: peer, direct }),
+            Err(_) => self.nodes[to].seen.penalties.push((peer, Offence::Malformed)),
+        }
+    }
+
+    /// A gossiped batch; the number under which the verdict comes, or none when it does not decode.
+    pub(crate) fn take_batch(&mut self, to: usize, bytes: &[u8]) -> Option<u64> {
+        let batch = codec::decode::<Batch>(bytes, MAX_BATCH_BYTES).ok()?;
+        let token = self.reply();
+        let batch = Box::new(batch);
+        self.input(to, Input::Batch { token, batch });
+        Some(token)
+    }
+
+    fn serve(&mut self, server: usize, asker: usize, life: u64, request: u64, what: FetchRequest) {
+        match what {
+            FetchRequest::Blocks { from, limit } => {
+                let store = self.nodes[server].store.clone();
+                let limit = usize::from(limit.min(MAX_BLOCKS_PER_FETCH));
+                let blocks = (from..)
+                    .take(limit)
+                    .map_while(|height| sync_block(&*store, height))
+                    .collect();
+                self.respond(server, asker, life, request, FetchResponse::Blocks(blocks));
+            }
+            FetchRequest::Batches(digests) => {
+                assert!(
+                    digests.len() <= MAX_BATCHES_PER_FETCH,
+                    "more than a server answers"
+                );
+                let reply = self.reply();
+                self.checker
+                    .questions
+                    .insert((server, reply), (asker, life, request));
+                self.input(server, Input::WantBatches { reply, digests });
+            }
+            FetchRequest::Submit(_) => unreachable!("no replica relays envelopes"),
+        }
+    }
+}
+
+/// A committed block with all that goes with it, as a server's store has it.
+pub(crate) fn sync_block(store: &dyn Store, height: Height) -> Option<SyncBlock> {
+    let log = ChainLog::new(store);
+    let committed = log.block(height).expect("readable")?;
+    let digests = &committed.block.payload.batches;
+    let batches = digests
+        .iter()
+        .map(|digest| log.batch(digest).expect("readable"))
+        .collect::<Option<Vec<_>>>()?;
+    let envelopes = log.result(height).expect("readable")?.envelopes;
+    let receipts = envelopes
+        .iter()
+        .map_while(|id| log.receipt(id).expect("readable"))
+        .map(|stored| stored.sealed)
+        .collect();
+    Some(SyncBlock {
+        committed,
+        batches,
+        receipts,
+    })
+}

@@ -1,0 +1,125 @@
+//! The founders and the genesis that they sign. RSA keys are slow to make, so this is done once.
+
+use std::sync::{Arc, LazyLock};
+
+use tacit_attest::{
+    Generation, Measurement, NetworkClass, Policy, SimulatedQuoter, SimulatorAuthority, TrustRoots,
+};
+use tacit_consensus::{Digest, Ed25519Signer, Signer};
+use tacit_ledger::{
+    AccountKey, GENESIS_VERSION, Genesis, Params, Registration, RegistrationPlace, SealingSecret, UNIT,
+};
+use tacit_node::{
+    keyring::{IdentitySeeds, Keyring},
+    replica::{NodeKey, ValidatorParts},
+};
+
+use crate::vault::MemoryVault;
+
+/// Genesis time.
+pub(crate) const TIME: u64 = 1_790_000_000_000;
+/// Sum of the allocations.
+pub(crate) const SUPPLY: u128 = 1_500 * UNIT;
+const MEASUREMENT: Measurement = Measurement([0x11; 48]);
+const NONCE: [u8; 32] = [0x77; 32];
+const FOUNDERS: u8 = 4;
+
+static REGISTRATIONS: LazyLock<(SimulatorAuthority, Vec<Registration>)> = LazyLock::new(|| {
+    let authority = SimulatorAuthority::generate([1; 32], TIME).expect("an authority");
+    let registrations = (0..FOUNDERS).map(|n| register(&authority, n)).collect();
+    (authority, registrations)
+});
+
+fn register(authority: &SimulatorAuthority, n: u8) -> Registration {
+    let chip = authority
+        .issue_chip([n; 32], Generation::Genoa, TIME)
+        .expect("a chip");
+    Registration::make(
+        &format!("val-{n}"),
+        &consensus_signer(n.into()),
+        &node_signer(n.into()),
+        SealingSecret::derive(&seeds(n.into()).kem).public(),
+        &RegistrationPlace::founder(NONCE, 1),
+        &SimulatedQuoter::new(chip, MEASUREMENT),
+    )
+    .expect("a registration")
+}
+
+/// A network of four with these constants. Alice has 1000 tokens, Bob 500.
+pub(crate) fn genesis(params: Params) -> Arc<Genesis> {
+    let (authority, registrations) = &*REGISTRATIONS;
+    let genesis = Genesis {
+        version: GENESIS_VERSION,
+        name: "dev-replica".into(),
+        trust: TrustRoots {
+            class: NetworkClass::Dev,
+            simulator: Some(authority.root()),
+        },
+        nonce: NONCE,
+        time_ms: TIME,
+        params,
+        policy: Policy::dev(MEASUREMENT),
+        validators: registrations.clone(),
+        allocations: vec![(alice().id(), 1_000 * UNIT), (bob().id(), 500 * UNIT)],
+    };
+    genesis.verify().expect("a genesis that holds");
+    Arc::new(genesis)
+}
+
+pub(crate) fn alice() -> AccountKey {
+    account(1)
+}
+
+pub(crate) fn bob() -> AccountKey {
+    account(2)
+}
+
+pub(crate) fn account(n: u8) -> AccountKey {
+    AccountKey::from_seed([n; 32]).ok().expect("a key")
+}
+
+fn seeds(n: usize) -> IdentitySeeds {
+    let n = u8::try_from(n).expect("few nodes");
+    IdentitySeeds {
+        consensus: [10 + n; 32],
+        node: [40 + n; 32],
+        kem: [70 + n; 32],
+    }
+}
+
+/// The key with which validator `n` votes: crooked stories sign with it too.
+pub(crate) fn consensus_signer(n: usize) -> Ed25519Signer {
+    Ed25519Signer::from_seed(seeds(n).consensus)
+}
+
+/// The key with which node `n` signs batches.
+pub(crate) fn node_signer(n: usize) -> Ed25519Signer {
+    Ed25519Signer::from_seed(seeds(n).node)
+}
+
+pub(crate) fn kem(n: usize) -> SealingSecret {
+    SealingSecret::derive(&seeds(n).kem)
+}
+
+pub(crate) fn node_key(n: usize) -> NodeKey {
+    node_signer(n).public().0
+}
+
+/// Validator `n`'s secrets: new, or as its vault kept them.
+pub(crate) fn parts(n: usize, vault: &MemoryVault) -> ValidatorParts {
+    let kept = vault.plaintext();
+    let boxed = Box::new(vault.clone());
+    let keyring = if kept.is_empty() {
+        Keyring::create(seeds(n), boxed)
+    } else {
+        Keyring::restore(&kept, boxed)
+    };
+    ValidatorParts {
+        keyring: keyring.expect("a keyring"),
+        signer: Arc::new(consensus_signer(n)),
+        node_signer: Arc::new(node_signer(n)),
+    }
+}
+
+/// A digest that is nothing's.
+pub(crate) const NOTHING: Digest = Digest([0xee; 32]);

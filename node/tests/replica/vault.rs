@@ -1,0 +1,68 @@
+//! A vault in memory that shows what it keeps and fails where it is told to.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tacit_ledger::MemoryStore;
+use tacit_node::{NodeError, keyring::Vault};
+
+#[derive(Default)]
+struct Inner {
+    plaintext: Vec<u8>,
+    saves: u64,
+    fail_save: Option<u64>,
+    cut: Option<(u64, Arc<MemoryStore>)>,
+}
+
+/// See the module. Copies are the same vault.
+#[derive(Clone, Default)]
+pub(crate) struct MemoryVault(Arc<Mutex<Inner>>);
+
+impl MemoryVault {
+    /// What the newest save was given.
+    pub(crate) fn plaintext(&self) -> Vec<u8> {
+        self.lock().plaintext.clone()
+    }
+
+    /// Whether these bytes are anywhere in it.
+    pub(crate) fn holds(&self, secret: &[u8]) -> bool {
+        contains(&self.lock().plaintext, secret)
+    }
+
+    /// The `k`-th save from now, from 0, fails and changes nothing.
+    pub(crate) fn fail_save(&self, k: u64) {
+        let mut inner = self.lock();
+        inner.fail_save = Some(inner.saves + k);
+    }
+
+    /// Right after the `k`-th save from now, from 0, the power goes: the store takes no further write.
+    pub(crate) fn cut_after_save(&self, k: u64, store: Arc<MemoryStore>) {
+        let mut inner = self.lock();
+        inner.cut = Some((inner.saves + k, store));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Vault for MemoryVault {
+    fn save(&mut self, plaintext: &[u8]) -> Result<(), NodeError> {
+        let mut inner = self.lock();
+        let save = inner.saves;
+        inner.saves += 1;
+        if inner.fail_save == Some(save) {
+            inner.fail_save = None;
+            return Err(NodeError::Corrupt("the vault was told to fail".into()));
+        }
+        inner.plaintext = plaintext.to_vec();
+        if let Some((_, store)) = inner.cut.take_if(|(at, _)| *at == save) {
+            store.fail_write(0);
+        }
+        Ok(())
+    }
+}
+
+/// Whether `needle` is somewhere in `hay`.
+pub(crate) fn contains(hay: &[u8], needle: &[u8]) -> bool {
+    hay.windows(needle.len()).any(|window| window == needle)
+}

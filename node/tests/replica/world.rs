@@ -1,0 +1,531 @@
+//! A network of replicas in one process: one clock, one queue of events, one source of chance.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
+
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+use tacit_consensus::{Committee, Digest, Ed25519, Epoch, Height, Message, Millis};
+use tacit_ledger::{
+    Answer, ChainLog, CommittedBlock, EpochRecord, Genesis, MemoryStore, OpenedEnvelope, Params,
+    SealingSecret,
+};
+use tacit_node::{
+    replica::{GossipVerdict, Input, NodeKey, Offence, Refused, Replica, ReplicaConfig},
+    wire::{Announcement, FetchRequest, FetchResponse},
+};
+
+use crate::{
+    checker::Checker,
+    founders::{self, genesis, node_key, parts},
+    vault::MemoryVault,
+};
+
+/// What a story chooses.
+#[derive(Clone)]
+pub(crate) struct Options {
+    pub(crate) seed: u64,
+    pub(crate) params: Params,
+    /// One-way delays, both included.
+    pub(crate) delay_ms: (Millis, Millis),
+    /// Messages lost, of a thousand.
+    pub(crate) loss: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            params: Params {
+                epoch_ms_max: 3_600_000,
+                ..Params::default()
+            },
+            delay_ms: (5, 15),
+            loss: 0,
+        }
+    }
+}
+
+impl Options {
+    pub(crate) fn epochs_of(ms: u64) -> Self {
+        let mut options = Self::default();
+        options.params.epoch_ms_max = ms;
+        options
+    }
+}
+
+/// What travels.
+pub(crate) enum Packet {
+    Connected,
+    Direct(Vec<u8>),
+    Batch(Vec<u8>),
+    Announcement(Announcement),
+    Request {
+        life: u64,
+        request: u64,
+        what: FetchRequest,
+    },
+    Response {
+        life: u64,
+        request: u64,
+        response: Option<FetchResponse>,
+    },
+    Opened {
+        life: u64,
+        epoch: Epoch,
+        envelopes: Vec<Arc<OpenedEnvelope>>,
+        failed: u32,
+    },
+}
+
+pub(crate) struct Delivery {
+    pub(crate) from: usize,
+    pub(crate) to: usize,
+    pub(crate) packet: Packet,
+}
+
+/// What became of a replica's reports.
+#[derive(Default)]
+pub(crate) struct Seen {
+    pub(crate) committed: BTreeMap<Height, (Millis, Vec<Digest>, u32)>,
+    pub(crate) expired: BTreeSet<Digest>,
+    pub(crate) penalties: Vec<(NodeKey, Offence)>,
+    pub(crate) equivocations: Vec<u16>,
+    pub(crate) verdicts: BTreeMap<u64, GossipVerdict>,
+    pub(crate) submitted: BTreeMap<u64, Result<Digest, Refused>>,
+    pub(crate) answered: BTreeMap<u64, Result<Box<Answer>, Refused>>,
+    /// Requests for blocks and for batches that it sent.
+    pub(crate) asked: (u64, u64),
+    /// Effects that came after the one that says that it cannot go on.
+    pub(crate) after_halt: usize,
+}
+
+pub(crate) struct Node {
+    pub(crate) index: usize,
+    pub(crate) replica: Option<Replica>,
+    pub(crate) store: Arc<MemoryStore>,
+    /// A validator's; observers have none.
+    pub(crate) vault: Option<MemoryVault>,
+    pub(crate) opener: Option<(Epoch, Arc<SealingSecret>)>,
+    pub(crate) halted: Option<String>,
+    /// Counts its starts: answers to an earlier life are lost.
+    pub(crate) life: u64,
+    pub(crate) seen: Seen,
+    /// A clock that is wrong by so much, ahead.
+    pub(crate) ahead_ms: Millis,
+    last_tick: Option<(Millis, u32)>,
+}
+
+impl Node {
+    fn new(index: usize, vault: Option<MemoryVault>) -> Self {
+        Self {
+            index,
+            replica: None,
+            store: Arc::new(MemoryStore::new()),
+            vault,
+            opener: None,
+            halted: None,
+            life: 0,
+            seen: Seen::default(),
+            ahead_ms: 0,
+            last_tick: None,
+        }
+    }
+
+    pub(crate) fn log(&self) -> ChainLog<'_> {
+        ChainLog::new(&*self.store)
+    }
+
+    pub(crate) fn up(&self) -> &Replica {
+        self.replica.as_ref().expect("a running replica")
+    }
+
+    pub(crate) fn height(&self) -> Height {
+        self.replica.as_ref().map_or(0, |replica| replica.head().height)
+    }
+
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.replica.as_ref().map_or(0, |replica| replica.record().epoch)
+    }
+
+    /// Whether the newest block holds nothing that a later one would have to prove.
+    fn is_proven(&self) -> bool {
+        let Some(replica) = &self.replica else { return true };
+        let head = replica.head();
+        let empty = self
+            .log()
+            .result(head.height)
+            .expect("readable")
+            .is_some_and(|result| result.envelopes.is_empty());
+        let began = head
+            .header
+            .as_ref()
+            .is_some_and(|header| header.epoch == replica.record().epoch);
+        empty && began && replica.certified_executed() + 1 >= head.height
+    }
+
+    pub(crate) fn block(&self, height: Height) -> CommittedBlock {
+        self.log().block(height).expect("readable").expect("a block")
+    }
+
+    pub(crate) fn has(&self, id: &Digest) -> bool {
+        self.log().tx(id).expect("readable").is_some()
+    }
+
+    /// Where an envelope was included.
+    pub(crate) fn included(&self, id: &Digest) -> Option<Height> {
+        self.log().tx(id).expect("readable").map(|tx| tx.height)
+    }
+}
+
+/// What a crooked sender makes of a consensus message to one receiver: what is sent instead.
+pub(crate) type Crook = Box<dyn FnMut(usize, usize, Message) -> Vec<Message>>;
+/// What a crooked server makes of an answer.
+pub(crate) type CrookedServer = Box<dyn FnMut(usize, FetchResponse) -> FetchResponse>;
+
+/// See the module.
+pub(crate) struct World {
+    pub(crate) options: Options,
+    pub(crate) genesis: Arc<Genesis>,
+    pub(crate) chain: Digest,
+    pub(crate) now: Millis,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) checker: Checker,
+    pub(crate) crook: Option<Crook>,
+    pub(crate) server: Option<CrookedServer>,
+    /// Nodes whose batches are not gossiped.
+    pub(crate) mute: BTreeSet<usize>,
+    /// Pairs between which nothing passes, one way.
+    pub(crate) cut: BTreeSet<(usize, usize)>,
+    pub(crate) sealing: ChaCha20Rng,
+    pub(crate) next_reply: u64,
+    /// The newest direct messages, for replays.
+    pub(crate) overheard: VecDeque<(usize, usize, Vec<u8>)>,
+    queue: BTreeMap<(Millis, u64), Delivery>,
+    next_event: u64,
+    chance: u64,
+    trace: blake3::Hasher,
+}
+
+impl World {
+    /// Four validators at genesis, started and connected.
+    pub(crate) fn new(options: Options) -> Self {
+        let genesis = genesis(options.params);
+        let mut world = Self {
+            chain: genesis.chain_id(),
+            now: genesis.time_ms + 100,
+            nodes: Vec::new(),
+            checker: Checker::default(),
+            crook: None,
+            server: None,
+            mute: BTreeSet::new(),
+            cut: BTreeSet::new(),
+            sealing: ChaCha20Rng::seed_from_u64(options.seed),
+            next_reply: 0,
+            overheard: VecDeque::new(),
+            queue: BTreeMap::new(),
+            next_event: 0,
+            chance: options.seed,
+            trace: blake3::Hasher::new(),
+            genesis,
+            options,
+        };
+        for index in 0..4 {
+            world.nodes.push(Node::new(index, Some(MemoryVault::default())));
+        }
+        (0..4).for_each(|index| world.start(index));
+        world
+    }
+
+    /// The same, when the first epoch with a key has begun everywhere and there is nothing left to do.
+    pub(crate) fn at_epoch_1(options: Options) -> Self {
+        let mut world = Self::new(options);
+        world.run_until("epoch 1 begins everywhere", 20_000, |world| world.all_in(1));
+        world.settle();
+        world
+    }
+
+    /// Adds an observer that knows nothing but genesis.
+    pub(crate) fn add_observer(&mut self) -> usize {
+        let index = self.nodes.len();
+        self.nodes.push(Node::new(index, None));
+        self.start(index);
+        index
+    }
+
+    /// Opens a node's replica on what its store and vault kept.
+    pub(crate) fn start(&mut self, index: usize) {
+        let opened = self.try_start(index);
+        opened.unwrap_or_else(|error| panic!("node {index} does not start: {error}"));
+    }
+
+    pub(crate) fn try_start(&mut self, index: usize) -> Result<(), tacit_node::NodeError> {
+        let node = &mut self.nodes[index];
+        node.life += 1;
+        node.halted = None;
+        let mut seed = [0; 32];
+        seed[..8].copy_from_slice(&self.options.seed.to_le_bytes());
+        seed[8..16].copy_from_slice(&(index as u64).to_le_bytes());
+        seed[16..24].copy_from_slice(&node.life.to_le_bytes());
+        let config = ReplicaConfig {
+            genesis: self.genesis.clone(),
+            store: node.store.clone(),
+            scheme: Arc::new(Ed25519),
+            validator: node.vault.as_ref().map(|vault| parts(index, vault)),
+            seed,
+        };
+        let (replica, effects) = Replica::open(config, self.now + node.ahead_ms)?;
+        self.checker.restarted(index, replica.head().height);
+        node.replica = Some(replica);
+        self.carry(index, effects);
+        for other in 0..self.nodes.len() {
+            if other != index && self.nodes[other].replica.is_some() {
+                self.post(other, index, Packet::Connected);
+                self.post(index, other, Packet::Connected);
+            }
+        }
+        Ok(())
+    }
+
+    /// Power off, and everything that was not synced is gone.
+    pub(crate) fn crash(&mut self, index: usize) {
+        let node = &mut self.nodes[index];
+        node.replica = None;
+        node.opener = None;
+        node.store.crash();
+    }
+
+    /// One input to one replica, and what follows from it.
+    pub(crate) fn input(&mut self, index: usize, input: Input) {
+        let node = &mut self.nodes[index];
+        let Some(replica) = node.replica.as_mut() else {
+            return;
+        };
+        let effects = replica.step(self.now + node.ahead_ms, input);
+        self.carry(index, effects);
+    }
+
+    /// Puts a packet on its way. Nothing is lost between a node and itself.
+    pub(crate) fn post(&mut self, from: usize, to: usize, packet: Packet) {
+        if from == to {
+            let at = (self.now + 1, self.number());
+            self.queue.insert(at, Delivery { from, to, packet });
+            return;
+        }
+        let (low, high) = self.options.delay_ms;
+        let delay = low + self.draw() % (high - low + 1);
+        let lost = self.draw() % 1_000 < self.options.loss || self.cut.contains(&(from, to));
+        let packet = match (lost, packet) {
+            (false, packet) => packet,
+            // The asker's transport notices that no answer comes.
+            (true, Packet::Response { life, request, .. }) => Packet::Response {
+                life,
+                request,
+                response: None,
+            },
+            (true, Packet::Request { life, request, .. }) => {
+                let at = (self.now + 2 * delay, self.number());
+                let packet = Packet::Response {
+                    life,
+                    request,
+                    response: None,
+                };
+                self.queue.insert(
+                    at,
+                    Delivery {
+                        from: to,
+                        to: from,
+                        packet,
+                    },
+                );
+                return;
+            }
+            (true, _) => return,
+        };
+        let at = (self.now + delay, self.number());
+        self.queue.insert(at, Delivery { from, to, packet });
+    }
+
+    /// The next event up to `limit`; false when there is none and the clock stands at `limit`.
+    pub(crate) fn advance(&mut self, limit: Millis) -> bool {
+        let event = self.queue.keys().next().map(|(at, _)| *at);
+        let wake = self
+            .nodes
+            .iter()
+            .filter_map(|node| {
+                let at = node.replica.as_ref()?.next_wake()?;
+                Some((at.saturating_sub(node.ahead_ms).max(self.now), node.index))
+            })
+            .min();
+        let next = [event, wake.map(|(at, _)| at)].into_iter().flatten().min();
+        let Some(at) = next.filter(|at| *at <= limit) else {
+            self.now = limit;
+            return false;
+        };
+        self.now = self.now.max(at);
+        if event == Some(at) {
+            if let Some((_, delivery)) = self.queue.pop_first() {
+                self.deliver(delivery);
+            }
+        } else if let Some((_, index)) = wake {
+            self.tick(index);
+        }
+        true
+    }
+
+    fn tick(&mut self, index: usize) {
+        let now = self.now;
+        let last = &mut self.nodes[index].last_tick;
+        let times = last
+            .filter(|(at, _)| *at == now)
+            .map_or(0, |(_, times)| times + 1);
+        assert!(
+            times < 20,
+            "node {index} spins: it asks for a tick that it has just had"
+        );
+        *last = Some((now, times));
+        self.note(&[b"tick", &index.to_le_bytes()]);
+        self.input(index, Input::Tick);
+    }
+
+    pub(crate) fn run_for(&mut self, ms: Millis) {
+        let limit = self.now + ms;
+        while self.advance(limit) {}
+    }
+
+    /// Runs until something holds, which must be within `ms`.
+    pub(crate) fn run_until(&mut self, what: &str, ms: Millis, done: impl Fn(&Self) -> bool) {
+        let limit = self.now + ms;
+        while !done(self) {
+            assert!(
+                self.advance(limit),
+                "not within {ms} ms: {what}\n{}",
+                self.picture()
+            );
+        }
+    }
+
+    /// Runs until every state is proven by a final header everywhere, and for a moment longer.
+    pub(crate) fn settle(&mut self) {
+        self.run_until("all is proven", 60_000, |world| {
+            let mut up = world.nodes.iter().filter_map(|node| node.replica.as_ref());
+            let head = world.nodes.iter().map(Node::height).max();
+            up.all(|replica| Some(replica.head().height) == head && replica.mempool_size().0 == 0)
+                && world.nodes.iter().all(Node::is_proven)
+        });
+        self.run_for(50);
+    }
+
+    pub(crate) fn all_in(&self, epoch: Epoch) -> bool {
+        self.nodes.iter().all(|node| node.epoch() >= epoch)
+    }
+
+    /// Whether an envelope is in everybody's chain.
+    pub(crate) fn all_have(&self, id: &Digest) -> bool {
+        let mut up = self.nodes.iter().filter(|node| node.replica.is_some());
+        up.all(|node| node.has(id))
+    }
+
+    pub(crate) fn top(&self) -> Height {
+        self.nodes.iter().map(Node::height).max().unwrap_or(0)
+    }
+
+    /// The newest epoch's record that any node knows.
+    pub(crate) fn record(&self) -> Arc<EpochRecord> {
+        let up = self.nodes.iter().filter_map(|node| node.replica.as_ref());
+        up.map(|replica| replica.record().clone())
+            .max_by_key(|record| record.epoch)
+            .expect("a running node")
+    }
+
+    pub(crate) fn committee(&self, epoch: Epoch) -> Committee {
+        let found = self
+            .nodes
+            .iter()
+            .find_map(|node| node.log().epoch(epoch).expect("readable"));
+        found.map_or_else(|| self.genesis.committee0(), |link| link.record.committee())
+    }
+
+    pub(crate) fn index_of(&self, key: &NodeKey) -> usize {
+        (0..self.nodes.len())
+            .find(|index| node_key(*index) == *key)
+            .expect("a node of this world")
+    }
+
+    /// No honest node was blamed by another, nothing looked like fraud, nobody stopped.
+    pub(crate) fn assert_calm(&self) {
+        for node in &self.nodes {
+            let Seen {
+                penalties,
+                equivocations,
+                ..
+            } = &node.seen;
+            assert!(penalties.is_empty(), "node {} blames {penalties:?}", node.index);
+            assert!(equivocations.is_empty(), "node {} sees fraud", node.index);
+            assert_eq!(node.halted, None, "node {} stopped", node.index);
+        }
+    }
+
+    /// Whether any node penalised `whom`, and for what.
+    pub(crate) fn blamed(&self, whom: usize) -> Vec<Offence> {
+        let key = node_key(whom);
+        self.nodes
+            .iter()
+            .flat_map(|node| &node.seen.penalties)
+            .filter(|(peer, _)| *peer == key)
+            .map(|(_, offence)| *offence)
+            .collect()
+    }
+
+    pub(crate) fn reply(&mut self) -> u64 {
+        self.next_reply += 1;
+        self.next_reply
+    }
+
+    pub(crate) fn note(&mut self, parts: &[&[u8]]) {
+        self.trace.update(&self.now.to_le_bytes());
+        for part in parts {
+            self.trace.update(&part.len().to_le_bytes());
+            self.trace.update(part);
+        }
+    }
+
+    /// A hash of everything that happened.
+    pub(crate) fn trace(&self) -> blake3::Hash {
+        self.trace.finalize()
+    }
+
+    /// SplitMix64 (Steele, Lea and Flood, 2014).
+    fn draw(&mut self) -> u64 {
+        self.chance = self.chance.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.chance;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next_event += 1;
+        self.next_event
+    }
+
+    fn picture(&self) -> String {
+        let mut lines = format!("at {} ms", self.now - founders::TIME);
+        for node in &self.nodes {
+            let state = node.replica.as_ref().map(|replica| {
+                let (head, record) = (replica.head(), replica.record());
+                let view = replica.view();
+                let mempool = replica.mempool_size();
+                format!(
+                    "epoch {} height {} view {view:?} certified {} mempool {mempool:?}",
+                    record.epoch,
+                    head.height,
+                    replica.certified_executed()
+                )
+            });
+            lines += &format!("\nnode {}: {state:?} halted {:?}", node.index, node.halted);
+        }
+        lines
+    }
+}

@@ -1,0 +1,685 @@
+//! The command line on a live network, as people and scripts use it: one JSON document on stdout for every verb,
+//! the error document and the exit code for every kind of failure, and nothing but data on stdout.
+
+#[path = "cli/command.rs"]
+mod command;
+#[path = "cli/operators.rs"]
+mod operators;
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Child, Stdio},
+};
+
+use command::{Tacit, lossy};
+use serde_json::Value;
+use tacit_tests::network::{Network, tacit};
+
+/// A hash that is nobody's.
+const NOWHERE: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+/// A password that occurs nowhere by chance.
+const PASSWORD: &str = "corvid-lantern-7719-umbrella";
+
+/// A live network in `.tacit-testnet` of the working directory, as a user has it after `tacit testnet up`.
+struct Stage {
+    network: Network,
+    tacit: Tacit,
+    cwd: PathBuf,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let built = tacit();
+        let network = Network::up(|options| {
+            // A copy: the network admits this very build, whatever is built meanwhile.
+            let folder = options.dir.parent().expect("a folder above").to_path_buf();
+            options.binary = folder.join("tacit");
+            fs::copy(&built, &options.binary).expect("the binary is copied");
+            options.dir = folder.join(".tacit-testnet");
+        });
+        let cwd = network
+            .testnet
+            .dir()
+            .parent()
+            .expect("a folder above")
+            .to_path_buf();
+        let tacit = Tacit::at(&cwd.join("tacit"), &cwd);
+        Self { network, tacit, cwd }
+    }
+
+    fn rpc(&self, node: usize) -> &str {
+        &self.network.facts().nodes[node].rpc
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.cwd.join(name).to_str().expect("a path of text").to_owned()
+    }
+
+    fn wallet_file(&self, name: &str) -> &Path {
+        let wallets = &self.network.facts().wallets;
+        &wallets
+            .iter()
+            .find(|wallet| wallet.name == name)
+            .expect("a wallet")
+            .file
+    }
+}
+
+fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_else(|| panic!("{pointer} in {value}"))
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("the mode is set");
+}
+
+#[test]
+fn every_verb_gives_one_document_and_every_failure_its_code() {
+    let stage = Stage::new();
+    let sent = wallets_work_at_once(&stage);
+    names_and_rooms_have_members(&stage);
+    receipts_convince_offline(&stage, &sent);
+    public_pages_are_documents(&stage, &sent);
+    evidence_and_genesis_are_checked(&stage);
+    own_wallets_keep_their_password(&stage);
+    failures_say_what_and_why(&stage, &sent);
+    networks_are_driven(&stage);
+    operators::a_network_is_founded_by_hand(&stage.tacit, &stage.cwd);
+    for verb in stage.tacit.verbs() {
+        assert!(stage.tacit.was_tried(&verb), "{verb} was never tried with --json");
+    }
+}
+
+/// Right after `testnet up`, without any further preparation. Gives the id of a transfer of alice's.
+fn wallets_work_at_once(stage: &Stage) -> String {
+    let tacit = &stage.tacit;
+    let letter = "the kingfisher is back";
+    tacit.json(&["wallet", "msg", "bob", letter, "--as", "alice"]);
+    let inbox = tacit.json(&["wallet", "inbox", "--as", "bob"]);
+    assert_eq!(text(&inbox, "/letters/0/text"), letter);
+    assert_eq!(text(&inbox, "/letters/0/from_name"), "alice");
+    assert_eq!(
+        tacit.json(&["wallet", "inbox", "--as", "carol"])["letters"],
+        Value::Array(Vec::new())
+    );
+
+    let sent = tacit.json(&["wallet", "send", "bob", "5", "--as", "alice"]);
+    assert_eq!(
+        (text(&sent, "/outcome"), &sent["verified"]),
+        ("applied", &Value::Bool(true))
+    );
+    for (name, balance) in [("alice", "995.000000"), ("bob", "1005.000000")] {
+        assert_eq!(
+            text(&tacit.json(&["wallet", "balance", "--as", name]), "/balance"),
+            balance
+        );
+        assert_eq!(
+            tacit.text(&["wallet", "balance", "--as", name]),
+            format!("{balance}\n")
+        );
+    }
+    let simulated = tacit.run(&["wallet", "balance", "--as", "bob", "--quiet"]);
+    assert!(lossy(&simulated.stderr).contains("SIMULATED"), "quiet or not");
+    assert_eq!(
+        tacit.json(&["wallet", "list"])["wallets"]
+            .as_array()
+            .map(Vec::len),
+        Some(4)
+    );
+    tacit.json(&["wallet", "trust", "show"]);
+    let witness = stage.rpc(1);
+    let checked = tacit.json(&["wallet", "trust", "check", "--witness", witness, "-v"]);
+    assert!(text(&checked, "/summary").contains("4/4 evidence ok"));
+    text(&sent, "/tx_id").to_owned()
+}
+
+fn names_and_rooms_have_members(stage: &Stage) {
+    let tacit = &stage.tacit;
+    tacit.json(&["wallet", "name", "claim", "heron", "--as", "carol"]);
+    let resolved = tacit.json(&["wallet", "name", "resolve", "heron", "--as", "bob"]);
+    assert_eq!(
+        text(&resolved, "/address"),
+        stage.network.address("carol").to_string()
+    );
+    tacit.refused(
+        &["wallet", "name", "resolve", "nobody", "--as", "bob"],
+        4,
+        "names.unknown",
+    );
+    tacit.refused(
+        &["wallet", "send", "@nobody", "1", "--as", "bob"],
+        4,
+        "names.unknown",
+    );
+
+    let made = tacit.json(&["wallet", "room", "create", "plans", "bob", "--as", "alice"]);
+    let room = text(&made, "/room");
+    let short = &room[..8];
+    tacit.json(&["wallet", "room", "post", short, "before carol", "--as", "bob"]);
+    tacit.refused(
+        &["wallet", "room", "read", short, "--as", "carol"],
+        4,
+        "room.not_found",
+    );
+    tacit.json(&["wallet", "room", "invite", short, "@heron", "--as", "alice"]);
+    tacit.json(&["wallet", "room", "post", short, "welcome", "--as", "bob"]);
+    let texts = |name: &str| -> Vec<String> {
+        let read = tacit.json(&["wallet", "room", "read", short, "--as", name]);
+        let posts = read["posts"].as_array().expect("posts").clone();
+        posts.iter().map(|post| text(post, "/text").to_owned()).collect()
+    };
+    assert_eq!(texts("alice"), ["before carol", "welcome"]);
+    assert_eq!(
+        texts("carol"),
+        ["welcome"],
+        "what was said before she came stays closed to her"
+    );
+    let rooms = tacit.json(&["wallet", "room", "list", "--as", "carol"]);
+    assert_eq!(text(&rooms, "/rooms/0/title"), "plans");
+
+    tacit.json(&["wallet", "room", "remove", short, "bob", "--as", "alice"]);
+    tacit.json(&["wallet", "room", "post", short, "without bob", "--as", "carol"]);
+    assert_eq!(texts("alice"), ["before carol", "welcome", "without bob"]);
+    tacit.refused(
+        &["wallet", "room", "read", room, "--as", "bob"],
+        4,
+        "room.not_found",
+    );
+    tacit.refused(
+        &["wallet", "room", "post", room, "me too", "--as", "bob"],
+        4,
+        "room.not_found",
+    );
+    let failed = tacit.refused(
+        &["wallet", "room", "leave", short, "--as", "alice"],
+        5,
+        "tx.failed",
+    );
+    assert_eq!(text(&failed, "/details/reason"), "owner_cannot_leave");
+    tacit.json(&["wallet", "room", "leave", short, "--as", "carol"]);
+}
+
+fn receipts_convince_offline(stage: &Stage, sent: &str) {
+    let tacit = &stage.tacit;
+    let (file, genesis) = (
+        stage.path("receipt.json"),
+        stage.path(".tacit-testnet/genesis.json"),
+    );
+    let receipt = tacit.json(&["wallet", "receipt", sent, "--as", "alice"]);
+    assert_eq!(text(&receipt, "/outcome/result"), "applied");
+    // It was sealed by alice; to bob it is as closed as to everybody.
+    tacit.refused(&["wallet", "receipt", sent, "--as", "bob"], 5, "query.denied");
+    tacit.json(&["wallet", "receipt", sent, "--as", "alice", "--out", &file]);
+    let sealed = tacit.json(&["verify", &file, "--genesis", &genesis]);
+    assert_eq!(
+        (text(&sealed, "/tx_id"), &sealed["outcome"]),
+        (sent, &Value::Null)
+    );
+    tacit.json(&[
+        "wallet",
+        "receipt",
+        sent,
+        "--as",
+        "alice",
+        "--out",
+        &file,
+        "--disclose",
+    ]);
+    let open = tacit.json(&["verify", &file, "--genesis", &genesis]);
+    assert_eq!(text(&open, "/outcome/result"), "applied");
+
+    let good: Value = serde_json::from_slice(&fs::read(&file).expect("a receipt")).expect("JSON");
+    let bad = stage.path("tampered.json");
+    let refused = |change: &dyn Fn(&mut Value)| {
+        let mut tampered = good.clone();
+        change(&mut tampered);
+        assert_ne!(tampered, good);
+        fs::write(&bad, tampered.to_string()).expect("written");
+        tacit.refused(&["verify", &bad, "--genesis", &genesis], 6, "proof.receipt");
+    };
+    refused(&|file| file["outcome"]["fee"] = "7.000000".into());
+    refused(&|file| file["tx_id"] = NOWHERE.into());
+    refused(&|file| {
+        let mut proof = text(file, "/proof").to_owned();
+        let flipped = if proof.as_bytes()[100] == b'A' { "B" } else { "A" };
+        proof.replace_range(100..101, flipped);
+        file["proof"] = proof.into();
+    });
+    fs::write(&bad, "not a receipt").expect("written");
+    tacit.refused(&["verify", &bad, "--genesis", &genesis], 6, "proof.receipt");
+    let pinned = ["verify", &file, "--genesis", &genesis, "--genesis-hash", NOWHERE];
+    tacit.refused(&pinned, 6, "genesis.hash_mismatch");
+}
+
+fn public_pages_are_documents(stage: &Stage, sent: &str) {
+    let tacit = &stage.tacit;
+    let status = tacit.json(&["query", "status"]);
+    assert_eq!(text(&status, "/genesis_hash"), stage.network.facts().genesis_hash);
+    assert_eq!(status["simulated"], true);
+    let tx = tacit.json(&["query", "tx", sent, "--wait", "receipt"]);
+    assert_eq!(
+        (text(&tx, "/status"), text(&tx, "/outcome")),
+        ("committed", "sealed")
+    );
+    let height = tx["included"]["height"].to_string();
+    let block = tacit.json(&["query", "block", &height, "--txs"]);
+    let ids = block["txs"].as_array().expect("envelopes");
+    assert!(
+        ids.iter().any(|tx| tx["tx_id"] == sent || tx["id"] == sent),
+        "{block}"
+    );
+    tacit.json(&["query", "receipt", sent]);
+    let blocks = tacit.json(&["query", "blocks", "--limit", "2"]);
+    assert_eq!(blocks["items"].as_array().map(Vec::len), Some(2));
+    assert_eq!(
+        tacit.text(&["query", "blocks", "--limit", "2"]).lines().count(),
+        3,
+        "a table"
+    );
+    assert_eq!(tacit.text(&["query", "validators"]).lines().count(), 5, "a table");
+    assert_eq!(
+        tacit.json(&["query", "validators"])["items"]
+            .as_array()
+            .map(Vec::len),
+        Some(4)
+    );
+    tacit.json(&["query", "validator", "val-2"]);
+    tacit.json(&["query", "epoch"]);
+    tacit.json(&["query", "epochs", "--limit", "1"]);
+    tacit.json(&["query", "policy"]);
+    tacit.json(&["query", "policy", "--version-number", "1"]);
+    // A stream is one document a line; one event, one line.
+    let event = tacit.json(&[
+        "query", "events", "--types", "block", "--after", "1-0", "--limit", "1",
+    ]);
+    assert_eq!(
+        (text(&event, "/event"), &event["data"]["height"]),
+        ("block", &Value::from(2))
+    );
+    tacit.json(&["node", "status"]);
+    assert_eq!(
+        tacit.json(&["node", "health", "--rpc", stage.rpc(2)])["ready"],
+        true
+    );
+}
+
+fn evidence_and_genesis_are_checked(stage: &Stage) {
+    let tacit = &stage.tacit;
+    let genesis = stage.path(".tacit-testnet/genesis.json");
+    let hash = stage.network.facts().genesis_hash.as_str();
+    assert_eq!(
+        text(&tacit.json(&["genesis", "hash", &genesis]), "/genesis_hash"),
+        hash
+    );
+    assert_eq!(
+        tacit.json(&["genesis", "verify", &genesis, "--genesis-hash", hash])["verified"],
+        true
+    );
+    assert_eq!(text(&tacit.json(&["genesis", "show", &genesis]), "/class"), "dev");
+    tacit.refused(
+        &["genesis", "verify", &genesis, "--genesis-hash", NOWHERE],
+        6,
+        "genesis.hash_mismatch",
+    );
+    let other = stage.path(".tacit-testnet/testnet.json");
+    tacit.refused(&["genesis", "verify", &other], 6, "genesis.invalid");
+
+    let verified = tacit.json(&["attest", "verify", "--validator", "val-2"]);
+    assert_eq!(text(&verified, "/verdict"), "TRUSTED");
+    let registration = stage.path(".tacit-testnet/val-1/registration.json");
+    let offline = ["attest", "verify", "--file", &registration, "--genesis", &genesis];
+    assert_eq!(text(&tacit.json(&offline), "/verdict"), "TRUSTED");
+    tacit.json(&["attest", "show", "--file", &registration]);
+    tacit.json(&["attest", "show", "--validator", "val-0"]);
+
+    // One letter of the report, and it is somebody else's.
+    let mut changed: Value = serde_json::from_slice(&fs::read(&registration).expect("it")).expect("JSON");
+    changed["name"] = "val-x".into();
+    let file = stage.path("registration.json");
+    fs::write(&file, changed.to_string()).expect("written");
+    let refused = tacit.run(&[
+        "attest",
+        "verify",
+        "--file",
+        &file,
+        "--genesis",
+        &genesis,
+        "--json",
+    ]);
+    assert_eq!(refused.status.code(), Some(6), "{}", lossy(&refused.stdout));
+}
+
+/// A wallet in a folder of its own, far from the network's; and where its password is not.
+fn own_wallets_keep_their_password(stage: &Stage) {
+    let tacit = &stage.tacit;
+    let (home, password) = (stage.path("home"), stage.path("password"));
+    let hash = stage.network.facts().genesis_hash.as_str();
+    fs::write(&password, format!("{PASSWORD}\n")).expect("written");
+    let unlock = [
+        "--home",
+        &home,
+        "--rpc",
+        stage.rpc(0),
+        "--password-file",
+        &password,
+    ];
+    let json = |args: &[&str]| tacit.json(&[args, &unlock].concat());
+    let refused = |args: &[&str], exit, code| tacit.refused(&[args, &unlock].concat(), exit, code);
+
+    refused(&["wallet", "new", "dora"], 7, "trust.missing");
+    json(&["wallet", "trust", "pin", NOWHERE]);
+    refused(&["wallet", "new", "dora"], 6, "genesis.hash_mismatch");
+    json(&["wallet", "trust", "pin", hash]);
+    // Others could read the password.
+    set_mode(Path::new(&password), 0o644);
+    refused(&["wallet", "new", "dora", "--test-work"], 8, "wallet.file_mode");
+    set_mode(Path::new(&password), 0o600);
+    json(&["wallet", "new", "dora", "--test-work"]);
+    refused(&["wallet", "new", "dora", "--test-work"], 9, "wallet.exists");
+    assert_eq!(text(&json(&["wallet", "balance"]), "/balance"), "0.000000");
+
+    // Without a terminal and without a file there is nobody to ask.
+    let asked = ["wallet", "balance", "--home", &home, "--rpc", stage.rpc(0)];
+    tacit.refused(&asked, 2, "usage.not_interactive");
+    let wrong = stage.path("wrong");
+    fs::write(&wrong, "guess\n").expect("written");
+    set_mode(Path::new(&wrong), 0o600);
+    let guess = [&asked[..], &["--password-file", &wrong]].concat();
+    tacit.refused(&guess, 8, "wallet.bad_password");
+    let missing = [&asked[..], &["--password-file", "nowhere"]].concat();
+    tacit.refused(&missing, 2, "usage.invalid");
+
+    // While it runs, for everybody who looks at the process; and in what it says at its most talkative.
+    let mut following = tacit.command(&[&["wallet", "inbox", "--follow", "-vv"][..], &unlock].concat());
+    let child = following
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut child = Stopped(child);
+    let process = PathBuf::from(format!("/proc/{}", child.0.id()));
+    stage.network.until("the binary runs", || {
+        fs::read(process.join("cmdline")).is_ok_and(|line| lossy(&line).contains("--follow"))
+    });
+    for file in ["cmdline", "environ"] {
+        let seen = fs::read(process.join(file)).expect("a process that runs");
+        assert!(!seen.is_empty() && !lossy(&seen).contains(PASSWORD), "{file}");
+    }
+    child.0.kill().expect("it is stopped");
+    let mut said = String::new();
+    for stream in [
+        child
+            .0
+            .stdout
+            .take()
+            .map(|s| Box::new(s) as Box<dyn std::io::Read>),
+        child
+            .0
+            .stderr
+            .take()
+            .map(|s| Box::new(s) as Box<dyn std::io::Read>),
+    ] {
+        let mut stream = stream.expect("piped");
+        stream.read_to_string(&mut said).expect("text");
+    }
+    assert!(!said.contains(PASSWORD), "{said}");
+    let scanned = tacit.json(&["testnet", "leakscan", PASSWORD, "the kingfisher is back"]);
+    assert_eq!(scanned["occurrences"], 0);
+    for entry in walk(Path::new(&home)) {
+        let bytes = fs::read(&entry).expect("a file");
+        assert!(!lossy(&bytes).contains(PASSWORD), "{}", entry.display());
+    }
+}
+
+/// A child that does not outlive its test.
+struct Stopped(Child);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files.extend(walk(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files
+}
+
+fn failures_say_what_and_why(stage: &Stage, sent: &str) {
+    let tacit = &stage.tacit;
+    // 2: used wrongly.
+    tacit.refused(&["frobnicate"], 2, "usage.invalid");
+    tacit.refused(&["wallet", "send", "bob"], 2, "usage.invalid");
+    tacit.refused(
+        &["wallet", "send", "bob", "-5", "--as", "alice"],
+        2,
+        "usage.amount",
+    );
+    tacit.refused(
+        &["wallet", "send", "tacitl1qqqq", "1", "--as", "alice"],
+        2,
+        "wallet.address",
+    );
+    tacit.refused(&["query", "tx", "abc"], 2, "usage.invalid");
+    tacit.refused(&["node", "run"], 2, "usage.missing");
+    // 3: no answer, or not in time.
+    tacit.refused(
+        &["query", "status", "--rpc", "http://127.0.0.1:1"],
+        3,
+        "rpc.unreachable",
+    );
+    let away = [
+        "wallet",
+        "balance",
+        "--as",
+        "alice",
+        "--rpc",
+        "http://127.0.0.1:1",
+    ];
+    tacit.refused(&away, 3, "rpc.unreachable");
+    // 4: not there.
+    tacit.refused(&["query", "tx", NOWHERE], 4, "tx.not_found");
+    tacit.refused(
+        &[
+            "query",
+            "tx",
+            NOWHERE,
+            "--wait",
+            "committed",
+            "--timeout",
+            "300ms",
+        ],
+        4,
+        "tx.not_found",
+    );
+    tacit.refused(&["query", "block", "99999999"], 4, "block.not_found");
+    tacit.refused(&["query", "epoch", "77"], 4, "epoch.not_found");
+    tacit.refused(
+        &["query", "policy", "--version-number", "7"],
+        4,
+        "policy.not_found",
+    );
+    tacit.refused(&["query", "validator", "val-9"], 4, "validator.not_found");
+    tacit.refused(&["wallet", "balance", "--as", "nobody"], 4, "wallet.not_found");
+    tacit.refused(
+        &["wallet", "send", "nobody", "1", "--as", "alice"],
+        4,
+        "wallet.not_found",
+    );
+    tacit.refused(&["testnet", "kill", "9"], 4, "testnet.unknown_node");
+    // 5: refused by the chain, or for its sake.
+    tacit.refused(
+        &["wallet", "send", "bob", "100000", "--as", "alice"],
+        5,
+        "wallet.insufficient",
+    );
+    // 6: does not verify.
+    let other = ["wallet", "balance", "--as", "alice", "--genesis-hash", NOWHERE];
+    tacit.refused(&other, 6, "genesis.hash_mismatch");
+    // 8: others may read the wallet.
+    set_mode(stage.wallet_file("carol"), 0o644);
+    let error = tacit.refused(&["wallet", "balance", "--as", "carol"], 8, "wallet.file_mode");
+    assert!(text(&error, "/hint").starts_with("run: chmod 600 "), "{error}");
+    set_mode(stage.wallet_file("carol"), 0o600);
+    tacit.json(&["wallet", "balance", "--as", "carol"]);
+    // 9: taken.
+    let up = ["testnet", "up", "--detach"];
+    assert_eq!(tacit.refused(&up, 9, "testnet.exists")["details"]["running"], 4);
+    let home = stage.path(".tacit-testnet/val-0");
+    tacit.refused(&["node", "run", "--home", &home], 9, "home.locked");
+    let lock = fs::OpenOptions::new()
+        .append(true)
+        .open(stage.path(".tacit-testnet/testnet.lock"));
+    let lock = lock.expect("the lock's file");
+    lock.try_lock().expect("nobody else is at work");
+    tacit.refused(&up, 9, "home.locked");
+    tacit.refused(&["testnet", "kill", "0"], 9, "home.locked");
+    drop(lock);
+    // Nothing of this changed anything.
+    assert_eq!(text(&tacit.json(&["query", "tx", sent]), "/status"), "committed");
+}
+
+fn networks_are_driven(stage: &Stage) {
+    let tacit = &stage.tacit;
+    let states = || -> Vec<String> {
+        let status = tacit.json(&["testnet", "status"]);
+        let nodes = status["nodes"].as_array().expect("nodes").clone();
+        nodes.iter().map(|node| text(node, "/state").to_owned()).collect()
+    };
+    assert_eq!(states(), ["running"; 4]);
+    assert_eq!(
+        tacit.json(&["testnet", "kill", "3"])["nodes"],
+        serde_json::json!(["val-3"])
+    );
+    tacit.refused(&["testnet", "kill", "3"], 9, "testnet.not_running");
+    assert_eq!(states()[3], "stopped");
+    tacit.json(&["wallet", "send", "bob", "1", "--as", "alice"]);
+    tacit.json(&["testnet", "restart", "val-3"]);
+    tacit.json(&["testnet", "pause", "2"]);
+    assert_eq!(states()[2], "paused");
+    tacit.json(&["testnet", "resume", "2"]);
+    assert_eq!(states(), ["running"; 4]);
+    let logs = tacit.json(&["testnet", "logs", "0", "--lines", "3"]);
+    assert_eq!(logs["lines"].as_array().map(Vec::len), Some(3));
+    assert_eq!(
+        tacit
+            .text(&["testnet", "logs", "0", "--lines", "3"])
+            .lines()
+            .count(),
+        3
+    );
+    tacit.refused(&["testnet", "logs", "0", "--follow"], 2, "usage.conflict");
+    let load = [
+        "testnet",
+        "load",
+        "--rate",
+        "10",
+        "--seconds",
+        "1",
+        "--wallets",
+        "4",
+        "--kind",
+        "mixed",
+    ];
+    let report = tacit.json(&load);
+    assert_eq!(
+        (&report["committed"], &report["lost"]),
+        (&Value::from(10), &Value::from(0)),
+        "{report}"
+    );
+    // What everybody may know is found where it is.
+    let leak = tacit.run(&["testnet", "leakscan", "dev-local", "--json"]);
+    assert_eq!(leak.status.code(), Some(6));
+
+    // Another one, made, stopped and resumed by the command.
+    let dir = stage.path("small");
+    let _down = Down(tacit, &dir);
+    let up = [
+        "testnet",
+        "up",
+        "--detach",
+        "--dir",
+        &dir,
+        "--validators",
+        "1",
+        "--accounts",
+        "zoe",
+        "--load-accounts",
+        "2",
+        "--base-port",
+        "27900",
+        "--timeout",
+        "120s",
+    ];
+    assert_eq!(tacit.json(&up)["ready"], true);
+    assert_eq!(
+        tacit.json(&["testnet", "down", "--dir", &dir])["stopped"],
+        serde_json::json!(["val-0"])
+    );
+    tacit.json(&up);
+    assert_eq!(
+        text(&tacit.json(&["wallet", "balance", "--home", &dir]), "/balance"),
+        "1000.000000"
+    );
+    let nowhere = stage.path("nowhere");
+    tacit.refused(
+        &["testnet", "status", "--dir", &nowhere],
+        9,
+        "testnet.not_running",
+    );
+    tacit.refused(&["testnet", "up", "--dir", &stage.path("home")], 9, "home.exists");
+}
+
+/// Takes a detached network down, also when its test fails.
+struct Down<'a>(&'a Tacit, &'a str);
+
+impl Drop for Down<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.run(&["testnet", "down", "--dir", self.1]);
+    }
+}
+
+#[test]
+fn help_ends_with_two_examples_and_shells_get_completions() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let tacit = Tacit::at(&tacit(), folder.path());
+    let verbs = tacit.verbs();
+    assert!(verbs.len() > 40, "{verbs:?}");
+    for verb in &verbs {
+        let args: Vec<&str> = verb.split(' ').chain(["--help"]).collect();
+        let help = tacit.text(&args);
+        let last: Vec<&str> = help.trim_end().lines().rev().take(3).collect();
+        assert!(last.len() == 3 && last[2] == "Examples:", "{verb}: {help}");
+        let own = |line: &&str| line.starts_with(&format!("  tacit {verb}"));
+        assert!(last[..2].iter().all(|line| own(line)), "{verb}: {help}");
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        let script = tacit.text(&["completions", shell]);
+        assert!(
+            script.contains("leakscan") && script.contains("genesis-hash"),
+            "{shell}"
+        );
+    }
+    let script = tacit.json(&["completions", "bash"]);
+    assert_eq!(
+        text(&script, "/script").trim_end(),
+        tacit.text(&["completions", "bash"]).trim_end()
+    );
+    assert!(tacit.text(&["--version"]).starts_with("tacit "));
+    let nothing = tacit.run(&[]);
+    assert_eq!((nothing.status.code(), nothing.stdout.len()), (Some(2), 0));
+}
