@@ -2,14 +2,16 @@
 //!
 //! ```text
 //! dealer i:   r_i fresh          commitment_i = H("contribution", chain, epoch, i, r_i)
-//!             share_ij = HPKE to validator j's KEM key of r_i       info: chain, epoch, i, j; aad: commitment
+//!             share_ij = HPKE to validator j's KEM key of r_i       info: chain, epoch, i, j; aad: commitment;
+//!                        its randomness = KDF(r_i, info), so that who has r_i can make every share again
 //! everybody:  secret = KDF(chain, epoch, transcript, r_1, …, r_(f+1))   transcript = H(all contributions)
 //! secret ──KDF──► sealing key pair            (announced in the epoch record)
 //!        └─KDF──► key that wraps the state keys
 //! ```
 //! f + 1 distinct dealers contribute, so one is honest and the secret is uniform to whoever misses one share. A
-//! validator votes for a contribution only after opening its own share: the certificate proves that a quorum can
-//! derive the secret, and no dealer is trusted. Not a threshold scheme: every validator of an epoch holds its
+//! validator votes for a contribution only after opening its own share and making all others again from it: one
+//! honest vote proves that every validator can derive the secret, and no dealer can cut another one off. (Randomness
+//! derived from a uniform 32-byte plaintext is that of Fujisaki and Okamoto, 1999.) Not a threshold scheme: every validator of an epoch holds its
 //! whole secret.
 
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -17,7 +19,8 @@ use chacha20poly1305::{
     ChaCha20Poly1305, KeyInit, Nonce,
     aead::{Aead, Payload},
 };
-use rand_core::CryptoRng;
+use rand_chacha::ChaCha20Rng;
+use rand_core::{CryptoRng, SeedableRng};
 use tacit_consensus::{Digest, Epoch, hash};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -107,12 +110,28 @@ pub fn deal(
     }
     let mut value = Zeroizing::new([0; 32]);
     rng.fill_bytes(&mut value[..]);
-    let commitment = commit(chain, epoch, dealer, &value);
+    contribution_of(chain, epoch, dealer, &value, recipients)
+}
+
+/// The one contribution that deals `value`.
+fn contribution_of(
+    chain: &Digest,
+    epoch: Epoch,
+    dealer: u16,
+    value: &[u8; 32],
+    recipients: &[SealingPublic],
+) -> Result<Contribution, DealError> {
+    let commitment = commit(chain, epoch, dealer, value);
     let shares = (0u16..)
         .zip(recipients)
         .map(|(to, key)| {
             let info = share_info(chain, epoch, dealer, to);
-            seal_to(rng, key, &info, &commitment.0, &value[..]).map_err(|source| DealError::Recipient {
+            let mut material = Zeroizing::new(Vec::with_capacity(32 + info.len()));
+            material.extend_from_slice(value);
+            material.extend_from_slice(&info);
+            let seed = Zeroizing::new(blake3::derive_key("tacit 2026 share randomness", &material));
+            let mut rng = ChaCha20Rng::from_seed(*seed);
+            seal_to(&mut rng, key, &info, &commitment.0, &value[..]).map_err(|source| DealError::Recipient {
                 index: usize::from(to),
                 source,
             })
@@ -124,6 +143,27 @@ pub fn deal(
         commitment,
         shares,
     })
+}
+
+/// Checks that a contribution deals to every recipient what it deals to the holder of `share`. A voter that opened
+/// its own share so knows that everybody else can open theirs.
+///
+/// # Errors
+/// [`DealError::Unequal`] names the first share that the dealer did not make from this value.
+pub fn check_shares(
+    chain: &Digest,
+    contribution: &Contribution,
+    share: &Share,
+    recipients: &[SealingPublic],
+) -> Result<(), DealError> {
+    let Contribution { epoch, dealer, .. } = *contribution;
+    contribution.check_shape(recipients.len())?;
+    let honest = contribution_of(chain, epoch, dealer, &share.0, recipients)?;
+    let mut pairs = honest.shares.iter().zip(&contribution.shares);
+    match pairs.position(|(honest, dealt)| honest != dealt) {
+        Some(index) => Err(DealError::Unequal { dealer, index }),
+        None => Ok(()), // the commitment is in every share's associated data
+    }
 }
 
 /// Opens validator `me`'s share and checks it against the commitment.

@@ -76,6 +76,31 @@ fn one_bad_share_is_caught_by_its_recipient_and_by_nobody_else() {
     }
 }
 
+/// Otherwise a dealer could deceive one validator with the votes of all others, and cut it off.
+#[test]
+fn one_bad_share_is_caught_by_everybody_who_makes_the_shares_again() {
+    let kems = kems(4);
+    let good = deal(&mut rng(1), &CHAIN, 1, 0, &publics(&kems)).unwrap();
+    let check = |contribution: &Contribution, me: u16| {
+        let share = open_share(&kems[usize::from(me)], &CHAIN, contribution, me).ok().unwrap();
+        check_shares(&CHAIN, contribution, &share, &publics(&kems))
+    };
+    assert!((0..4).all(|me| check(&good, me) == Ok(())));
+    let mut bent = good.clone();
+    bent.shares[2][SHARE_BYTES - 1] ^= 1;
+    // The right value, sealed with other randomness: it opens, but nobody else can know that.
+    let mut other = good.clone();
+    let (info, aad) = (share_info(&CHAIN, 1, 0, 2), good.commitment.0);
+    let share = open_share(&kems[0], &CHAIN, &good, 0).ok().unwrap();
+    other.shares[2] = seal_to(&mut rng(5), kems[2].public(), &info, &aad, &share.to_bytes()[..]).unwrap();
+    let caught = Err(DealError::Unequal { dealer: 0, index: 2 });
+    for me in [0, 1, 3] {
+        assert_eq!(check(&bent, me), caught);
+        assert_eq!(check(&other, me), caught);
+    }
+    assert_eq!(check(&other, 2), caught);
+}
+
 /// A dealer that gives one recipient another value than it committed to.
 #[test]
 fn a_value_that_does_not_fit_the_commitment_is_caught() {

@@ -292,6 +292,8 @@ pub enum DealError {
     ShareSealed { dealer: u16, me: u16 },
     #[error("dealer {dealer}: the share for validator {me} does not fit the commitment")]
     Commitment { dealer: u16, me: u16 },
+    #[error("dealer {dealer}: share {index} is not made of the value that it deals to others")]
+    Unequal { dealer: u16, index: usize },
     #[error("the wrapped state keys do not open")]
     StateKeys,
 }

@@ -176,3 +176,54 @@ impl Config {
         std::fs::write(path, text).map_err(|e| NodeError::file(path, e))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &[u8]) -> Result<Config, NodeError> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("config.toml");
+        std::fs::write(&path, text).expect("written");
+        Config::load(&path)
+    }
+
+    #[test]
+    fn what_is_saved_loads_and_every_section_may_be_left_out() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("config.toml");
+        let config = Config::new("val-0", Role::Validator);
+        config.save(&path).expect("saved");
+        assert_eq!(Config::load(&path).expect("loads"), config);
+        let short = b"config_version = 1\n[node]\nname = \"val-0\"\nrole = \"validator\"\n";
+        assert_eq!(load(short).expect("loads"), config);
+    }
+
+    #[test]
+    fn a_bad_file_is_refused_by_name_with_the_reason() {
+        let node = "[node]\nname = \"v\"\nrole = \"validator\"\n";
+        let cases = [
+            (format!("config_version = 2\n{node}"), "config_version 2"),
+            (
+                format!("config_version = 1\n{node}[api]\nlisten_on = \"x\"\n"),
+                "listen_on",
+            ),
+            (
+                format!("config_version = 1\n{node}[api]\nlisten = \"nowhere\"\n"),
+                "listen",
+            ),
+            ("\0\u{1}garbage".into(), "TOML parse error"),
+            ("config_version = 1\n".into(), "node"),
+            (" ".repeat(MAX_CONFIG_BYTES as usize + 1), "at most"),
+        ];
+        for (text, reason) in cases {
+            let error = load(text.as_bytes()).expect_err("refused");
+            assert_eq!(error.code(), "config.invalid");
+            assert!(error.to_string().contains(reason), "{error}");
+        }
+        assert!(
+            matches!(load(b"\xff\xfe"), Err(NodeError::File { .. })),
+            "not text at all"
+        );
+    }
+}

@@ -165,6 +165,8 @@ pub struct Status {
     pub now_ms: Millis,
     /// The newest height whose execution a final header names.
     pub certified_executed: Height,
+    /// When the replica's thread last came round; it does so at least once a second.
+    pub turned_ms: Millis,
     /// Readiness, condition by condition.
     pub ready: Vec<Check>,
 }
@@ -181,6 +183,7 @@ pub(crate) struct Snapshot {
     pub(crate) timeout_ms: Millis,
     pub(crate) mempool: (u64, u64),
     pub(crate) certified_executed: Height,
+    pub(crate) turned_ms: Millis,
     pub(crate) idle_ok_until_ms: Millis,
 }
 
@@ -193,6 +196,11 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
+    pub(crate) fn expire_all(&mut self) {
+        let ids: Vec<Digest> = self.since.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.expire(id));
+    }
+
     pub(crate) fn expire(&mut self, id: Digest) {
         if self.since.remove(&id).is_some() && self.expired.insert(id, ()).is_none() {
             self.order.push_back(id);
@@ -333,6 +341,7 @@ impl NodeHandle {
             started_ms: shared.started_ms,
             now_ms,
             certified_executed: snapshot.certified_executed,
+            turned_ms: snapshot.turned_ms,
             ready: Vec::new(),
         };
         status.ready = crate::readiness::checks(&status, &snapshot, &shared.data);

@@ -268,3 +268,108 @@ pub fn open(path: &Path, quoter: Arc<dyn Quoter>) -> Result<Keyring, NodeError> 
     let plaintext = file.load()?;
     Keyring::restore(&plaintext, Box::new(file))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::OnceLock;
+
+    use tacit_attest::{Generation, Measurement, SimulatedQuoter, SimulatorAuthority};
+
+    use super::*;
+
+    fn quoter(chip: u8, measurement: u8) -> Arc<dyn Quoter> {
+        static AUTHORITY: OnceLock<SimulatorAuthority> = OnceLock::new();
+        let authority =
+            AUTHORITY.get_or_init(|| SimulatorAuthority::generate([1; 32], 1_700_000_000_000).expect("made"));
+        let chip = authority
+            .issue_chip([chip; 32], Generation::Genoa, 1_700_000_000_000)
+            .expect("issued");
+        Arc::new(SimulatedQuoter::new(chip, Measurement([measurement; 48])))
+    }
+
+    fn seeds() -> IdentitySeeds {
+        IdentitySeeds {
+            consensus: [1; 32],
+            node: [2; 32],
+            kem: [3; 32],
+        }
+    }
+
+    #[test]
+    fn it_opens_on_its_own_chip_and_measurement_only() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("keyring.sealed");
+        let vault = SealedFile::new(path.clone(), quoter(1, 1));
+        let mut keyring = Keyring::create(seeds(), Box::new(vault)).expect("created");
+        keyring
+            .install(1, EpochSecret::from_bytes([9; 32]))
+            .expect("installed");
+        let opened = open(&path, quoter(1, 1)).expect("opens");
+        assert_eq!(opened.identity().kem, [3; 32]);
+        assert!(opened.epoch(1) == Some(&EpochSecret::from_bytes([9; 32])));
+        for other in [quoter(2, 1), quoter(1, 2)] {
+            assert!(matches!(open(&path, other), Err(NodeError::SealedElsewhere(_))));
+        }
+        let sealed = std::fs::read(&path).expect("read");
+        for secret in [[1u8; 32], [2; 32], [3; 32], [9; 32]] {
+            assert!(
+                !sealed.windows(32).any(|window| window == secret),
+                "a secret is in the clear"
+            );
+        }
+    }
+
+    #[test]
+    fn an_erased_secret_is_gone_and_the_state_keys_stay() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("keyring.sealed");
+        let vault = SealedFile::new(path.clone(), quoter(1, 1));
+        let mut keyring = Keyring::create(seeds(), Box::new(vault)).expect("created");
+        keyring
+            .install(1, EpochSecret::from_bytes([8; 32]))
+            .expect("installed");
+        let state = keyring
+            .state_keys()
+            .expect("made with the first secret")
+            .to_bytes();
+        keyring
+            .install(2, EpochSecret::from_bytes([9; 32]))
+            .expect("installed");
+        keyring.erase_before(2).expect("erased");
+        let opened = open(&path, quoter(1, 1)).expect("opens");
+        assert!(opened.epoch(1).is_none() && opened.epoch(2).is_some());
+        assert_eq!(opened.state_keys().expect("kept").to_bytes(), state);
+        let plain = SealedFile::new(path, quoter(1, 1)).load().expect("opens");
+        assert!(
+            !plain.windows(32).any(|window| window == [8; 32]),
+            "the old secret is still there"
+        );
+    }
+
+    #[test]
+    fn a_damaged_file_is_refused_whatever_is_wrong_with_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("keyring.sealed");
+        let vault = SealedFile::new(path.clone(), quoter(1, 1));
+        Keyring::create(seeds(), Box::new(vault)).expect("created");
+        let good = std::fs::read(&path).expect("read");
+        let mut flipped = good.clone();
+        flipped[40] ^= 1;
+        let version = [&[9], &good[1..]].concat();
+        let long = vec![1; MAX_BYTES as usize + 1];
+        for bad in [
+            &[][..],
+            &good[..10],
+            &good[..good.len() - 1],
+            &flipped,
+            &version,
+            &long,
+        ] {
+            std::fs::write(&path, bad).expect("written");
+            assert!(matches!(
+                open(&path, quoter(1, 1)),
+                Err(NodeError::SealedElsewhere(_))
+            ));
+        }
+    }
+}

@@ -13,7 +13,7 @@ use crate::{
     api::{ApiLimits, serve},
     clock,
     config::{Config, Role},
-    edge::{GossipTokens, serve_network, spawn_replica},
+    edge::{GossipTokens, TimedStore, serve_network, spawn_replica},
     handle::{NodeHandle, Pending, Shared, Snapshot, ToReplica},
     home::Home,
     init, keyring, logging,
@@ -109,7 +109,12 @@ async fn serve_node(home: &Home, config: Config) -> Result<(), NodeError> {
         node_id,
         quoter,
     } = parts(home, config.node.role)?;
-    let store: Arc<dyn Store + Send + Sync> = Arc::new(RocksStore::open(home.database())?);
+    let metrics = Arc::new(Metrics::new(
+        env!("CARGO_PKG_VERSION"),
+        option_env!("TACIT_COMMIT").unwrap_or("unknown"),
+    ));
+    let database = RocksStore::open(home.database())?;
+    let store: Arc<dyn Store + Send + Sync> = Arc::new(TimedStore::new(database, metrics.clone()));
 
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|e| NodeError::Entropy(e.to_string()))?;
@@ -154,10 +159,7 @@ async fn serve_node(home: &Home, config: Config) -> Result<(), NodeError> {
         chain,
         store,
         network: network.clone(),
-        metrics: Arc::new(Metrics::new(
-            env!("CARGO_PKG_VERSION"),
-            option_env!("TACIT_COMMIT").unwrap_or("unknown"),
-        )),
+        metrics,
         head,
         snapshot: std::sync::RwLock::new(Snapshot::default()),
         record: std::sync::RwLock::new(record),

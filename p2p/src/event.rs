@@ -69,6 +69,8 @@ pub enum Event {
         topic: Topic,
         /// The peer that passed it on, not necessarily the author.
         from: PeerId,
+        /// Who signed it first; others may have published the same bytes.
+        author: PeerId,
         /// At most `gossip_bytes`.
         bytes: Vec<u8>,
         /// Names it in the verdict.

@@ -358,6 +358,8 @@ impl Task {
                 let Some(topic) = self.topics.of_hash(&message.topic) else {
                     return;
                 };
+                // Strict signing: a message without a verified author does not get here.
+                let author = message.source.unwrap_or(from);
                 let bytes = message.data;
                 if !self
                     .shared
@@ -375,6 +377,7 @@ impl Task {
                 self.emit(Event::Gossip {
                     topic,
                     from,
+                    author,
                     bytes,
                     token,
                 });

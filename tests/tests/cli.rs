@@ -3,8 +3,14 @@
 
 #[path = "cli/command.rs"]
 mod command;
+#[path = "cli/failures.rs"]
+mod failures;
+#[path = "cli/networks.rs"]
+mod networks;
 #[path = "cli/operators.rs"]
 mod operators;
+#[path = "cli/passwords.rs"]
+mod passwords;
 
 use std::{
     fs,
@@ -19,8 +25,6 @@ use tacit_tests::network::{Network, tacit};
 
 /// A hash that is nobody's.
 const NOWHERE: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-/// A password that occurs nowhere by chance.
-const PASSWORD: &str = "corvid-lantern-7719-umbrella";
 
 /// A live network in `.tacit-testnet` of the working directory, as a user has it after `tacit testnet up`.
 struct Stage {
@@ -86,9 +90,9 @@ fn every_verb_gives_one_document_and_every_failure_its_code() {
     receipts_convince_offline(&stage, &sent);
     public_pages_are_documents(&stage, &sent);
     evidence_and_genesis_are_checked(&stage);
-    own_wallets_keep_their_password(&stage);
-    failures_say_what_and_why(&stage, &sent);
-    networks_are_driven(&stage);
+    passwords::own_wallets_keep_their_password(&stage);
+    failures::failures_say_what_and_why(&stage, &sent);
+    networks::networks_are_driven(&stage);
     operators::a_network_is_founded_by_hand(&stage.tacit, &stage.cwd);
     for verb in stage.tacit.verbs() {
         assert!(stage.tacit.was_tried(&verb), "{verb} was never tried with --json");
@@ -352,305 +356,6 @@ fn evidence_and_genesis_are_checked(stage: &Stage) {
         "--json",
     ]);
     assert_eq!(refused.status.code(), Some(6), "{}", lossy(&refused.stdout));
-}
-
-/// A wallet in a folder of its own, far from the network's; and where its password is not.
-fn own_wallets_keep_their_password(stage: &Stage) {
-    let tacit = &stage.tacit;
-    let (home, password) = (stage.path("home"), stage.path("password"));
-    let hash = stage.network.facts().genesis_hash.as_str();
-    fs::write(&password, format!("{PASSWORD}\n")).expect("written");
-    let unlock = [
-        "--home",
-        &home,
-        "--rpc",
-        stage.rpc(0),
-        "--password-file",
-        &password,
-    ];
-    let json = |args: &[&str]| tacit.json(&[args, &unlock].concat());
-    let refused = |args: &[&str], exit, code| tacit.refused(&[args, &unlock].concat(), exit, code);
-
-    refused(&["wallet", "new", "dora"], 7, "trust.missing");
-    json(&["wallet", "trust", "pin", NOWHERE]);
-    refused(&["wallet", "new", "dora"], 6, "genesis.hash_mismatch");
-    json(&["wallet", "trust", "pin", hash]);
-    // Others could read the password.
-    set_mode(Path::new(&password), 0o644);
-    refused(&["wallet", "new", "dora", "--test-work"], 8, "wallet.file_mode");
-    set_mode(Path::new(&password), 0o600);
-    json(&["wallet", "new", "dora", "--test-work"]);
-    refused(&["wallet", "new", "dora", "--test-work"], 9, "wallet.exists");
-    assert_eq!(text(&json(&["wallet", "balance"]), "/balance"), "0.000000");
-
-    // Without a terminal and without a file there is nobody to ask.
-    let asked = ["wallet", "balance", "--home", &home, "--rpc", stage.rpc(0)];
-    tacit.refused(&asked, 2, "usage.not_interactive");
-    let wrong = stage.path("wrong");
-    fs::write(&wrong, "guess\n").expect("written");
-    set_mode(Path::new(&wrong), 0o600);
-    let guess = [&asked[..], &["--password-file", &wrong]].concat();
-    tacit.refused(&guess, 8, "wallet.bad_password");
-    let missing = [&asked[..], &["--password-file", "nowhere"]].concat();
-    tacit.refused(&missing, 2, "usage.invalid");
-
-    // While it runs, for everybody who looks at the process; and in what it says at its most talkative.
-    let mut following = tacit.command(&[&["wallet", "inbox", "--follow", "-vv"][..], &unlock].concat());
-    let child = following
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it starts");
-    let mut child = Stopped(child);
-    let process = PathBuf::from(format!("/proc/{}", child.0.id()));
-    stage.network.until("the binary runs", || {
-        fs::read(process.join("cmdline")).is_ok_and(|line| lossy(&line).contains("--follow"))
-    });
-    for file in ["cmdline", "environ"] {
-        let seen = fs::read(process.join(file)).expect("a process that runs");
-        assert!(!seen.is_empty() && !lossy(&seen).contains(PASSWORD), "{file}");
-    }
-    child.0.kill().expect("it is stopped");
-    let mut said = String::new();
-    for stream in [
-        child
-            .0
-            .stdout
-            .take()
-            .map(|s| Box::new(s) as Box<dyn std::io::Read>),
-        child
-            .0
-            .stderr
-            .take()
-            .map(|s| Box::new(s) as Box<dyn std::io::Read>),
-    ] {
-        let mut stream = stream.expect("piped");
-        stream.read_to_string(&mut said).expect("text");
-    }
-    assert!(!said.contains(PASSWORD), "{said}");
-    let scanned = tacit.json(&["testnet", "leakscan", PASSWORD, "the kingfisher is back"]);
-    assert_eq!(scanned["occurrences"], 0);
-    for entry in walk(Path::new(&home)) {
-        let bytes = fs::read(&entry).expect("a file");
-        assert!(!lossy(&bytes).contains(PASSWORD), "{}", entry.display());
-    }
-}
-
-/// A child that does not outlive its test.
-struct Stopped(Child);
-
-impl Drop for Stopped {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn walk(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            files.extend(walk(&path));
-        } else {
-            files.push(path);
-        }
-    }
-    files
-}
-
-fn failures_say_what_and_why(stage: &Stage, sent: &str) {
-    let tacit = &stage.tacit;
-    // 2: used wrongly.
-    tacit.refused(&["frobnicate"], 2, "usage.invalid");
-    tacit.refused(&["wallet", "send", "bob"], 2, "usage.invalid");
-    tacit.refused(
-        &["wallet", "send", "bob", "-5", "--as", "alice"],
-        2,
-        "usage.amount",
-    );
-    tacit.refused(
-        &["wallet", "send", "tacitl1qqqq", "1", "--as", "alice"],
-        2,
-        "wallet.address",
-    );
-    tacit.refused(&["query", "tx", "abc"], 2, "usage.invalid");
-    tacit.refused(&["node", "run"], 2, "usage.missing");
-    // 3: no answer, or not in time.
-    tacit.refused(
-        &["query", "status", "--rpc", "http://127.0.0.1:1"],
-        3,
-        "rpc.unreachable",
-    );
-    let away = [
-        "wallet",
-        "balance",
-        "--as",
-        "alice",
-        "--rpc",
-        "http://127.0.0.1:1",
-    ];
-    tacit.refused(&away, 3, "rpc.unreachable");
-    // 4: not there.
-    tacit.refused(&["query", "tx", NOWHERE], 4, "tx.not_found");
-    tacit.refused(
-        &[
-            "query",
-            "tx",
-            NOWHERE,
-            "--wait",
-            "committed",
-            "--timeout",
-            "300ms",
-        ],
-        4,
-        "tx.not_found",
-    );
-    tacit.refused(&["query", "block", "99999999"], 4, "block.not_found");
-    tacit.refused(&["query", "epoch", "77"], 4, "epoch.not_found");
-    tacit.refused(
-        &["query", "policy", "--version-number", "7"],
-        4,
-        "policy.not_found",
-    );
-    tacit.refused(&["query", "validator", "val-9"], 4, "validator.not_found");
-    tacit.refused(&["wallet", "balance", "--as", "nobody"], 4, "wallet.not_found");
-    tacit.refused(
-        &["wallet", "send", "nobody", "1", "--as", "alice"],
-        4,
-        "wallet.not_found",
-    );
-    tacit.refused(&["testnet", "kill", "9"], 4, "testnet.unknown_node");
-    // 5: refused by the chain, or for its sake.
-    tacit.refused(
-        &["wallet", "send", "bob", "100000", "--as", "alice"],
-        5,
-        "wallet.insufficient",
-    );
-    // 6: does not verify.
-    let other = ["wallet", "balance", "--as", "alice", "--genesis-hash", NOWHERE];
-    tacit.refused(&other, 6, "genesis.hash_mismatch");
-    // 8: others may read the wallet.
-    set_mode(stage.wallet_file("carol"), 0o644);
-    let error = tacit.refused(&["wallet", "balance", "--as", "carol"], 8, "wallet.file_mode");
-    assert!(text(&error, "/hint").starts_with("run: chmod 600 "), "{error}");
-    set_mode(stage.wallet_file("carol"), 0o600);
-    tacit.json(&["wallet", "balance", "--as", "carol"]);
-    // 9: taken.
-    let up = ["testnet", "up", "--detach"];
-    assert_eq!(tacit.refused(&up, 9, "testnet.exists")["details"]["running"], 4);
-    let home = stage.path(".tacit-testnet/val-0");
-    tacit.refused(&["node", "run", "--home", &home], 9, "home.locked");
-    let lock = fs::OpenOptions::new()
-        .append(true)
-        .open(stage.path(".tacit-testnet/testnet.lock"));
-    let lock = lock.expect("the lock's file");
-    lock.try_lock().expect("nobody else is at work");
-    tacit.refused(&up, 9, "home.locked");
-    tacit.refused(&["testnet", "kill", "0"], 9, "home.locked");
-    drop(lock);
-    // Nothing of this changed anything.
-    assert_eq!(text(&tacit.json(&["query", "tx", sent]), "/status"), "committed");
-}
-
-fn networks_are_driven(stage: &Stage) {
-    let tacit = &stage.tacit;
-    let states = || -> Vec<String> {
-        let status = tacit.json(&["testnet", "status"]);
-        let nodes = status["nodes"].as_array().expect("nodes").clone();
-        nodes.iter().map(|node| text(node, "/state").to_owned()).collect()
-    };
-    assert_eq!(states(), ["running"; 4]);
-    assert_eq!(
-        tacit.json(&["testnet", "kill", "3"])["nodes"],
-        serde_json::json!(["val-3"])
-    );
-    tacit.refused(&["testnet", "kill", "3"], 9, "testnet.not_running");
-    assert_eq!(states()[3], "stopped");
-    tacit.json(&["wallet", "send", "bob", "1", "--as", "alice"]);
-    tacit.json(&["testnet", "restart", "val-3"]);
-    tacit.json(&["testnet", "pause", "2"]);
-    assert_eq!(states()[2], "paused");
-    tacit.json(&["testnet", "resume", "2"]);
-    assert_eq!(states(), ["running"; 4]);
-    let logs = tacit.json(&["testnet", "logs", "0", "--lines", "3"]);
-    assert_eq!(logs["lines"].as_array().map(Vec::len), Some(3));
-    assert_eq!(
-        tacit
-            .text(&["testnet", "logs", "0", "--lines", "3"])
-            .lines()
-            .count(),
-        3
-    );
-    tacit.refused(&["testnet", "logs", "0", "--follow"], 2, "usage.conflict");
-    let load = [
-        "testnet",
-        "load",
-        "--rate",
-        "10",
-        "--seconds",
-        "1",
-        "--wallets",
-        "4",
-        "--kind",
-        "mixed",
-    ];
-    let report = tacit.json(&load);
-    assert_eq!(
-        (&report["committed"], &report["lost"]),
-        (&Value::from(10), &Value::from(0)),
-        "{report}"
-    );
-    // What everybody may know is found where it is.
-    let leak = tacit.run(&["testnet", "leakscan", "dev-local", "--json"]);
-    assert_eq!(leak.status.code(), Some(6));
-
-    // Another one, made, stopped and resumed by the command.
-    let dir = stage.path("small");
-    let _down = Down(tacit, &dir);
-    let up = [
-        "testnet",
-        "up",
-        "--detach",
-        "--dir",
-        &dir,
-        "--validators",
-        "1",
-        "--accounts",
-        "zoe",
-        "--load-accounts",
-        "2",
-        "--base-port",
-        "27900",
-        "--timeout",
-        "120s",
-    ];
-    assert_eq!(tacit.json(&up)["ready"], true);
-    assert_eq!(
-        tacit.json(&["testnet", "down", "--dir", &dir])["stopped"],
-        serde_json::json!(["val-0"])
-    );
-    tacit.json(&up);
-    assert_eq!(
-        text(&tacit.json(&["wallet", "balance", "--home", &dir]), "/balance"),
-        "1000.000000"
-    );
-    let nowhere = stage.path("nowhere");
-    tacit.refused(
-        &["testnet", "status", "--dir", &nowhere],
-        9,
-        "testnet.not_running",
-    );
-    tacit.refused(&["testnet", "up", "--dir", &stage.path("home")], 9, "home.exists");
-}
-
-/// Takes a detached network down, also when its test fails.
-struct Down<'a>(&'a Tacit, &'a str);
-
-impl Drop for Down<'_> {
-    fn drop(&mut self) {
-        let _ = self.0.run(&["testnet", "down", "--dir", self.1]);
-    }
 }
 
 #[test]

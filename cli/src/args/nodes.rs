@@ -175,8 +175,8 @@ pub(crate) enum LoadKind {
 /// `tacit testnet up`
 #[derive(Args)]
 pub(crate) struct UpArgs {
-    /// Validators
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=32))]
+    /// Validators; four tolerate one fault
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(2..=32))]
     pub(crate) validators: u16,
     /// Nodes that only follow
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=32))]

@@ -20,7 +20,7 @@ const BEAT: Duration = Duration::from_millis(200);
 const MAX_CELL: usize = 24;
 
 /// What people see of a list: a column's title, and where its value stands in an item.
-type Columns = [(&'static str, &'static str)];
+pub(crate) type Columns = [(&'static str, &'static str)];
 
 const BLOCKS: [(&str, &str); 8] = [
     ("height", "/height"),
@@ -125,7 +125,7 @@ fn rows(context: &Context, path: &str, columns: &Columns) -> Done {
 }
 
 /// Titles and one line an item, in columns as wide as they must be.
-fn table(columns: &Columns, items: &[Value]) -> String {
+pub(crate) fn table(columns: &Columns, items: &[Value]) -> String {
     let cell = |item: &Value, pointer: &str| {
         let text = item.pointer(pointer).map_or_else(|| "-".to_owned(), word);
         if text.chars().count() > MAX_CELL {

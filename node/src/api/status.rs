@@ -172,16 +172,26 @@ fn role(status: &Status) -> &'static str {
     }
 }
 
-/// The process answers.
+/// The replica's thread comes round once a second; ten times that means that it hangs.
+const MAX_TURN_MS: u64 = 10_000;
+
+/// Whether the node turns.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct LiveBody {
     live: bool,
 }
 
-/// 200 while the process answers.
-#[utoipa::path(get, path = "/livez", responses((status = 200, body = LiveBody)))]
-pub(crate) async fn livez() -> Response {
-    fresh(LiveBody { live: true })
+/// 200 while the process answers and the replica's thread comes round, else 503: restart it.
+#[utoipa::path(get, path = "/livez", responses((status = 200, body = LiveBody), (status = 503, body = LiveBody)))]
+pub(crate) async fn livez(State(api): State<Api>) -> Response {
+    let now = api.node().status();
+    let live = now.now_ms.saturating_sub(now.turned_ms) <= MAX_TURN_MS;
+    let status = if live {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (status, fresh(LiveBody { live })).into_response()
 }
 
 /// Whether the node should get traffic.

@@ -125,11 +125,22 @@ impl Driver {
             timeout_ms: view.map_or(0, |v| v.2),
             mempool: self.replica.mempool_size(),
             certified_executed: self.replica.certified_executed(),
+            turned_ms: clock::now_ms(),
             // A heartbeat may be missed by one crashed leader and a full timeout before it is worth a word.
             idle_ok_until_ms: 2 * (params.heartbeat_ms + params.base_timeout_ms),
         };
-        if snapshot.view > self.view + 1 {
-            self.shared.metrics.view_changed(ViewEnd::Timeout);
+        if snapshot.view > self.view {
+            // The highest certificate is of the view just left, unless that one timed out.
+            let timed_out = self
+                .replica
+                .high_view()
+                .is_some_and(|high| high + 1 < snapshot.view);
+            let end = if timed_out {
+                ViewEnd::Timeout
+            } else {
+                ViewEnd::Certified
+            };
+            self.shared.metrics.view_changed(end);
         }
         self.view = snapshot.view;
         *self

@@ -78,10 +78,11 @@ pub(crate) async fn serve_network(node: NodeHandle, mut events: mpsc::Receiver<E
             },
             Event::Gossip {
                 topic: Topic::Announcements,
-                from,
+                author,
                 bytes,
                 token,
-            } => announcement(&node, from, &bytes, token),
+                ..
+            } => announcement(&node, author, &bytes, token),
             Event::Request { from, bytes, channel } => request(&node, from, &bytes, channel).await,
             Event::Connected { peer, .. } => node_key_of(&peer).map(Input::Connected),
             Event::Disconnected { .. } => None,
@@ -109,12 +110,25 @@ fn direct(node: &NodeHandle, from: PeerId, bytes: &[u8]) -> Option<Input> {
     }
 }
 
-fn announcement(node: &NodeHandle, from: PeerId, bytes: &[u8], token: GossipToken) -> Option<Input> {
+/// Only validators announce: their claims are counted, so that no single one misleads.
+fn announcement(node: &NodeHandle, author: PeerId, bytes: &[u8], token: GossipToken) -> Option<Input> {
     let network = &node.shared.network;
-    match codec::decode::<Announcement>(bytes, MAX_ANNOUNCEMENT_BYTES) {
-        Ok(announcement) if announcement.chain == node.shared.chain => {
+    let known = node_key_of(&author).filter(|key| {
+        let record = node.shared.record();
+        record.validators.iter().any(|v| v.node_key.0 == *key)
+    });
+    match (
+        known,
+        codec::decode::<Announcement>(bytes, MAX_ANNOUNCEMENT_BYTES),
+    ) {
+        (Some(from), Ok(announcement)) if announcement.chain == node.shared.chain => {
             network.validate_gossip(token, Verdict::Accept);
-            node_key_of(&from).map(|from| Input::Announced { from, announcement })
+            Some(Input::Announced { from, announcement })
+        }
+        // This node may be behind the epoch in which the author joined.
+        (None, Ok(_)) => {
+            network.validate_gossip(token, Verdict::Ignore);
+            None
         }
         _ => {
             network.validate_gossip(token, Verdict::Reject);

@@ -9,8 +9,10 @@
 mod driver;
 mod inbound;
 mod outbound;
+mod timed_store;
 
 pub(crate) use self::{
     driver::spawn_replica,
     inbound::{GossipTokens, serve_network},
+    timed_store::TimedStore,
 };

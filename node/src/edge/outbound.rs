@@ -116,6 +116,8 @@ impl Outbound {
                 }
             }
             Effect::Epoch { record, opener } => {
+                // Nothing sealed to an earlier epoch can be ordered any more, whoever holds it.
+                self.shared.pending().expire_all();
                 network.set_validators(record.validators.iter().map(|v| v.node_key.0).collect());
                 let epoch = record.epoch;
                 *self

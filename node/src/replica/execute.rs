@@ -53,7 +53,7 @@ impl Replica {
                 .collect();
             if !missing.is_empty() {
                 let block = front.block.clone();
-                self.fetch_batches(&block, missing);
+                self.fetch_batches(now, &block, missing);
                 return;
             }
             let Some(Final { block, proof }) = self.finals.pop_front() else {
@@ -68,7 +68,7 @@ impl Replica {
 
     /// The envelopes of a block that count: each id once in the chain, of this epoch, not expired. Anyone can
     /// repeat this from public data.
-    fn envelopes_of(&self, block: &Block) -> Result<Vec<(Digest, Envelope)>, String> {
+    pub(super) fn envelopes_of(&self, block: &Block) -> Result<Vec<(Digest, Envelope)>, String> {
         let header = &block.header;
         let mut seen = BTreeSet::new();
         let mut envelopes = Vec::new();
@@ -152,11 +152,13 @@ impl Replica {
             envelopes: ids,
             unopened: results.unopened,
         });
-        self.out.push(Effect::Announce(Announcement {
-            chain: self.chain,
-            height,
-            block: self.head.id,
-        }));
+        if self.me.is_some() {
+            self.out.push(Effect::Announce(Announcement {
+                chain: self.chain,
+                height,
+                block: self.head.id,
+            }));
+        }
         if let Some(record) = record {
             self.begin_epoch(now, Arc::new(record))
                 .map_err(|e| e.to_string())?;

@@ -122,6 +122,7 @@ pub struct Replica {
     wake: Option<Millis>,
     sync: sync::Sync,
     checkpoint: Height,
+    halted: bool,
     out: Vec<Effect>,
 }
 
@@ -178,9 +179,9 @@ impl Replica {
         self.mempool.size()
     }
 
-    /// The highest height that any peer announced.
+    /// The highest height that at least one honest validator is known to have reached.
     pub fn best_known(&self) -> Height {
-        self.sync.best_known.max(self.head.height)
+        self.sync.best_known(self.committee.f()).max(self.head.height)
     }
 
     /// The view, its leader and its timeout, where this node runs the core.
@@ -188,6 +189,11 @@ impl Replica {
         self.core
             .as_ref()
             .map(|core| (core.view(), core.leader(), core.status().timeout_ms))
+    }
+
+    /// The view of the highest certificate, where this node runs the core.
+    pub fn high_view(&self) -> Option<u64> {
+        self.core.as_ref().map(|core| core.high().view)
     }
 
     /// The supply after the head, where this node executes.
@@ -209,7 +215,11 @@ impl Replica {
     }
 
     /// Takes one input at a time `now` (milliseconds since the Unix epoch, by this node's clock).
+    /// Once it has said [`Effect::Halt`], it does and says nothing more.
     pub fn step(&mut self, now: Millis, input: Input) -> Vec<Effect> {
+        if self.halted {
+            return Vec::new();
+        }
         match input {
             Input::Tick => self.tick(now),
             Input::Connected(peer) => self.sync_on_connect(now, peer),
@@ -238,7 +248,16 @@ impl Replica {
             Input::Query { reply, query } => self.private_read(reply, &query),
         }
         self.update_work(now);
-        std::mem::take(&mut self.out)
+        self.take_out()
+    }
+
+    /// What is to be done, up to the end if there is one.
+    fn take_out(&mut self) -> Vec<Effect> {
+        let mut out = std::mem::take(&mut self.out);
+        if let Some(end) = out.iter().position(|effect| matches!(effect, Effect::Halt(_))) {
+            out.truncate(end + 1);
+        }
+        out
     }
 
     fn tick(&mut self, now: Millis) {
@@ -307,7 +326,7 @@ impl Replica {
         let epoch = self.record.epoch;
         let mut queue: VecDeque<E> = effects.into();
         while let Some(effect) = queue.pop_front() {
-            if self.record.epoch != epoch {
+            if self.record.epoch != epoch || self.halted {
                 return;
             }
             let answer = match effect {
@@ -428,6 +447,7 @@ impl Replica {
 
     fn halt(&mut self, reason: String) {
         self.core = None;
+        self.halted = true;
         self.out.push(Effect::Halt(reason));
     }
 

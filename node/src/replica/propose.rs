@@ -4,7 +4,8 @@ use std::{borrow::Cow, collections::BTreeSet};
 
 use tacit_consensus::{Block, Content, Digest, Executed, Height, Millis, Payload, View};
 use tacit_ledger::{
-    Contribution, EpochRecord, EpochSecret, PublicState, SealingPublic, SystemTx, deal, open_share,
+    Contribution, DealError, EpochRecord, EpochSecret, PublicState, SealingPublic, SystemTx, check_shares,
+    deal, open_share,
 };
 
 use super::Replica;
@@ -40,7 +41,9 @@ impl Replica {
         let Some(core) = self.core.as_ref() else {
             return Vec::new();
         };
-        let mut blocks: Vec<&Block> = self.finals.iter().map(|f| &f.block).collect();
+        // A final block that waited for a batch may have come from a peer with all that it needs.
+        let waiting = self.finals.iter().map(|f| &f.block);
+        let mut blocks: Vec<&Block> = waiting.filter(|b| b.header.height > self.head.height).collect();
         let above = blocks.last().map_or(self.head.height, |b| b.header.height);
         blocks.extend(
             core.chain_to(parent)
@@ -130,9 +133,7 @@ impl Replica {
             .and_then(|me| state.dealer(me))
             .filter(|_| state.contributions_missing() > 0)
         {
-            let recipients: Vec<SealingPublic> =
-                state.next_validators().into_iter().map(|v| v.kem_key).collect();
-            let contribution = deal(&mut self.rng, &self.chain, next, seat, &recipients).ok()?;
+            let contribution = deal(&mut self.rng, &self.chain, next, seat, &recipients(state)).ok()?;
             if let Some(record) = self.closing_record(state, time_ms, &contribution) {
                 next_epoch = Some(record.digest());
                 system.push(SystemTx::Contribute(contribution));
@@ -171,6 +172,23 @@ impl Replica {
             opened.push((contribution.clone(), share));
         }
         Some(EpochSecret::combine(&self.chain, epoch, &opened))
+    }
+
+    /// Opens this validator's share of a contribution and checks everybody's: a dealer that could deceive one
+    /// voter with the votes of the others would cut it off from the next epoch.
+    pub(super) fn check_dealt(
+        &mut self,
+        state: &PublicState,
+        me: u16,
+        contribution: &Contribution,
+    ) -> Result<(), DealError> {
+        let dealer = contribution.dealer;
+        let unopened = DealError::ShareSealed { dealer, me };
+        if !self.open_share(me, contribution) {
+            return Err(unopened);
+        }
+        let share = self.shares.get(&contribution.commitment).ok_or(unopened)?;
+        check_shares(&self.chain, contribution, share, &recipients(state))
     }
 
     /// Opens this validator's share of a contribution, checked against its commitment, and remembers it.
@@ -213,4 +231,9 @@ impl Replica {
         let secret = self.combine(self.record.epoch + 1, me, &given)?;
         state.next_record(time_ms, own, secret.sealing().public())
     }
+}
+
+/// Whom the next epoch's contributions are dealt to.
+fn recipients(state: &PublicState) -> Vec<SealingPublic> {
+    state.next_validators().into_iter().map(|v| v.kem_key).collect()
 }

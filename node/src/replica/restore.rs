@@ -92,6 +92,7 @@ impl Replica {
             wake: None,
             sync: Sync::default(),
             checkpoint,
+            halted: false,
             out: Vec::new(),
             head,
             validator,
@@ -107,7 +108,7 @@ impl Replica {
         replica.install(record);
         replica.resume_core(now)?;
         replica.update_work(now);
-        let effects = std::mem::take(&mut replica.out);
+        let effects = replica.take_out();
         Ok((replica, effects))
     }
 

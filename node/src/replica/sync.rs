@@ -15,13 +15,16 @@ use crate::wire::{
 const PATIENCE_MS: Millis = 400;
 /// How long an answer may take before another peer is asked.
 const ANSWER_MS: Millis = 5_000;
+/// How often a missing batch is asked for before it is forgotten: by then every validator was asked a few times.
+const MAX_TRIES: u32 = 64;
 /// How long before missing batches are asked for again.
 const BATCH_RETRY_MS: Millis = 500;
 
 /// What catching up needs to remember.
 #[derive(Default)]
 pub(super) struct Sync {
-    pub(super) best_known: Height,
+    /// The highest height of which this node has seen a certificate.
+    certain: Height,
     peers: BTreeSet<NodeKey>,
     informed: BTreeMap<NodeKey, Height>,
     inflight: Option<Inflight>,
@@ -36,14 +39,45 @@ struct Inflight {
     since: Millis,
 }
 
+/// Why a fetched block was not applied.
+enum Unapplied {
+    /// It is not what a peer may send.
+    Refused(String),
+    /// This node failed, and has halted.
+    Halted,
+}
+
 struct Wanted {
     since: Millis,
     asked: usize,
+    tries: u32,
 }
 
 impl Sync {
     pub(super) fn heard_of(&mut self, height: Height) {
-        self.best_known = self.best_known.max(height);
+        self.certain = self.certain.max(height);
+    }
+
+    /// The highest height that is worth asking for: anybody's claim will do.
+    fn claimed(&self) -> Height {
+        self.informed
+            .values()
+            .copied()
+            .max()
+            .unwrap_or(0)
+            .max(self.certain)
+    }
+
+    /// The highest height that at least one honest validator claims, when at most `f` lie.
+    pub(super) fn best_known(&self, f: usize) -> Height {
+        let mut claims: Vec<Height> = self.informed.values().copied().collect();
+        claims.sort_unstable_by(|a, b| b.cmp(a));
+        claims.get(f).copied().unwrap_or(0).max(self.certain)
+    }
+
+    /// A peer does not have what was said of it: what only it was said to have is not known to exist.
+    fn unlearn(&mut self, peer: &NodeKey) {
+        self.informed.remove(peer);
     }
 
     pub(super) fn next_wake(&self) -> Option<Millis> {
@@ -75,10 +109,8 @@ impl Replica {
         if announcement.chain != self.chain {
             return;
         }
-        self.sync.peers.insert(from);
         let informed = self.sync.informed.entry(from).or_default();
         *informed = announcement.height.max(*informed);
-        self.sync.heard_of(announcement.height);
         if announcement.height <= self.head.height {
             return;
         }
@@ -94,7 +126,6 @@ impl Replica {
         self.sync.peers.insert(peer);
         let informed = self.sync.informed.entry(peer).or_default();
         *informed = height.max(*informed);
-        self.sync.heard_of(height);
         self.sync_now(now);
     }
 
@@ -126,7 +157,7 @@ impl Replica {
 
     /// Asks for the next blocks, if there are any and nothing is under way.
     pub(super) fn sync_now(&mut self, now: Millis) {
-        if self.sync.inflight.is_some() || self.sync.best_known <= self.head.height {
+        if self.sync.inflight.is_some() || self.sync.claimed() <= self.head.height {
             return;
         }
         let ahead = |peer: &&NodeKey| {
@@ -193,7 +224,7 @@ impl Replica {
             }),
             None if for_blocks => {
                 self.sync.peers.remove(&from);
-                self.sync.informed.remove(&from);
+                self.sync.unlearn(&from);
                 self.sync.behind_since = Some(now);
             }
             None => {}
@@ -203,8 +234,8 @@ impl Replica {
     fn apply_fetched(&mut self, now: Millis, from: NodeKey, blocks: Vec<SyncBlock>) {
         if blocks.is_empty() {
             // It has no more than we have, whatever was announced.
-            self.sync.informed.remove(&from);
-            if self.sync.best_known > self.head.height {
+            self.sync.unlearn(&from);
+            if self.sync.claimed() > self.head.height {
                 self.sync.behind_since.get_or_insert(now);
             }
             return;
@@ -213,25 +244,32 @@ impl Replica {
             if block.committed.block.header.height <= self.head.height {
                 continue;
             }
-            if let Err(reason) = self.apply_synced(now, block) {
-                tracing::warn!(height = self.head.height + 1, reason, "fetched block refused");
-                self.out.push(Effect::Penalise {
-                    peer: from,
-                    offence: Offence::Invalid,
-                });
-                self.sync.informed.remove(&from);
-                self.sync.behind_since = Some(now);
-                return;
+            match self.apply_synced(now, block) {
+                Ok(()) => {}
+                Err(Unapplied::Halted) => return,
+                Err(Unapplied::Refused(reason)) => {
+                    tracing::warn!(height = self.head.height + 1, reason, "fetched block refused");
+                    self.out.push(Effect::Penalise {
+                        peer: from,
+                        offence: Offence::Invalid,
+                    });
+                    self.sync.unlearn(&from);
+                    self.sync.behind_since = Some(now);
+                    return;
+                }
             }
         }
         self.sync.behind_since = None;
+        // Proposals may have waited for what is executed now.
+        self.retry(now);
         if self.sync.inflight.is_none() {
             self.ask_blocks(now, from);
         }
     }
 
     /// Verifies and applies one fetched block on top of the head.
-    fn apply_synced(&mut self, now: Millis, synced: SyncBlock) -> Result<(), String> {
+    fn apply_synced(&mut self, now: Millis, synced: SyncBlock) -> Result<(), Unapplied> {
+        let refused = |reason: String| Err(Unapplied::Refused(reason));
         let SyncBlock {
             committed,
             batches,
@@ -245,30 +283,45 @@ impl Replica {
             && header.parent == self.head.id
             && header.payload_root == block.payload.root();
         if !fits {
-            return Err(format!(
+            return refused(format!(
                 "block {} at height {} does not follow the head",
                 block.id(),
                 header.height
             ));
         }
-        proof
-            .verify(block.id(), &self.chain, &self.committee, &*self.scheme)
-            .map_err(|error| error.to_string())?;
+        if let Err(error) = proof.verify(block.id(), &self.chain, &self.committee, &*self.scheme) {
+            return refused(error.to_string());
+        }
         let named = block.payload.batches.iter().copied();
         if !batches.iter().map(Batch::digest).eq(named) {
-            return Err("the batches that came are not those that the block names".into());
+            return refused("the batches that came are not those that the block names".into());
         }
         let mut writes = WriteBatch::default();
         for (digest, batch) in block.payload.batches.iter().zip(&batches) {
             writes.put_batch(digest, batch);
         }
-        self.store
-            .commit(writes, Durability::Lazy)
-            .map_err(|e| e.to_string())?;
+        if let Err(error) = self.store.commit(writes, Durability::Lazy) {
+            self.halt(format!("the store refused a write: {error}"));
+            return Err(Unapplied::Halted);
+        }
+        if self.private.is_none() {
+            // How many there are is all that can be checked before a later header states their root.
+            match self.envelopes_of(&block) {
+                Ok(envelopes) if envelopes.len() == receipts.len() => {}
+                Ok(envelopes) => {
+                    let (have, need) = (receipts.len(), envelopes.len());
+                    return refused(format!("{have} receipts came for {need} envelopes"));
+                }
+                Err(reason) => {
+                    self.halt(reason);
+                    return Err(Unapplied::Halted);
+                }
+            }
+        }
         let epoch = self.record.epoch;
         if let Err(reason) = self.execute(now, block.clone(), proof.clone(), Some(receipts)) {
-            self.halt(reason.clone());
-            return Err(reason);
+            self.halt(reason);
+            return Err(Unapplied::Halted);
         }
         if self.record.epoch == epoch {
             self.core_step(
@@ -283,8 +336,7 @@ impl Replica {
     }
 
     /// Asks for batches that a block names, its proposer first.
-    pub(super) fn fetch_batches(&mut self, block: &Block, missing: Vec<Digest>) {
-        let now = block.header.time_ms;
+    pub(super) fn fetch_batches(&mut self, now: Millis, block: &Block, missing: Vec<Digest>) {
         let new: Vec<Digest> = missing
             .into_iter()
             .filter(|digest| !self.sync.wanted.contains_key(digest))
@@ -300,6 +352,7 @@ impl Replica {
                 Wanted {
                     since: now,
                     asked: leader,
+                    tries: 0,
                 },
             );
         }
@@ -322,11 +375,15 @@ impl Replica {
         for digest in &still {
             if let Some(wanted) = self.sync.wanted.get_mut(digest) {
                 wanted.since = now;
+                wanted.tries += 1;
                 wanted.asked = (wanted.asked + 1) % n;
                 whom = wanted.asked;
             }
         }
         self.request_batches(whom, still);
+        // A batch that nobody has is asked for anew if a block still wants it.
+        self.sync.wanted.retain(|_, wanted| wanted.tries < MAX_TRIES);
+        self.execute_ready(now);
     }
 
     fn request_batches(&mut self, index: usize, digests: Vec<Digest>) {

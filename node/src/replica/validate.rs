@@ -77,7 +77,7 @@ impl Replica {
             }
         }
         match self.judge_system(block) {
-            Judgement::Accept => self.judge_batches(block),
+            Judgement::Accept => self.judge_batches(now, block),
             other => other,
         }
     }
@@ -111,11 +111,8 @@ impl Replica {
             match SystemTx::decode(bytes) {
                 Ok(SystemTx::EndEpoch { .. }) => {}
                 Ok(SystemTx::Contribute(contribution)) => {
-                    if !self.open_share(me, &contribution) {
-                        return Judgement::Reject(format!(
-                            "the share dealt by {} is bad",
-                            contribution.dealer
-                        ));
+                    if let Err(error) = self.check_dealt(&state, me, &contribution) {
+                        return Judgement::Reject(error.to_string());
                     }
                     dealt = Some(contribution);
                 }
@@ -134,7 +131,7 @@ impl Replica {
     }
 
     /// Every batch must be here, and be stored with the vote, so that what commits can be executed.
-    fn judge_batches(&mut self, block: &Block) -> Judgement {
+    fn judge_batches(&mut self, now: Millis, block: &Block) -> Judgement {
         let missing: Vec<_> = block
             .payload
             .batches
@@ -143,7 +140,7 @@ impl Replica {
             .copied()
             .collect();
         if !missing.is_empty() {
-            self.fetch_batches(block, missing);
+            self.fetch_batches(now, block, missing);
             return Judgement::Wait;
         }
         let mut bytes = 0;

@@ -111,15 +111,32 @@ impl World {
         first.sealed.open(key).expect("a receipt that opens")
     }
 
-    /// Hands in a transfer, waits until it is proven everywhere, gives its receipt.
+    /// Hands in a transfer, again if its epoch ends before it is ordered, waits until it is proven everywhere,
+    /// gives its receipt.
     pub(crate) fn transfer(&mut self, at: usize, from: &AccountKey, nonce: u64, to: AccountId) -> Receipt {
-        let (envelope, key) = self.seal(from, nonce, pay(to, 1));
-        let id = self.submit(at, &envelope).expect("accepted");
-        self.run_until("the transfer is in the chain", 30_000, |world| {
-            world.all_have(&id)
-        });
-        self.settle();
-        self.receipt(&id, &key)
+        loop {
+            let epoch = self.record().epoch;
+            self.run_until("the node is in the epoch", 10_000, |world| {
+                world.nodes[at].epoch() >= epoch
+            });
+            let (envelope, key) = self.seal(from, nonce, pay(to, 1));
+            let id = match self.submit(at, &envelope) {
+                Ok(id) => id,
+                Err(refused) if refused.code == "tx.epoch_closed" => {
+                    self.run_for(100);
+                    continue;
+                }
+                Err(refused) => panic!("{refused:?}"),
+            };
+            let ended = |world: &Self| world.nodes[at].seen.expired.contains(&id);
+            self.run_until("the transfer is in the chain", 30_000, |world| {
+                world.all_have(&id) || ended(world)
+            });
+            if !ended(self) {
+                self.settle();
+                return self.receipt(&id, &key);
+            }
+        }
     }
 
     /// A transfer that only these nodes can hear of.
@@ -130,6 +147,12 @@ impl World {
         nonce: u64,
         to: AccountId,
     ) {
+        let epoch = self.record().epoch;
+        self.run_until("they are in the epoch", 10_000, |world| {
+            world.nodes[nodes.clone()]
+                .iter()
+                .all(|node| node.epoch() == epoch)
+        });
         let (envelope, _) = self.seal(from, nonce, pay(to, 1));
         let id = self.submit(nodes.start, &envelope).expect("accepted");
         self.run_until("the transfer is in the chain", 30_000, |world| {

@@ -11,6 +11,7 @@ async fn heard(node: &mut Node) -> (Topic, PeerId, Vec<u8>, GossipToken) {
             from,
             bytes,
             token,
+            ..
         } => (topic, from, bytes, token),
         other => unreachable!("{other:?}"),
     }

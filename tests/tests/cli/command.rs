@@ -10,7 +10,7 @@ use std::{
 use serde_json::Value;
 
 /// The binary in a working directory, with an environment of its own.
-pub struct Tacit {
+pub(crate) struct Tacit {
     binary: PathBuf,
     cwd: PathBuf,
     /// The words of every command that succeeded with `--json`.
@@ -18,7 +18,7 @@ pub struct Tacit {
 }
 
 impl Tacit {
-    pub fn at(binary: &Path, cwd: &Path) -> Self {
+    pub(crate) fn at(binary: &Path, cwd: &Path) -> Self {
         Self {
             binary: binary.to_path_buf(),
             cwd: cwd.to_path_buf(),
@@ -27,7 +27,7 @@ impl Tacit {
     }
 
     /// A command that is not started yet; nothing of the caller's shell changes what it means.
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
         command.args(args).current_dir(&self.cwd).stdin(Stdio::null());
         for (name, _) in std::env::vars_os() {
@@ -39,12 +39,12 @@ impl Tacit {
         command
     }
 
-    pub fn run(&self, args: &[&str]) -> Output {
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
         self.command(args).output().expect("the binary starts")
     }
 
     /// Text of a command that succeeds; everything it says to people besides is on stderr.
-    pub fn text(&self, args: &[&str]) -> String {
+    pub(crate) fn text(&self, args: &[&str]) -> String {
         let output = self.run(args);
         assert_eq!(
             output.status.code(),
@@ -56,7 +56,7 @@ impl Tacit {
     }
 
     /// The one JSON document of a command that succeeds.
-    pub fn json(&self, args: &[&str]) -> Value {
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
         let output = self.run(&with_json(args));
         let (out, err) = (lossy(&output.stdout), lossy(&output.stderr));
         assert_eq!(output.status.code(), Some(0), "{args:?}: {out}{err}");
@@ -65,13 +65,13 @@ impl Tacit {
     }
 
     /// Counts a command that succeeded with `--json` in another way than by [`Tacit::json`].
-    pub fn count(&self, args: &[&str]) {
+    pub(crate) fn count(&self, args: &[&str]) {
         self.succeeded.borrow_mut().insert(args.join(" "));
     }
 
     /// The error document of a command that must fail with this exit code and this code of the table; as text, the
     /// same error is on stderr and stdout has nothing.
-    pub fn refused(&self, args: &[&str], exit: i32, code: &str) -> Value {
+    pub(crate) fn refused(&self, args: &[&str], exit: i32, code: &str) -> Value {
         let output = self.run(&with_json(args));
         let (out, err) = (lossy(&output.stdout), lossy(&output.stderr));
         assert_eq!(output.status.code(), Some(exit), "{args:?}: {out}{err}");
@@ -103,7 +103,7 @@ impl Tacit {
     }
 
     /// All verbs, such as `wallet room create`, as the help lists them.
-    pub fn verbs(&self) -> Vec<String> {
+    pub(crate) fn verbs(&self) -> Vec<String> {
         let mut open = vec![String::new()];
         let mut verbs = Vec::new();
         while let Some(path) = open.pop() {
@@ -131,7 +131,7 @@ impl Tacit {
     }
 
     /// Whether a verb succeeded with `--json` at least once.
-    pub fn was_tried(&self, verb: &str) -> bool {
+    pub(crate) fn was_tried(&self, verb: &str) -> bool {
         let succeeded = self.succeeded.borrow();
         let mut tried = succeeded.iter();
         tried.any(|args| args == verb || args.starts_with(&format!("{verb} ")))
@@ -155,6 +155,6 @@ fn document(args: &[&str], stdout: &str) -> Value {
     value
 }
 
-pub fn lossy(bytes: &[u8]) -> String {
+pub(crate) fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

@@ -80,7 +80,7 @@ fn until_ready(tacit: &Tacit, rpc: &str, log: &Path) {
     }
 }
 
-pub fn a_network_is_founded_by_hand(tacit: &Tacit, cwd: &Path) {
+pub(crate) fn a_network_is_founded_by_hand(tacit: &Tacit, cwd: &Path) {
     let folder = cwd.join("operators");
     fs::create_dir(&folder).expect("a folder");
     let path = |name: &str| folder.join(name).to_str().expect("text").to_owned();

@@ -298,6 +298,7 @@ impl Node for Stage {
             started_ms: 1,
             now_ms: 2,
             certified_executed: head.map_or(0, |head| head.executed.height),
+            turned_ms: 2,
             ready: scene.checks.clone(),
         })
     }

@@ -1,0 +1,111 @@
+//! `tacit testnet` from outside.
+
+use serde_json::Value;
+
+use crate::{
+    Stage,
+    command::{Tacit, lossy},
+    text,
+};
+
+pub(crate) fn networks_are_driven(stage: &Stage) {
+    let tacit = &stage.tacit;
+    let states = || -> Vec<String> {
+        let status = tacit.json(&["testnet", "status"]);
+        let nodes = status["nodes"].as_array().expect("nodes").clone();
+        nodes.iter().map(|node| text(node, "/state").to_owned()).collect()
+    };
+    assert_eq!(states(), ["running"; 4]);
+    assert_eq!(
+        tacit.json(&["testnet", "kill", "3"])["nodes"],
+        serde_json::json!(["val-3"])
+    );
+    tacit.refused(&["testnet", "kill", "3"], 9, "testnet.not_running");
+    assert_eq!(states()[3], "stopped");
+    tacit.json(&["wallet", "send", "bob", "1", "--as", "alice"]);
+    tacit.json(&["testnet", "restart", "val-3"]);
+    tacit.json(&["testnet", "pause", "2"]);
+    assert_eq!(states()[2], "paused");
+    tacit.json(&["testnet", "resume", "2"]);
+    assert_eq!(states(), ["running"; 4]);
+    let logs = tacit.json(&["testnet", "logs", "0", "--lines", "3"]);
+    assert_eq!(logs["lines"].as_array().map(Vec::len), Some(3));
+    assert_eq!(
+        tacit
+            .text(&["testnet", "logs", "0", "--lines", "3"])
+            .lines()
+            .count(),
+        3
+    );
+    // As text it would go on for ever.
+    let followed = tacit.run(&["testnet", "logs", "0", "--follow", "--json"]);
+    assert_eq!(followed.status.code(), Some(2), "{}", lossy(&followed.stdout));
+    let load = [
+        "testnet",
+        "load",
+        "--rate",
+        "10",
+        "--seconds",
+        "1",
+        "--wallets",
+        "4",
+        "--kind",
+        "mixed",
+    ];
+    let report = tacit.json(&load);
+    assert_eq!(
+        (&report["committed"], &report["lost"]),
+        (&Value::from(10), &Value::from(0)),
+        "{report}"
+    );
+    // What everybody may know is found where it is.
+    let leak = tacit.run(&["testnet", "leakscan", "dev-local", "--json"]);
+    assert_eq!(leak.status.code(), Some(6));
+
+    // Another one, made, stopped and resumed by the command.
+    let dir = stage.path("small");
+    let _down = Down(tacit, &dir);
+    let up = [
+        "testnet",
+        "up",
+        "--detach",
+        "--dir",
+        &dir,
+        "--validators",
+        "2",
+        "--accounts",
+        "zoe",
+        "--load-accounts",
+        "2",
+        "--base-port",
+        "27900",
+        "--timeout",
+        "120s",
+    ];
+    assert_eq!(tacit.json(&up)["ready"], true);
+    assert_eq!(
+        tacit.json(&["testnet", "down", "--dir", &dir])["stopped"],
+        serde_json::json!(["val-0", "val-1"])
+    );
+    tacit.json(&up);
+    assert_eq!(
+        text(&tacit.json(&["wallet", "balance", "--home", &dir]), "/balance"),
+        "1000.000000"
+    );
+    let nowhere = stage.path("nowhere");
+    tacit.refused(
+        &["testnet", "status", "--dir", &nowhere],
+        9,
+        "testnet.not_running",
+    );
+    tacit.refused(&["testnet", "up", "--dir", &stage.path("home")], 9, "home.exists");
+}
+
+/// Takes a detached network down, also when its test fails.
+struct Down<'a>(&'a Tacit, &'a str);
+
+impl Drop for Down<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.run(&["testnet", "down", "--dir", self.1]);
+    }
+}
