@@ -12,7 +12,7 @@ testnet: build
 	@scripts/demo "$(TACIT)"
 
 build:
-	scripts/cargo build --release --locked -p tacit-cli
+	scripts/cargo build --release --locked --workspace
 
 test: build
 	scripts/cargo test --release --locked --workspace

@@ -82,7 +82,9 @@ fn one_bad_share_is_caught_by_everybody_who_makes_the_shares_again() {
     let kems = kems(4);
     let good = deal(&mut rng(1), &CHAIN, 1, 0, &publics(&kems)).unwrap();
     let check = |contribution: &Contribution, me: u16| {
-        let share = open_share(&kems[usize::from(me)], &CHAIN, contribution, me).ok().unwrap();
+        let share = open_share(&kems[usize::from(me)], &CHAIN, contribution, me)
+            .ok()
+            .unwrap();
         check_shares(&CHAIN, contribution, &share, &publics(&kems))
     };
     assert!((0..4).all(|me| check(&good, me) == Ok(())));

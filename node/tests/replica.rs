@@ -1,7 +1,8 @@
 //! Stories about the replica: a network of real ones in memory, in virtual time, from one seed.
 //!
 //! ```text
-//! world.rs    the network: nodes, clock, queue of events, delay, loss, cuts, a crooked sender
+//! node.rs     a node: its replica, what outlives it, what it reported
+//! world.rs    the network: clock, queue of events, delay, loss, cuts, a crooked sender
 //! carry.rs    effects carried out as the node's edge does
 //! checker.rs  what must hold at every step of every story: one chain, one state, nothing signed twice
 //! ```
@@ -12,6 +13,8 @@ mod carry;
 mod checker;
 #[path = "replica/founders.rs"]
 mod founders;
+#[path = "replica/node.rs"]
+mod node;
 #[path = "replica/vault.rs"]
 mod vault;
 #[path = "replica/wallet.rs"]

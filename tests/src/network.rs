@@ -2,7 +2,6 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::Command,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -16,24 +15,19 @@ use tacit_wallet::{
 /// How long anything in a story may take before it counts as stuck. Generous: two cores may be busy.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The binary `tacit`, built by this workspace in the profile that runs the tests.
+/// The binary `tacit` beside the running test. `make test` builds it first.
 ///
 /// # Panics
-/// When it cannot be built.
+/// When it is not there.
 pub fn tacit() -> PathBuf {
     let here = std::env::current_exe().expect("a running test has a file");
     let target = here.ancestors().nth(2).expect("tests run from <profile>/deps");
     let binary = target.join("tacit");
-    let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--locked", "-p", "tacit-cli"]);
-    if target.file_name().is_some_and(|name| name == "release") {
-        build.arg("--release");
-    }
-    let status = build
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-        .status()
-        .expect("cargo runs");
-    assert!(status.success(), "the binary builds");
+    assert!(
+        binary.exists(),
+        "{} is missing: run `make build` first",
+        binary.display()
+    );
     binary
 }
 

@@ -16,7 +16,6 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Child, Stdio},
 };
 
 use command::{Tacit, lossy};
@@ -94,6 +93,7 @@ fn every_verb_gives_one_document_and_every_failure_its_code() {
     failures::failures_say_what_and_why(&stage, &sent);
     networks::networks_are_driven(&stage);
     operators::a_network_is_founded_by_hand(&stage.tacit, &stage.cwd);
+    stage.tacit.json(&["completions", "fish"]);
     for verb in stage.tacit.verbs() {
         assert!(stage.tacit.was_tried(&verb), "{verb} was never tried with --json");
     }
@@ -370,7 +370,7 @@ fn help_ends_with_two_examples_and_shells_get_completions() {
         let last: Vec<&str> = help.trim_end().lines().rev().take(3).collect();
         assert!(last.len() == 3 && last[2] == "Examples:", "{verb}: {help}");
         let own = |line: &&str| line.starts_with(&format!("  tacit {verb}"));
-        assert!(last[..2].iter().all(|line| own(line)), "{verb}: {help}");
+        assert!(last[..2].iter().all(own), "{verb}: {help}");
     }
     for shell in ["bash", "zsh", "fish"] {
         let script = tacit.text(&["completions", shell]);

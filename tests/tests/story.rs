@@ -153,3 +153,14 @@ fn messages_and_tokens_survive_kills_and_stay_sealed() {
         searched.files, searched.bytes
     );
 }
+
+#[test]
+fn a_network_of_one_validator_works_and_rests() {
+    let network = Network::up(|options| options.validators = 1);
+    let (mut alice, bob) = (network.wallet("alice", 0), network.wallet("bob", 0));
+    let to = bob.address();
+    for _ in 0..3 {
+        let confirmed = alice.transfer(&to, SUM).expect("a transfer is confirmed");
+        assert_eq!(confirmed.receipt.outcome, Outcome::Applied);
+    }
+}

@@ -558,7 +558,7 @@ impl Wallet {
     /// The verified receipt of a transaction that was sent from this folder at any time.
     ///
     /// # Errors
-    /// [`Error::Proof`] when this wallet has no key to it, `receipt.pending` while it cannot be proven yet.
+    /// [`Error::Denied`] when this wallet has no key to it, `receipt.pending` while it cannot be proven yet.
     pub fn receipt(&mut self, id: &Digest) -> Result<Confirmed, Error> {
         self.check()?;
         let key = match &self.records {

@@ -85,7 +85,7 @@ pub(crate) async fn serve_network(node: NodeHandle, mut events: mpsc::Receiver<E
             } => announcement(&node, author, &bytes, token),
             Event::Request { from, bytes, channel } => request(&node, from, &bytes, channel).await,
             Event::Connected { peer, .. } => node_key_of(&peer).map(Input::Connected),
-            Event::Disconnected { .. } => None,
+            Event::Disconnected { peer, .. } => node_key_of(&peer).map(Input::Disconnected),
             Event::Listening(address) => {
                 tracing::info!(%address, "listening");
                 None

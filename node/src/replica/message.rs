@@ -16,6 +16,8 @@ pub enum Input {
     Tick,
     /// A peer is connected and can be asked.
     Connected(NodeKey),
+    /// A peer is gone.
+    Disconnected(NodeKey),
     /// A direct message.
     Direct {
         /// Who sent it.

@@ -223,6 +223,7 @@ impl Replica {
         match input {
             Input::Tick => self.tick(now),
             Input::Connected(peer) => self.sync_on_connect(now, peer),
+            Input::Disconnected(peer) => self.sync_on_disconnect(&peer),
             Input::Direct { from, direct } => self.direct(now, from, direct),
             Input::Batch { token, batch } => self.gossiped_batch(now, token, *batch),
             Input::Announced { from, announcement } => self.announced(now, from, &announcement),
@@ -368,7 +369,11 @@ impl Replica {
                 E::Validate(block) => self.validate(now, block),
                 E::Commit { block, proof } => {
                     self.finalised(now, block, proof);
-                    None
+                    // At once: a set of one would otherwise go on building within this step.
+                    match self.record.epoch == epoch {
+                        true => self.work_changed(now).map(CoreInput::Work),
+                        false => None,
+                    }
                 }
                 E::Behind { height } => {
                     self.sync.heard_of(height);
@@ -467,17 +472,25 @@ impl Replica {
         self.mempool.get(digest).is_some() || self.log().batch(digest).ok().flatten().is_some()
     }
 
-    /// Tells the core whether something wants a block: batches, receipts that no final header proves yet, or
-    /// an epoch to end.
+    /// Tells the core whether something wants a block.
     fn update_work(&mut self, now: Millis) {
+        if let Some(work) = self.work_changed(now) {
+            self.core_step(now, CoreInput::Work(work));
+        }
+    }
+
+    /// Whether something wants a block, if that is news to the core: batches, receipts that no final header
+    /// proves yet, or an epoch to end.
+    fn work_changed(&mut self, now: Millis) -> Option<bool> {
         let work = self.mempool.has_batches()
             || self.last_full > self.certified.executed
             || self.public.is_ending()
             || self.epoch_due(now);
-        if work != self.work && self.core.is_some() {
+        let news = work != self.work && self.core.is_some();
+        if news {
             self.work = work;
-            self.core_step(now, CoreInput::Work(work));
         }
+        news.then_some(work)
     }
 }
 

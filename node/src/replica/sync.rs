@@ -26,6 +26,8 @@ pub(super) struct Sync {
     /// The highest height of which this node has seen a certificate.
     certain: Height,
     peers: BTreeSet<NodeKey>,
+    /// Peers that had nothing to give since one last had: all others are asked before them.
+    spent: BTreeSet<NodeKey>,
     informed: BTreeMap<NodeKey, Height>,
     inflight: Option<Inflight>,
     behind_since: Option<Millis>,
@@ -78,6 +80,7 @@ impl Sync {
     /// A peer does not have what was said of it: what only it was said to have is not known to exist.
     fn unlearn(&mut self, peer: &NodeKey) {
         self.informed.remove(peer);
+        self.spent.insert(*peer);
     }
 
     pub(super) fn next_wake(&self) -> Option<Millis> {
@@ -103,6 +106,11 @@ impl Replica {
         if self.sync.inflight.is_none() {
             self.ask_blocks(now, peer);
         }
+    }
+
+    pub(super) fn sync_on_disconnect(&mut self, peer: &NodeKey) {
+        self.sync.peers.remove(peer);
+        self.sync.spent.remove(peer);
     }
 
     pub(super) fn announced(&mut self, now: Millis, from: NodeKey, announcement: &Announcement) {
@@ -160,6 +168,10 @@ impl Replica {
         if self.sync.inflight.is_some() || self.sync.claimed() <= self.head.height {
             return;
         }
+        if self.sync.peers.is_subset(&self.sync.spent) {
+            // Everybody was asked: the round begins again.
+            self.sync.spent.clear();
+        }
         let ahead = |peer: &&NodeKey| {
             self.sync
                 .informed
@@ -168,13 +180,12 @@ impl Replica {
         };
         // Peers in turn, those known to be ahead first.
         let after = |peer: &&NodeKey| self.sync.last_asked.is_none_or(|last| **peer > last);
-        let peers = &self.sync.peers;
-        let chosen = peers
-            .iter()
-            .find(|p| ahead(p) && after(p))
-            .or_else(|| peers.iter().find(ahead))
-            .or_else(|| peers.iter().find(after))
-            .or_else(|| peers.iter().next())
+        let peers: Vec<&NodeKey> = self.sync.peers.difference(&self.sync.spent).collect();
+        let find = |wanted: &dyn Fn(&&NodeKey) -> bool| peers.iter().copied().find(wanted);
+        let chosen = find(&|p| ahead(p) && after(p))
+            .or_else(|| find(&ahead))
+            .or_else(|| find(&after))
+            .or_else(|| find(&|_| true))
             .copied();
         match chosen {
             Some(peer) => self.ask_blocks(now, peer),
@@ -222,9 +233,9 @@ impl Replica {
                 peer: from,
                 offence: Offence::Invalid,
             }),
+            // One lost answer says nothing of the peer: it is asked again in its turn.
             None if for_blocks => {
-                self.sync.peers.remove(&from);
-                self.sync.unlearn(&from);
+                self.sync.spent.insert(from);
                 self.sync.behind_since = Some(now);
             }
             None => {}
@@ -260,6 +271,7 @@ impl Replica {
             }
         }
         self.sync.behind_since = None;
+        self.sync.spent.clear();
         // Proposals may have waited for what is executed now.
         self.retry(now);
         if self.sync.inflight.is_none() {

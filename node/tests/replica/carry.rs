@@ -48,8 +48,9 @@ impl World {
                 }
             }
             Effect::Announce(announcement) => {
-                for to in (0..self.nodes.len()).filter(|to| *to != index) {
-                    self.post(index, to, Packet::Announcement(announcement));
+                // What others than validators announce is not passed on.
+                if self.nodes[index].vault.is_some() {
+                    self.gossip(index, || Packet::Announcement(announcement));
                 }
             }
             Effect::Request { request, to, what } => {
@@ -130,9 +131,7 @@ impl World {
 
     pub(crate) fn gossip_batch(&mut self, from: usize, bytes: &[u8]) {
         self.note(&[b"batch", &from.to_le_bytes(), bytes]);
-        for to in (0..self.nodes.len()).filter(|to| *to != from) {
-            self.post(from, to, Packet::Batch(bytes.to_vec()));
-        }
+        self.gossip(from, || Packet::Batch(bytes.to_vec()));
     }
 
     fn open(&mut self, index: usize, batch: Batch) {
@@ -207,6 +206,7 @@ impl World {
             }
             _ if !up => {}
             Packet::Connected => self.input(to, Input::Connected(node_key(from))),
+            Packet::Disconnected => self.input(to, Input::Disconnected(node_key(from))),
             Packet::Direct(bytes) => self.take_direct(from, to, &bytes),
             Packet::Batch(bytes) => {
                 self.take_batch(to, &bytes);

@@ -40,7 +40,7 @@ fn a_validator_that_was_cut_off_catches_up_without_a_restart() {
         world.record().epoch == 4
     });
     world.transfer_among(0..3, &alice(), 0, bob().id());
-    world.cut.clear();
+    world.heal();
     world.run_until("it is in the epoch", 20_000, |world| {
         world.nodes[3].epoch() == world.record().epoch && world.nodes[3].height() + 1 >= world.top()
     });

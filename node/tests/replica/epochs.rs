@@ -7,8 +7,9 @@ use tacit_node::keyring::Keyring;
 
 use crate::{
     founders::{alice, bob},
+    node::Node,
     wallet::pay,
-    world::{Node, Options, World},
+    world::{Options, World},
 };
 
 /// The newest epoch's secret as a node's vault has it.

@@ -75,7 +75,7 @@ pub(crate) fn bob() -> AccountKey {
 }
 
 pub(crate) fn account(n: u8) -> AccountKey {
-    AccountKey::from_seed([n; 32]).ok().expect("a key")
+    AccountKey::from_seed([n; 32]).expect("a key")
 }
 
 fn seeds(n: usize) -> IdentitySeeds {
@@ -95,10 +95,6 @@ pub(crate) fn consensus_signer(n: usize) -> Ed25519Signer {
 /// The key with which node `n` signs batches.
 pub(crate) fn node_signer(n: usize) -> Ed25519Signer {
     Ed25519Signer::from_seed(seeds(n).node)
-}
-
-pub(crate) fn kem(n: usize) -> SealingSecret {
-    SealingSecret::derive(&seeds(n).kem)
 }
 
 pub(crate) fn node_key(n: usize) -> NodeKey {

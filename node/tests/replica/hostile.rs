@@ -235,7 +235,7 @@ fn forged_blocks_are_refused_their_server_is_named_and_another_is_asked() {
                 world.add_observer();
             }
             world.run_until(what, 30_000, |world| world.blamed(0).contains(&Offence::Invalid));
-            world.cut.clear();
+            world.heal();
             world.run_until("it has caught up with the help of others", 60_000, |world| {
                 world.nodes[index].height() == world.top()
             });
@@ -268,7 +268,7 @@ fn an_observer_that_is_given_too_few_receipts_refuses_them_and_asks_another() {
     world.run_until("it is named", 30_000, |world| {
         world.blamed(0).contains(&Offence::Invalid)
     });
-    world.cut.clear();
+    world.heal();
     world.run_until("it has caught up", 60_000, |world| {
         world.nodes[observer].height() == world.top()
     });

@@ -56,11 +56,7 @@ impl World {
         envelope: &Envelope,
         secret: &SealingSecret,
     ) -> Result<Digest, Refused> {
-        let opened = Arc::new(
-            open_envelope(secret, envelope)
-                .ok()
-                .expect("an envelope that opens"),
-        );
+        let opened = Arc::new(open_envelope(secret, envelope).expect("an envelope that opens"));
         let reply = self.reply();
         let envelope = Box::new(envelope.clone());
         self.input(

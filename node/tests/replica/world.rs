@@ -7,18 +7,16 @@ use std::{
 
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use tacit_consensus::{Committee, Digest, Ed25519, Epoch, Height, Message, Millis};
-use tacit_ledger::{
-    Answer, ChainLog, CommittedBlock, EpochRecord, Genesis, MemoryStore, OpenedEnvelope, Params,
-    SealingSecret,
-};
+use tacit_ledger::{EpochRecord, Genesis, OpenedEnvelope, Params};
 use tacit_node::{
-    replica::{GossipVerdict, Input, NodeKey, Offence, Refused, Replica, ReplicaConfig},
+    replica::{Input, NodeKey, Offence, Replica, ReplicaConfig},
     wire::{Announcement, FetchRequest, FetchResponse},
 };
 
 use crate::{
     checker::Checker,
     founders::{self, genesis, node_key, parts},
+    node::{Node, Seen},
     vault::MemoryVault,
 };
 
@@ -58,6 +56,7 @@ impl Options {
 /// What travels.
 pub(crate) enum Packet {
     Connected,
+    Disconnected,
     Direct(Vec<u8>),
     Batch(Vec<u8>),
     Announcement(Announcement),
@@ -83,100 +82,6 @@ pub(crate) struct Delivery {
     pub(crate) from: usize,
     pub(crate) to: usize,
     pub(crate) packet: Packet,
-}
-
-/// What became of a replica's reports.
-#[derive(Default)]
-pub(crate) struct Seen {
-    pub(crate) committed: BTreeMap<Height, (Millis, Vec<Digest>, u32)>,
-    pub(crate) expired: BTreeSet<Digest>,
-    pub(crate) penalties: Vec<(NodeKey, Offence)>,
-    pub(crate) equivocations: Vec<u16>,
-    pub(crate) verdicts: BTreeMap<u64, GossipVerdict>,
-    pub(crate) submitted: BTreeMap<u64, Result<Digest, Refused>>,
-    pub(crate) answered: BTreeMap<u64, Result<Box<Answer>, Refused>>,
-    /// Requests for blocks and for batches that it sent.
-    pub(crate) asked: (u64, u64),
-    /// Effects that came after the one that says that it cannot go on.
-    pub(crate) after_halt: usize,
-}
-
-pub(crate) struct Node {
-    pub(crate) index: usize,
-    pub(crate) replica: Option<Replica>,
-    pub(crate) store: Arc<MemoryStore>,
-    /// A validator's; observers have none.
-    pub(crate) vault: Option<MemoryVault>,
-    pub(crate) opener: Option<(Epoch, Arc<SealingSecret>)>,
-    pub(crate) halted: Option<String>,
-    /// Counts its starts: answers to an earlier life are lost.
-    pub(crate) life: u64,
-    pub(crate) seen: Seen,
-    /// A clock that is wrong by so much, ahead.
-    pub(crate) ahead_ms: Millis,
-    last_tick: Option<(Millis, u32)>,
-}
-
-impl Node {
-    fn new(index: usize, vault: Option<MemoryVault>) -> Self {
-        Self {
-            index,
-            replica: None,
-            store: Arc::new(MemoryStore::new()),
-            vault,
-            opener: None,
-            halted: None,
-            life: 0,
-            seen: Seen::default(),
-            ahead_ms: 0,
-            last_tick: None,
-        }
-    }
-
-    pub(crate) fn log(&self) -> ChainLog<'_> {
-        ChainLog::new(&*self.store)
-    }
-
-    pub(crate) fn up(&self) -> &Replica {
-        self.replica.as_ref().expect("a running replica")
-    }
-
-    pub(crate) fn height(&self) -> Height {
-        self.replica.as_ref().map_or(0, |replica| replica.head().height)
-    }
-
-    pub(crate) fn epoch(&self) -> Epoch {
-        self.replica.as_ref().map_or(0, |replica| replica.record().epoch)
-    }
-
-    /// Whether the newest block holds nothing that a later one would have to prove.
-    fn is_proven(&self) -> bool {
-        let Some(replica) = &self.replica else { return true };
-        let head = replica.head();
-        let empty = self
-            .log()
-            .result(head.height)
-            .expect("readable")
-            .is_some_and(|result| result.envelopes.is_empty());
-        let began = head
-            .header
-            .as_ref()
-            .is_some_and(|header| header.epoch == replica.record().epoch);
-        empty && began && replica.certified_executed() + 1 >= head.height
-    }
-
-    pub(crate) fn block(&self, height: Height) -> CommittedBlock {
-        self.log().block(height).expect("readable").expect("a block")
-    }
-
-    pub(crate) fn has(&self, id: &Digest) -> bool {
-        self.log().tx(id).expect("readable").is_some()
-    }
-
-    /// Where an envelope was included.
-    pub(crate) fn included(&self, id: &Digest) -> Option<Height> {
-        self.log().tx(id).expect("readable").map(|tx| tx.height)
-    }
 }
 
 /// What a crooked sender makes of a consensus message to one receiver: what is sent instead.
@@ -294,6 +199,37 @@ impl World {
         node.replica = None;
         node.opener = None;
         node.store.crash();
+        for other in (0..self.nodes.len()).filter(|other| *other != index) {
+            self.post(index, other, Packet::Disconnected);
+        }
+    }
+
+    /// Everybody can reach everybody again, and connects.
+    pub(crate) fn heal(&mut self) {
+        for (from, to) in std::mem::take(&mut self.cut) {
+            self.post(from, to, Packet::Connected);
+        }
+    }
+
+    /// Gossip: who is cut off from its author hears it from another.
+    pub(crate) fn gossip(&mut self, author: usize, packet: impl Fn() -> Packet) {
+        let nodes = 0..self.nodes.len();
+        for to in nodes.clone().filter(|to| *to != author) {
+            let open = |from: usize, to: usize| from != to && !self.cut.contains(&(from, to));
+            let up = |by: &usize| self.nodes[*by].replica.is_some();
+            if open(author, to) {
+                self.post(author, to, packet());
+            } else if let Some(by) = nodes
+                .clone()
+                .find(|by| up(by) && open(author, *by) && open(*by, to))
+            {
+                let from = author;
+                let at = (self.now + 2 * self.options.delay_ms.1, self.number());
+                let packet = packet();
+                self.queue.insert(at, Delivery { from, to, packet });
+                self.note(&[b"relayed", &by.to_le_bytes()]);
+            }
+        }
     }
 
     /// One input to one replica, and what follows from it.

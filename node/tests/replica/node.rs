@@ -1,0 +1,106 @@
+//! One node of a world: its replica, what outlives it, and what it reported.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use tacit_consensus::{Digest, Epoch, Height, Millis};
+use tacit_ledger::{Answer, ChainLog, CommittedBlock, MemoryStore, SealingSecret};
+use tacit_node::replica::{GossipVerdict, NodeKey, Offence, Refused, Replica};
+
+use crate::vault::MemoryVault;
+
+/// What became of a replica's reports.
+#[derive(Default)]
+pub(crate) struct Seen {
+    pub(crate) committed: BTreeMap<Height, (Millis, Vec<Digest>, u32)>,
+    pub(crate) expired: BTreeSet<Digest>,
+    pub(crate) penalties: Vec<(NodeKey, Offence)>,
+    pub(crate) equivocations: Vec<u16>,
+    pub(crate) verdicts: BTreeMap<u64, GossipVerdict>,
+    pub(crate) submitted: BTreeMap<u64, Result<Digest, Refused>>,
+    pub(crate) answered: BTreeMap<u64, Result<Box<Answer>, Refused>>,
+    /// Requests for blocks and for batches that it sent.
+    pub(crate) asked: (u64, u64),
+    /// Effects that came after the one that says that it cannot go on.
+    pub(crate) after_halt: usize,
+}
+
+pub(crate) struct Node {
+    pub(crate) index: usize,
+    pub(crate) replica: Option<Replica>,
+    pub(crate) store: Arc<MemoryStore>,
+    /// A validator's; observers have none.
+    pub(crate) vault: Option<MemoryVault>,
+    pub(crate) opener: Option<(Epoch, Arc<SealingSecret>)>,
+    pub(crate) halted: Option<String>,
+    /// Counts its starts: answers to an earlier life are lost.
+    pub(crate) life: u64,
+    pub(crate) seen: Seen,
+    /// A clock that is wrong by so much, ahead.
+    pub(crate) ahead_ms: Millis,
+    pub(crate) last_tick: Option<(Millis, u32)>,
+}
+
+impl Node {
+    pub(crate) fn new(index: usize, vault: Option<MemoryVault>) -> Self {
+        Self {
+            index,
+            replica: None,
+            store: Arc::new(MemoryStore::new()),
+            vault,
+            opener: None,
+            halted: None,
+            life: 0,
+            seen: Seen::default(),
+            ahead_ms: 0,
+            last_tick: None,
+        }
+    }
+
+    pub(crate) fn log(&self) -> ChainLog<'_> {
+        ChainLog::new(&*self.store)
+    }
+
+    pub(crate) fn up(&self) -> &Replica {
+        self.replica.as_ref().expect("a running replica")
+    }
+
+    pub(crate) fn height(&self) -> Height {
+        self.replica.as_ref().map_or(0, |replica| replica.head().height)
+    }
+
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.replica.as_ref().map_or(0, |replica| replica.record().epoch)
+    }
+
+    /// Whether the newest block holds nothing that a later one would have to prove.
+    pub(crate) fn is_proven(&self) -> bool {
+        let Some(replica) = &self.replica else { return true };
+        let head = replica.head();
+        let empty = self
+            .log()
+            .result(head.height)
+            .expect("readable")
+            .is_some_and(|result| result.envelopes.is_empty());
+        let began = head
+            .header
+            .as_ref()
+            .is_some_and(|header| header.epoch == replica.record().epoch);
+        empty && began && replica.certified_executed() + 1 >= head.height
+    }
+
+    pub(crate) fn block(&self, height: Height) -> CommittedBlock {
+        self.log().block(height).expect("readable").expect("a block")
+    }
+
+    pub(crate) fn has(&self, id: &Digest) -> bool {
+        self.log().tx(id).expect("readable").is_some()
+    }
+
+    /// Where an envelope was included.
+    pub(crate) fn included(&self, id: &Digest) -> Option<Height> {
+        self.log().tx(id).expect("readable").map(|tx| tx.height)
+    }
+}
