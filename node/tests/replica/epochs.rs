@@ -108,6 +108,7 @@ fn nothing_is_taken_in_while_the_next_key_is_being_made() {
     let (mut during, ends) = (0, world.record().start_ms + 10_000);
     world.run_for(ends - world.now);
     while !world.all_in(2) {
+        assert!(world.now < ends + 20_000, "epoch 2 does not begin");
         let limit = world.now + 1_000;
         assert!(world.advance(limit));
         let public = |node: &Node| node.log().public().expect("readable");
