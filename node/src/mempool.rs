@@ -99,16 +99,23 @@ impl Mempool {
         self.next_sequence = sequence;
     }
 
-    /// Holds a verified batch; holding it already is not an error.
+    /// Holds a verified batch; holding it already is not an error. A batch that a block waits for is held whatever
+    /// its author has here already: a block names few.
     ///
     /// # Errors
     /// [`MempoolError::Full`] when its author has too many bytes here.
-    pub fn insert(&mut self, digest: Digest, batch: Batch, bytes: usize) -> Result<(), MempoolError> {
+    pub fn insert(
+        &mut self,
+        digest: Digest,
+        batch: Batch,
+        bytes: usize,
+        wanted: bool,
+    ) -> Result<(), MempoolError> {
         if self.batches.contains_key(&digest) {
             return Ok(());
         }
         let held = self.by_author.entry(batch.author).or_default();
-        if *held + bytes > MAX_BYTES_PER_AUTHOR {
+        if !wanted && *held + bytes > MAX_BYTES_PER_AUTHOR {
             return Err(MempoolError::Full {
                 held: *held,
                 limit: MAX_BYTES_PER_AUTHOR,

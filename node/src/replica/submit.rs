@@ -80,7 +80,7 @@ impl Replica {
                 &*signer,
             );
             let bytes = encode(&batch).len();
-            if let Err(error) = self.mempool.insert(batch.digest(), batch.clone(), bytes) {
+            if let Err(error) = self.mempool.insert(batch.digest(), batch.clone(), bytes, false) {
                 tracing::warn!(%error, "own batch dropped");
                 continue;
             }
@@ -119,7 +119,7 @@ impl Replica {
             return GossipVerdict::Ignore;
         }
         let bytes = encode(&batch).len();
-        if self.mempool.insert(digest, batch.clone(), bytes).is_err() {
+        if self.mempool.insert(digest, batch.clone(), bytes, wanted).is_err() {
             return GossipVerdict::Ignore;
         }
         if self.opener.is_some() {

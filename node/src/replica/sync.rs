@@ -308,6 +308,14 @@ impl Replica {
         if !batches.iter().map(Batch::digest).eq(named) {
             return refused("the batches that came are not those that the block names".into());
         }
+        // A digest does not cover the author's signature, which others will ask this node for.
+        let signed = |batch: &Batch| {
+            let author = self.record.validators.get(usize::from(batch.author));
+            author.is_some_and(|author| batch.verify(&author.node_key).is_ok())
+        };
+        if !batches.iter().all(signed) {
+            return refused("a batch that came is not signed by its author".into());
+        }
         let mut writes = WriteBatch::default();
         for (digest, batch) in block.payload.batches.iter().zip(&batches) {
             writes.put_batch(digest, batch);
