@@ -95,8 +95,6 @@ pub mod meta {
     pub const FORMAT: &[u8] = b"format";
     /// The network: 32 bytes of chain id.
     pub const CHAIN: &[u8] = b"chain";
-    /// The sealed keyring.
-    pub const KEYRING: &[u8] = b"keyring";
 }
 
 /// The one key of [`Column::Safety`].

@@ -18,6 +18,8 @@ use crate::{NodeError, mempool::Mempool};
 
 /// Blocks above the head that were voted for and not committed: a few views' worth.
 const MAX_PENDING: usize = 256;
+/// The version of the formats in a store that this release writes and reads.
+const FORMAT: u32 = 1;
 /// Frames read at once.
 const FRAMES: usize = 256;
 
@@ -183,6 +185,15 @@ impl Replica {
 
 /// Binds a new store to its chain; refuses one of another.
 fn check_chain(store: &dyn Store, chain: Digest) -> Result<(), NodeError> {
+    let format = FORMAT.to_le_bytes();
+    if let Some(stored) = store
+        .get(Column::Meta, meta::FORMAT)?
+        .filter(|stored| *stored != format)
+    {
+        return Err(damaged(&format!(
+            "its format is {stored:02x?}, this release reads {format:02x?}"
+        )));
+    }
     match store.get(Column::Meta, meta::CHAIN)? {
         Some(stored) if stored == chain.0 => Ok(()),
         Some(stored) => Err(NodeError::ChainMismatch {
@@ -192,6 +203,7 @@ fn check_chain(store: &dyn Store, chain: Digest) -> Result<(), NodeError> {
         None => {
             let mut writes = WriteBatch::new();
             writes.put(Column::Meta, meta::CHAIN, chain.0);
+            writes.put(Column::Meta, meta::FORMAT, format);
             Ok(store.commit(writes, Durability::Synced)?)
         }
     }
