@@ -19,6 +19,14 @@ impl Replica {
     /// Judges a proposal now or, if something is missing, as soon as it is there.
     pub(super) fn validate(&mut self, now: Millis, block: Block) -> Option<CoreInput> {
         let id = block.id();
+        if block.header.height <= self.head.height {
+            // It came, or was looked at again, after that height was final here.
+            self.waiting.remove(&id);
+            return Some(CoreInput::Validated {
+                block: id,
+                accepted: false,
+            });
+        }
         let accepted = match self.judge(now, &block) {
             Judgement::Accept => true,
             Judgement::Reject(reason) => {
