@@ -61,10 +61,9 @@ impl Driver {
         self.after(first)?;
         loop {
             let now = clock::now_ms();
-            let wait = self
-                .replica
-                .next_wake()
-                .map_or(1_000, |at| at.saturating_sub(now).min(1_000));
+            let wakes = [self.replica.next_wake(), self.outbound.next_wake()];
+            let next = wakes.into_iter().flatten().min();
+            let wait = next.map_or(1_000, |at| at.saturating_sub(now).min(1_000));
             let command = tokio::select! {
                 biased;
                 command = inputs.recv() => command,

@@ -31,6 +31,7 @@ pub(super) struct Outbound {
     answered: BTreeMap<u64, oneshot::Sender<Result<Box<Answer>, Refused>>>,
     batches: BTreeMap<u64, ResponseChannel>,
     announced_ms: Millis,
+    unannounced: Option<Announcement>,
     committed_ms: Millis,
 }
 
@@ -45,6 +46,7 @@ impl Outbound {
             answered: BTreeMap::new(),
             batches: BTreeMap::new(),
             announced_ms: 0,
+            unannounced: None,
             committed_ms: clock::now_ms(),
         }
     }
@@ -77,6 +79,7 @@ impl Outbound {
         for effect in effects {
             self.one(effect)?;
         }
+        self.announce(clock::now_ms());
         Ok(())
     }
 
@@ -93,7 +96,7 @@ impl Outbound {
                     network.publish(Topic::Batches, bytes);
                 }
             }
-            Effect::Announce(announcement) => self.announce(&announcement),
+            Effect::Announce(announcement) => self.unannounced = Some(announcement),
             Effect::Request { request, to, what } => self.request(request, to, &what),
             Effect::GossipVerdict { token, verdict } => self.verdict(token, verdict),
             Effect::Serve { reply, batches } => {
@@ -163,13 +166,23 @@ impl Outbound {
         Ok(())
     }
 
-    fn announce(&mut self, announcement: &Announcement) {
-        let now = clock::now_ms();
+    /// When an announcement that was held back is due.
+    pub(super) fn next_wake(&self) -> Option<Millis> {
+        self.unannounced.map(|_| self.announced_ms + ANNOUNCE_EVERY_MS)
+    }
+
+    /// Publishes the newest announcement, if it is due. One that is not stays, so that the last of a run of blocks
+    /// is never the one that nobody hears of.
+    fn announce(&mut self, now: Millis) {
         if now < self.announced_ms + ANNOUNCE_EVERY_MS {
             return;
         }
-        self.announced_ms = now;
-        if let Ok(bytes) = borsh::to_vec(announcement) {
+        if let Some(bytes) = self
+            .unannounced
+            .take()
+            .and_then(|newest| borsh::to_vec(&newest).ok())
+        {
+            self.announced_ms = now;
             self.shared.network.publish(Topic::Announcements, bytes);
         }
     }
