@@ -16,7 +16,9 @@ use crate::snp::{REPORT_VERSIONS, generation_of_cpu, sized, split_leaf};
 pub fn describe(evidence: &Evidence) -> Result<Vec<(String, String)>, Refusal> {
     match evidence.platform {
         Platform::SevSnp | Platform::Simulated => {}
-        platform @ (Platform::Tdx | Platform::Sgx) => return Err(Refusal::PlatformNotSupported { platform }),
+        platform @ (Platform::Tdx | Platform::Sgx | Platform::SimulatedTdx) => {
+            return Err(Refusal::PlatformNotSupported { platform });
+        }
     }
     evidence.check_bounds()?;
     let bytes = sized(&evidence.report)?;

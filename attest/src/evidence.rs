@@ -3,9 +3,14 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use core::fmt;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha384};
 
+use crate::facts::TdFacts;
 use crate::limits::{self, LEAF_BYTES_MAX, REPORT_BYTES_MAX, hex_array};
 use crate::refusal::Refusal;
+
+/// Stands before the registers of a trust domain where they are hashed into one measurement.
+const TD_MEASUREMENT_DOMAIN: &[u8] = b"tacit 2026 tdx measurement";
 
 /// Where evidence comes from. The borsh tags are fixed for ever.
 #[derive(
@@ -28,12 +33,73 @@ use crate::refusal::Refusal;
 pub enum Platform {
     /// AMD SEV-SNP.
     SevSnp = 0,
-    /// Intel TDX. Its place is kept; evidence is refused as [`Refusal::PlatformNotSupported`].
+    /// Intel TDX.
     Tdx = 1,
-    /// Intel SGX. Its place is kept; evidence is refused as [`Refusal::PlatformNotSupported`].
+    /// Intel SGX.
     Sgx = 2,
     /// The SNP format signed by a throw-away root; only on a network of class `dev`. Proves nothing.
     Simulated = 3,
+    /// The TDX format signed by a throw-away root; only on a network of class `dev`. Proves nothing.
+    SimulatedTdx = 4,
+}
+
+/// Whose hardware vouches, which is what a vendor cap counts. A simulated machine counts as the vendor that it
+/// plays: real and simulated machines never meet in one network.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    BorshSerialize,
+    BorshDeserialize,
+    Serialize,
+    Deserialize,
+)]
+#[borsh(use_discriminant = true)]
+#[serde(rename_all = "lowercase")]
+#[repr(u8)]
+pub enum Vendor {
+    /// AMD.
+    Amd = 0,
+    /// Intel: TDX and SGX share one space of chip identities.
+    Intel = 1,
+}
+
+impl fmt::Display for Vendor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Amd => "amd",
+            Self::Intel => "intel",
+        })
+    }
+}
+
+impl Platform {
+    /// Every platform.
+    pub const ALL: [Self; 5] = [
+        Self::SevSnp,
+        Self::Tdx,
+        Self::Sgx,
+        Self::Simulated,
+        Self::SimulatedTdx,
+    ];
+
+    /// Whose hardware it is, or plays.
+    pub fn vendor(self) -> Vendor {
+        match self {
+            Self::SevSnp | Self::Simulated => Vendor::Amd,
+            Self::Tdx | Self::Sgx | Self::SimulatedTdx => Vendor::Intel,
+        }
+    }
+
+    /// Whether no hardware stands behind it.
+    pub fn is_simulated(self) -> bool {
+        matches!(self, Self::Simulated | Self::SimulatedTdx)
+    }
 }
 
 impl fmt::Display for Platform {
@@ -43,6 +109,7 @@ impl fmt::Display for Platform {
             Self::Tdx => "tdx",
             Self::Sgx => "sgx",
             Self::Simulated => "simulated",
+            Self::SimulatedTdx => "simulated-tdx",
         })
     }
 }
@@ -93,11 +160,39 @@ impl Evidence {
     }
 }
 
-/// The launch measurement: what code the machine started with (SNP: SHA-384 launch digest).
+/// What code the machine started with, 48 bytes for every platform.
+///
+/// | platform | value |
+/// |---|---|
+/// | SNP | the SHA-384 launch digest of the report |
+/// | TDX | SHA-384 over "tacit 2026 tdx measurement", MRTD, RTMR0 to RTMR3, MRCONFIGID, MROWNER, MROWNERCONFIG |
+/// | SGX | MRENCLAVE, then 16 zero bytes |
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
 pub struct Measurement(pub [u8; 48]);
 
 hex_array!(Measurement, 48);
+
+impl Measurement {
+    /// The measurement of a trust domain: one value for all of its registers, so that a policy lists builds and
+    /// not tuples.
+    pub fn of_td(td: &TdFacts) -> Self {
+        let mut hasher = Sha384::new_with_prefix(TD_MEASUREMENT_DOMAIN);
+        hasher.update(td.mr_td);
+        td.rtmr.iter().for_each(|register| hasher.update(register));
+        for register in [&td.mr_config_id, &td.mr_owner, &td.mr_owner_config] {
+            hasher.update(register);
+        }
+        Self(hasher.finalize().into())
+    }
+
+    /// The measurement of an enclave.
+    pub fn of_enclave(mr_enclave: &[u8; 32]) -> Self {
+        let mut value = [0; 48];
+        let (head, _) = value.split_at_mut(32);
+        head.copy_from_slice(mr_enclave);
+        Self(value)
+    }
+}
 
 impl fmt::Display for Measurement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -105,8 +200,11 @@ impl fmt::Display for Measurement {
     }
 }
 
-/// The chip's own identity, 64 bytes; on Turin the first 8 and zeros. All zero when the host masks it,
-/// which only a VLEK may do. "One chip, one validator" compares these, together with the platform.
+/// The chip's own identity, 64 bytes; shorter ones are followed by zeros. "One chip, one validator" compares
+/// these, together with the [`Vendor`].
+///
+/// - AMD: the 64 bytes of the report, on Turin 8. All zero when the host masks it, which only a VLEK may do.
+/// - Intel: the PPID (16 bytes) and, on platforms of several packages, the platform instance id (16 bytes).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
 pub struct ChipId(pub [u8; 64]);
 

@@ -20,25 +20,37 @@
 //!   demand, so one may begin later than a lagging block clock: the machine then registers some blocks later.
 
 mod binding;
+mod collateral;
 mod describe;
 #[cfg(target_os = "linux")]
 mod device;
 mod evidence;
+mod facts;
 pub mod limits;
 mod policy;
 mod quoter;
 mod refusal;
 mod simulator;
 mod snp;
+mod suspension;
 mod trust;
 mod verify;
 
 pub use binding::{Binding, REPORT_DATA_DOMAIN};
+pub use collateral::{
+    Collateral, CollateralKey, CollateralKind, CollateralUpdate, Document, PckAuthority, SignedJson,
+};
 pub use describe::describe;
 #[cfg(target_os = "linux")]
 pub use device::SnpDevice;
-pub use evidence::{ChipId, Evidence, Measurement, Platform};
-pub use policy::{AllowedMeasurement, EVIDENCE_AGE_LIMIT_MS, Policy, SnpPolicy, TcbFloor};
+pub use evidence::{ChipId, Evidence, Measurement, Platform, Vendor};
+pub use facts::{
+    EnclaveFacts, Facts, Family, Fmspc, IntelBody, IntelFacts, SIMULATOR_OWNER_CONFIG, SnpFacts, TcbStatus,
+    TdFacts, Tee,
+};
+pub use policy::{
+    AllowedMeasurement, EVIDENCE_AGE_LIMIT_MS, IntelPolicy, Policy, SgxPolicy, SnpPolicy, TcbFloor, TdxPolicy,
+};
 pub use quoter::{QuoteError, Quoter};
 pub use refusal::Refusal;
 pub use simulator::authority::SimulatorAuthority;
@@ -48,5 +60,6 @@ pub use snp::generation::{Generation, Tcb};
 pub use snp::layout::{REPORT_LEN, Report, guest_policy, key_info, platform_info};
 pub use snp::roots::{LeafKind, Pins, pins};
 pub use snp::{REPORT_VERSIONS, SIMULATOR_FAMILY_ID};
+pub use suspension::Suspension;
 pub use trust::{NetworkClass, SIMULATOR_ORGANISATION, SimulatorRoot, TrustRoots};
-pub use verify::{Facts, Step, Verdict, Verified, verify, verify_steps};
+pub use verify::{Step, Verdict, Verified, verify, verify_steps};

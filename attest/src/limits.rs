@@ -17,10 +17,17 @@ pub const POLICY_KINDS_MAX: usize = 16;
 pub const POLICY_MEASUREMENTS_MAX: usize = 256;
 /// Bytes of one label or source text in a policy.
 pub const POLICY_TEXT_MAX: usize = 256;
+/// Bytes of a text that says from what a build can be reproduced.
+pub const POLICY_BUILD_MAX: usize = 1024;
+/// Bytes of one document of collateral. Intel's TCB infos have 3 to 12 KiB, its lists of revoked machines under
+/// 4 KiB; a list grows by some 40 bytes a machine.
+pub const COLLATERAL_BYTES_MAX: usize = 64 * 1024;
+/// Documents held at a time: a few kinds of machines, two TCB levels each.
+pub const COLLATERAL_ITEMS_MAX: usize = 64;
 /// Bytes of an encoded key file of the simulator: two RSA-2048 keys in PKCS#8 and two certificates.
 pub const SIMULATOR_FILE_MAX: usize = 32 * 1024;
 
-fn invalid(message: &'static str) -> Error {
+pub(crate) fn invalid(message: &'static str) -> Error {
     Error::new(ErrorKind::InvalidData, message)
 }
 
@@ -51,8 +58,31 @@ pub(crate) fn read_leaf<R: Read>(reader: &mut R) -> Result<Vec<u8>> {
     read_bytes(reader, LEAF_BYTES_MAX)
 }
 
+pub(crate) fn read_build<R: Read>(reader: &mut R) -> Result<String> {
+    String::from_utf8(read_bytes(reader, POLICY_BUILD_MAX)?).map_err(|_| invalid("text is not UTF-8"))
+}
+
+pub(crate) fn read_collateral_text<R: Read>(reader: &mut R) -> Result<String> {
+    String::from_utf8(read_bytes(reader, COLLATERAL_BYTES_MAX)?).map_err(|_| invalid("text is not UTF-8"))
+}
+
+pub(crate) fn read_crl<R: Read>(reader: &mut R) -> Result<Vec<u8>> {
+    read_bytes(reader, COLLATERAL_BYTES_MAX)
+}
+
+/// An ECDSA P-256 signature is `r` and `s`, 32 bytes each.
+pub(crate) fn read_signature<R: Read>(reader: &mut R) -> Result<Vec<u8>> {
+    read_bytes(reader, 64)
+}
+
 pub(crate) fn read_root<R: Read>(reader: &mut R) -> Result<Vec<u8>> {
     read_bytes(reader, ROOT_BYTES_MAX)
+}
+
+/// Reads a list of at most [`POLICY_KINDS_MAX`] texts of at most [`POLICY_TEXT_MAX`] bytes.
+pub(crate) fn read_texts<R: Read>(reader: &mut R) -> Result<Vec<String>> {
+    let len = read_len(reader, POLICY_KINDS_MAX)?;
+    (0..len).map(|_| read_text(reader)).collect()
 }
 
 pub(crate) fn read_kinds<T: BorshDeserialize, R: Read>(reader: &mut R) -> Result<Vec<T>> {
@@ -87,7 +117,7 @@ pub(crate) mod hexed {
         deserializer: D,
     ) -> core::result::Result<Vec<u8>, D::Error> {
         let text = <String as Deserialize>::deserialize(deserializer)?;
-        if text.len() > 2 * REPORT_BYTES_MAX {
+        if text.len() > 2 * COLLATERAL_BYTES_MAX {
             return Err(de::Error::custom("hex string above its bound"));
         }
         hex::decode(&text).map_err(de::Error::custom)

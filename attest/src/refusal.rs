@@ -100,7 +100,7 @@ pub enum Refusal {
     #[error("the leaf's key does not sign the report")]
     ReportSignature,
 
-    // Check 8: policy.
+    // Checks 9 to 11: policy.
     #[error("policy is unusable: {reason}")]
     PolicyInvalid { reason: String },
     #[error("platform {platform} is not in the policy")]
@@ -138,7 +138,7 @@ pub enum Refusal {
         measurement: Measurement,
     },
 
-    // Check 9: binding.
+    // Check 12: report data.
     #[error("report data does not commit to this registration's keys, block and policy")]
     ReportData,
 }
@@ -209,7 +209,6 @@ impl Refusal {
             | Self::ReservedNotZero { .. }
             | Self::NotCanonical => 1,
             Self::ReportVersion { .. }
-            | Self::ReportVersionNotAllowed { .. }
             | Self::SignatureAlgorithm { .. }
             | Self::ChipKeyMasked
             | Self::SigningKeyKind { .. }
@@ -228,6 +227,7 @@ impl Refusal {
             Self::RootSignature | Self::LeafSignature | Self::ReportSignature => 7,
             Self::PolicyInvalid { .. }
             | Self::PlatformNotAllowed { .. }
+            | Self::ReportVersionNotAllowed { .. }
             | Self::GenerationNotAllowed { .. }
             | Self::VlekNotAllowed
             | Self::DebugAllowed
@@ -236,11 +236,10 @@ impl Refusal {
             | Self::CxlAllowed
             | Self::GuestPolicyBits { .. }
             | Self::VmplTooHigh { .. }
-            | Self::AliasCheckIncomplete
-            | Self::TcbFloorMissing { .. }
-            | Self::TcbBelowFloor { .. }
-            | Self::MeasurementUnknown { .. } => 8,
-            Self::ReportData => 9,
+            | Self::AliasCheckIncomplete => 9,
+            Self::TcbFloorMissing { .. } | Self::TcbBelowFloor { .. } => 10,
+            Self::MeasurementUnknown { .. } => 11,
+            Self::ReportData => 12,
         }
     }
 }

@@ -5,6 +5,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 use sev::certs::snp::Verifiable;
 
+use crate::evidence::Platform;
 use crate::limits::{self, ROOT_BYTES_MAX};
 use crate::refusal::Refusal;
 use crate::snp::leaf::organisation;
@@ -77,6 +78,21 @@ pub struct TrustRoots {
 }
 
 impl TrustRoots {
+    /// The first of two gates that keep the simulator out of every class but dev: by the platform that the
+    /// evidence claims. The second is the choice of roots, which looks at the class again.
+    pub(crate) fn admit(&self, platform: Platform) -> Result<(), Refusal> {
+        if !platform.is_simulated() {
+            return Ok(());
+        }
+        if self.class != NetworkClass::Dev {
+            return Err(Refusal::SimulatorForbidden { class: self.class });
+        }
+        match &self.simulator {
+            Some(_) => Ok(()),
+            None => Err(Refusal::SimulatorRootMissing),
+        }
+    }
+
     /// Refuses a simulator root outside class `dev`, and one that is not what [`crate::SimulatorAuthority`]
     /// makes: canonical certificates that name themselves simulated, the root signing itself and the
     /// intermediate.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
-use tacit_attest::{NetworkClass, Policy, TrustRoots, Verified};
+use tacit_attest::{Collateral, NetworkClass, Policy, TrustRoots, Verified};
 use tacit_consensus::{Anchor, Committee, Digest, Executed, Millis, hash};
 
 use crate::{
@@ -267,7 +267,7 @@ impl Genesis {
                 return Err(GenesisError::OtherGenesis { index });
             }
             let verdict = registration
-                .verify(&self.trust, &self.policy, self.time_ms)
+                .verify(&self.trust, &Collateral::new(), &self.policy, self.time_ms)
                 .map_err(|source| GenesisError::Registration { index, source })?;
             let unique = [
                 ("name", names.insert(registration.name.as_str())),

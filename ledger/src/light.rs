@@ -16,7 +16,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use tacit_attest::{ChipId, Measurement, Platform, Policy, TrustRoots};
+use tacit_attest::{ChipId, Collateral, Measurement, Platform, Policy, TrustRoots};
 use tacit_consensus::{CommitProof, Committee, Digest, Epoch, Header, Height, Millis, Scheme, hash};
 
 use crate::{
@@ -340,7 +340,7 @@ impl TrustedState {
         }
         let refused = |source: RegistrationError| LightError::Holder { index, source };
         let verified = registration
-            .verify(&self.trust, policy, time_ms)
+            .verify(&self.trust, &Collateral::new(), policy, time_ms)
             .map_err(refused)?;
         let verdict = HolderVerdict {
             platform: verified.platform,

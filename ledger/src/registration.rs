@@ -6,7 +6,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
-use tacit_attest::{Binding, Evidence, Policy, QuoteError, Quoter, TrustRoots, Verified};
+use tacit_attest::{Binding, Collateral, Evidence, Policy, QuoteError, Quoter, TrustRoots, Verified};
 use tacit_consensus::{Digest, Ed25519, Height, Millis, PublicKey, Scheme, Signature, Signer, hash};
 
 use crate::{
@@ -142,12 +142,13 @@ impl Registration {
         hash("registration record", &[&encode(self)])
     }
 
-    /// Checks everything that does not need the ledger: name, keys, signatures, and the evidence by `policy` at
-    /// `now_ms` with this registration's own binding. Whether network and block are right is the caller's
+    /// Checks everything that does not need the ledger: name, keys, signatures, and the evidence by `policy` with
+    /// `collateral` at `now_ms` with this registration's own binding. Whether network and block are right is the caller's
     /// knowledge.
     pub fn verify(
         &self,
         trust: &TrustRoots,
+        collateral: &Collateral,
         policy: &Policy,
         now_ms: Millis,
     ) -> Result<Verified, RegistrationError> {
@@ -169,6 +170,7 @@ impl Registration {
         Ok(tacit_attest::verify(
             &self.evidence,
             trust,
+            collateral,
             Some(policy),
             Some(&binding),
             now_ms,

@@ -262,7 +262,7 @@ fn evidence_expiry(
         .validators
         .iter()
         .position(|r| Some(&r.consensus_key) == key)?;
-    let leaf = verdicts.get(index)?.leaf_not_after_ms;
+    let leaf = verdicts.get(index)?.not_after_ms;
     Some(leaf.min(genesis.time_ms.saturating_add(genesis.policy.evidence_age_max_ms)))
 }
 

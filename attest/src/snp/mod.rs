@@ -15,9 +15,9 @@ use sev::firmware::guest::AttestationReport;
 use sev::parser::ByteParser;
 
 use crate::evidence::{Evidence, Platform};
-use crate::policy::Policy;
+use crate::facts::{Facts, SnpFacts};
 use crate::refusal::Refusal;
-use crate::verify::Notes;
+use crate::verify::{Authentic, Notes, Rules};
 use generation::Generation;
 use layout::{KEY_INFO_AT, REPORT_LEN, Report, key_info};
 use leaf::Leaf;
@@ -32,27 +32,18 @@ const SIGNATURE_ALGORITHM: u32 = 1;
 const SIGNED_BY_VCEK: u32 = 0;
 const SIGNED_BY_VLEK: u32 = 1;
 
-/// A report whose origin is proven.
-pub(crate) struct Authentic {
-    pub(crate) report: Report,
-    pub(crate) generation: Generation,
-    pub(crate) kind: LeafKind,
-    pub(crate) leaf_not_after_ms: u64,
-}
-
-/// Checks 1 to 7. `policy` matters only for the report version.
+/// Checks 1 to 8.
 pub(crate) fn authenticate(
     evidence: &Evidence,
     roots: &Roots<'_>,
-    policy: Option<&Policy>,
-    now_ms: u64,
+    rules: &Rules<'_>,
     notes: &mut Notes,
 ) -> Result<Authentic, Refusal> {
     // 1. Shape. The rest of check 1 needs the generation and follows below.
     let bytes = sized(&evidence.report)?;
 
     // 2. Header.
-    let version = check_header(bytes, roots, policy)?;
+    let version = check_header(bytes, roots)?;
     let kind = leaf_kind(bytes, roots)?;
     notes.pass(2, || {
         format!("version {version}, ECDSA P-384, signed by a {}", kind_name(kind))
@@ -95,7 +86,7 @@ pub(crate) fn authenticate(
     let issuer = roots.issuer(generation, kind, asvk)?;
     leaf.check_issuer(&issuer, roots.leaf_name(kind))?;
     leaf.check_extensions(generation, kind)?;
-    leaf.check_time(&issuer, now_ms)?;
+    leaf.check_time(&issuer, rules.now_ms)?;
     notes.pass(4, || {
         format!(
             "{} issued by {}, valid {}",
@@ -132,10 +123,29 @@ pub(crate) fn authenticate(
     notes.pass(7, || "report, leaf, intermediate and root".to_owned());
 
     Ok(Authentic {
-        report,
-        generation,
-        kind,
-        leaf_not_after_ms: leaf.not_after().saturating_mul(1000),
+        measurement: report.measurement,
+        chip: report.chip_id,
+        report_data: report.report_data,
+        not_after_ms: leaf.not_after().saturating_mul(1000),
+        facts: Facts::Snp(SnpFacts {
+            generation,
+            report_version: report.version,
+            leaf_kind: kind,
+            guest_policy: report.guest_policy,
+            platform_info: report.platform_info,
+            vmpl: report.vmpl,
+            guest_svn: report.guest_svn,
+            cpuid: report.cpuid,
+            reported_tcb: report.reported_tcb,
+            current_tcb: report.current_tcb,
+            committed_tcb: report.committed_tcb,
+            launch_tcb: report.launch_tcb,
+            report_id: report.report_id,
+            report_id_ma: report.report_id_ma,
+            host_data: report.host_data,
+            id_key_digest: report.id_key_digest,
+            author_key_digest: report.author_key_digest,
+        }),
     })
 }
 
@@ -148,17 +158,10 @@ pub(crate) fn sized(report: &[u8]) -> Result<&[u8; REPORT_LEN], Refusal> {
 }
 
 /// Check 2, all but the signing key.
-fn check_header(
-    bytes: &[u8; REPORT_LEN],
-    roots: &Roots<'_>,
-    policy: Option<&Policy>,
-) -> Result<u32, Refusal> {
+fn check_header(bytes: &[u8; REPORT_LEN], roots: &Roots<'_>) -> Result<u32, Refusal> {
     let version = Report::version_of(bytes);
     if !REPORT_VERSIONS.contains(&version) {
         return Err(Refusal::ReportVersion { have: version });
-    }
-    if policy.is_some_and(|policy| !policy.snp.report_versions.contains(&version)) {
-        return Err(Refusal::ReportVersionNotAllowed { have: version });
     }
     // Of the fields read here none depends on the generation.
     let header = Report::read(bytes, Generation::Genoa);

@@ -83,7 +83,9 @@ impl<'a> Roots<'a> {
     pub(crate) fn select(platform: Platform, trust: &'a TrustRoots) -> Result<Self, Refusal> {
         match platform {
             Platform::SevSnp => Ok(Self::Amd),
-            Platform::Tdx | Platform::Sgx => Err(Refusal::PlatformNotSupported { platform }),
+            Platform::Tdx | Platform::Sgx | Platform::SimulatedTdx => {
+                Err(Refusal::PlatformNotSupported { platform })
+            }
             Platform::Simulated if trust.class != NetworkClass::Dev => {
                 Err(Refusal::SimulatorForbidden { class: trust.class })
             }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::json;
-use tacit_attest::{Policy, TrustRoots, Verdict, describe, verify_steps};
+use tacit_attest::{Collateral, Policy, TrustRoots, Verdict, describe, verify_steps};
 use tacit_consensus::Digest;
 use tacit_ledger::{LightBundle, Registration, policy_digest};
 use tacit_wallet::{Api, Transport, system_clock};
@@ -82,9 +82,10 @@ fn verify(context: &Context, of: &Evidence, genesis: Option<&Path>) -> Done {
     let registration = registration(context, of)?;
     let rules = rules(context, &registration, genesis)?;
     let binding = registration.binding();
-    let steps = verify_steps(
+    let (steps, _) = verify_steps(
         &registration.evidence,
         &rules.trust,
+        &Collateral::new(),
         Some(&rules.policy),
         Some(&binding),
         rules.now_ms,
@@ -96,7 +97,7 @@ fn verify(context: &Context, of: &Evidence, genesis: Option<&Path>) -> Done {
     };
     // The evidence and the signatures around it together; this is what the chain's own rule says.
     let refused = registration
-        .verify(&rules.trust, &rules.policy, rules.now_ms)
+        .verify(&rules.trust, &Collateral::new(), &rules.policy, rules.now_ms)
         .err();
     let verdict = match (&refused, &rules.proven) {
         (Some(_), _) => "REFUSED",

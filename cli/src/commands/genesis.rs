@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use serde_json::{Value, json};
-use tacit_attest::{NetworkClass, Policy, SimulatorRoot, TrustRoots};
+use tacit_attest::{Collateral, NetworkClass, Policy, SimulatorRoot, TrustRoots};
 use tacit_consensus::Digest;
 use tacit_ledger::{
     AccountId, Amount, GENESIS_VERSION, Genesis, MAX_GENESIS_BYTES, Params, Registration, format_amount,
@@ -142,8 +142,15 @@ fn dev_policy(validators: &[Registration], trust: &TrustRoots) -> Done<Policy> {
     let first = validators
         .first()
         .ok_or_else(|| Failure::new("usage.missing", "no registration"))?;
-    let seen = tacit_attest::verify(&first.evidence, trust, None, None, system_clock())
-        .map_err(|refusal| Failure::new(refusal.code(), refusal))?;
+    let seen = tacit_attest::verify(
+        &first.evidence,
+        trust,
+        &Collateral::new(),
+        None,
+        None,
+        system_clock(),
+    )
+    .map_err(|refusal| Failure::new(refusal.code(), refusal))?;
     let mut policy = Policy::dev(seen.measurement);
     policy.version = first.policy_version;
     Ok(policy)

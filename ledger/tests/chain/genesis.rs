@@ -233,7 +233,12 @@ fn a_registration_is_refused_when_any_part_is_not_its_own() {
         let mut registration = founder(0);
         change(&mut registration);
         registration
-            .verify(&genesis.trust, &genesis.policy, TIME)
+            .verify(
+                &genesis.trust,
+                &tacit_attest::Collateral::new(),
+                &genesis.policy,
+                TIME,
+            )
             .unwrap_err()
     };
     let resign = |registration: &mut Registration| {
