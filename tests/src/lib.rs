@@ -3,4 +3,5 @@
 
 pub mod bad_evidence;
 pub mod consensus_sim;
+pub mod fuzz;
 pub mod network;
