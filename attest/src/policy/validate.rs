@@ -45,6 +45,10 @@ impl Policy {
         {
             return refuse("a list has an entry twice".to_owned());
         }
+        if self.platforms.iter().any(|p| p.is_simulated()) && !self.platforms.iter().all(|p| p.is_simulated())
+        {
+            return refuse("platforms mixes real and simulated ones".to_owned());
+        }
         self.validate_floors()?;
         let keys: Vec<_> = self.measurements.iter().map(|m| (m.platform, m.value)).collect();
         if has_twice(&keys) {
