@@ -16,6 +16,7 @@ pub(crate) fn authentic(evidence: &Evidence, at: u64) -> Result<Verified, Refusa
 
 /// Flips one bit in each byte of `field`, a different one from byte to byte, and returns the offsets that
 /// were accepted all the same.
+#[allow(dead_code, reason = "not every test mutates")]
 pub(crate) fn accepted_mutations(
     evidence: &Evidence,
     at: u64,
@@ -44,6 +45,7 @@ pub(crate) fn accepted_mutations(
 }
 
 /// The same signature with `n - s` for `s`: valid ECDSA, and the reason why bytes are no identity.
+#[allow(dead_code, reason = "not every test needs a twin")]
 pub(crate) fn twin(evidence: &Evidence) -> Evidence {
     const S: std::ops::Range<usize> = 0x2e8..0x2e8 + 48;
     let mut twin = evidence.clone();
