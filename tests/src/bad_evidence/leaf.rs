@@ -11,7 +11,7 @@ use x509_cert::name::Name;
 use x509_cert::time::{Time, Validity};
 use x509_cert::{Certificate, TbsCertificate};
 
-use super::snp::{GENOA_V3, MILAN_V2, MILAN_V3, SnpDraft, TURIN_V3, TURIN_V5};
+use super::snp::{GENOA_V3, GENOA_V5, MILAN_V2, MILAN_V3, SnpDraft, TURIN_V3, TURIN_V5};
 use super::workshop::NOW_MS;
 use super::{Table, Workshop};
 
@@ -317,6 +317,23 @@ fn validity(table: &mut Table, shop: &Workshop) {
         "the leaf ends before it begins",
         LATE,
         (NOW_S, NOW_S - 1),
+    );
+    // A policy may bear that a leaf begins a little ahead of a lagging block clock; its end has no tolerance.
+    let mut borne = |what: &str, expected, (from, to)| {
+        table.snp(shop, "validity", GENOA_V5, what, expected, |d| {
+            d.policy.not_before_tolerance_ms = 600_000;
+            d.leaf.validity = span(from, to);
+        });
+    };
+    borne(
+        "the leaf begins one second after what the policy bears",
+        EARLY,
+        (NOW_S + 601, NOW_S + 900),
+    );
+    borne(
+        "the leaf ended one second ago, and the policy bears early ones",
+        LATE,
+        (NOW_S - 9, NOW_S - 1),
     );
     let mut at = |what: &str, expected, now_ms| {
         table.snp(

@@ -1,6 +1,6 @@
 //! Authentic SNP evidence of machines that a policy does not admit.
 
-use tacit_attest::{Generation, Platform, Report, Tcb, guest_policy, platform_info};
+use tacit_attest::{Generation, Measurement, Platform, Report, Tcb, guest_policy, platform_info};
 
 use super::snp::{Base, GENOA_V3, GENOA_V5, MILAN_V2, MILAN_V3, SnpDraft, TURIN_V3, TURIN_V5};
 use super::{Table, Workshop};
@@ -8,6 +8,7 @@ use super::{Table, Workshop};
 pub(super) fn add(table: &mut Table, shop: &Workshop) {
     guest(table, shop);
     lists(table, shop);
+    demands(table, shop);
     floors(table, shop);
 }
 
@@ -104,6 +105,58 @@ fn lists(table: &mut Table, shop: &Workshop) {
         "attest.report_version_not_allowed",
         |d| {
             d.policy.snp.report_versions = vec![2, 3];
+        },
+    );
+}
+
+/// What a policy may ask for besides: off by default, so each defect switches it on.
+fn demands(table: &mut Table, shop: &Workshop) {
+    let mut asks = |base, what: &str, code: &'static str, change: fn(&mut SnpDraft<'_>)| {
+        table.snp(shop, "policy", base, what, (code, 9), change);
+    };
+    asks(
+        TURIN_V5,
+        "the policy asks for one socket",
+        "attest.guest_policy_missing",
+        |d| d.policy.snp.guest_policy_required = guest_policy::SINGLE_SOCKET,
+    );
+    asks(
+        GENOA_V3,
+        "the policy forbids SMT",
+        "attest.guest_policy_forbidden",
+        |d| d.policy.snp.guest_policy_forbidden = guest_policy::SMT,
+    );
+    asks(
+        TURIN_V5,
+        "the policy asks for memory with ECC",
+        "attest.platform_info_missing",
+        |d| {
+            d.policy.snp.platform_info_required = platform_info::ECC;
+            d.report.platform_info &= !platform_info::ECC;
+        },
+    );
+    asks(
+        GENOA_V5,
+        "the policy asks for a newer guest",
+        "attest.guest_svn_below_floor",
+        |d| {
+            d.policy.snp.guest_svn_min = 2;
+            d.report.guest_svn = 1;
+        },
+    );
+    asks(
+        TURIN_V5,
+        "nobody signed its ID block",
+        "attest.guest_key_unknown",
+        |d| d.policy.snp.id_keys = vec![Measurement([1; 48])],
+    );
+    asks(
+        TURIN_V3,
+        "an unknown author certified its ID key",
+        "attest.guest_key_unknown",
+        |d| {
+            d.policy.snp.author_keys = vec![Measurement([1; 48])];
+            d.report.author_key_digest = [2; 48];
         },
     );
 }

@@ -9,6 +9,7 @@
 //! Workshop ── honest draft ── one change ──▶ Attempt ── the verifier's own entry point ──▶ code, check number
 //! ```
 
+mod amd_crl;
 mod chain;
 mod leaf;
 mod machine;
@@ -129,6 +130,7 @@ impl Table {
         leaf::add(&mut table, shop);
         chain::add(&mut table, shop);
         machine::add(&mut table, shop);
+        amd_crl::add(&mut table, shop);
         platform::add(&mut table, shop);
         table
     }

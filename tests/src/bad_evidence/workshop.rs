@@ -127,20 +127,25 @@ impl Workshop {
 
     /// Signs a certificate with one of the keys at hand, whatever it says.
     pub fn certify(&self, tbs: &TbsCertificate, signer: Signer2048) -> Certificate {
-        let key = match signer {
-            Signer2048::Ark => &self.ark,
-            Signer2048::Ask => &self.ask,
-            Signer2048::Stranger => &self.foreign,
-        };
         let message = tbs.to_der().expect("a certificate's body encodes");
-        // The salt may be anything; a fixed one keeps a table's evidence the same in every run.
-        let mut rng = ChaCha20Rng::from_seed([7; 32]);
-        let signature = key.sign_with_rng(&mut rng, &message).to_bytes();
+        let signature = self.sign_rsa(&message, signer);
         Certificate {
             tbs_certificate: tbs.clone(),
             signature_algorithm: tbs.signature.clone(),
             signature: BitString::from_bytes(&signature).expect("a signature"),
         }
+    }
+
+    /// RSA-PSS by one of the keys at hand.
+    pub fn sign_rsa(&self, message: &[u8], signer: Signer2048) -> Box<[u8]> {
+        let key = match signer {
+            Signer2048::Ark => &self.ark,
+            Signer2048::Ask => &self.ask,
+            Signer2048::Stranger => &self.foreign,
+        };
+        // The salt may be anything; a fixed one keeps a table's evidence the same in every run.
+        let mut rng = ChaCha20Rng::from_seed([7; 32]);
+        key.sign_with_rng(&mut rng, message).to_bytes()
     }
 
     /// The network's trust with its root or intermediate changed and signed anew.

@@ -15,13 +15,24 @@ pub const MEASUREMENT: Measurement = Measurement([0x11; 48]);
 /// Bytes of an SNP report that its signature covers.
 const SIGNED_LEN: usize = 0x2a0;
 
+const MACHINES: [(Generation, u32); 6] = [
+    (Generation::Turin, 5),
+    (Generation::Turin, 3),
+    (Generation::Milan, 2),
+    (Generation::Milan, 3),
+    (Generation::Genoa, 3),
+    (Generation::Genoa, 5),
+];
+
 /// A dev network and its honest machine, the same in every run.
 pub struct World {
     /// Plays the vendors.
     pub authority: SimulatorAuthority,
     /// What the network believes.
     pub trust: TrustRoots,
-    /// A Turin machine's evidence, version 5.
+    /// One machine of each generation and report version, by name. The first is a Turin, version 5.
+    pub machines: Vec<(String, Evidence)>,
+    /// That one's evidence.
     pub turin: Evidence,
     policy: Policy,
 }
@@ -29,19 +40,25 @@ pub struct World {
 /// Made once: two RSA keys take a second.
 pub static WORLD: LazyLock<World> = LazyLock::new(|| {
     let authority = SimulatorAuthority::generate([3; 32], NOW_MS).expect("an authority");
-    let chip = authority
-        .issue_chip([4; 32], Generation::Turin, NOW_MS)
-        .expect("a chip");
-    let turin = chip
-        .sign(&chip.report(5, MEASUREMENT, [0; 64]))
-        .expect("evidence");
+    let machines: Vec<_> = MACHINES
+        .into_iter()
+        .map(|(generation, version)| {
+            let chip = authority.issue_chip([4; 32], generation, NOW_MS).expect("a chip");
+            let report = chip.report(version, MEASUREMENT, [0; 64]);
+            (
+                format!("{generation}-v{version}"),
+                chip.sign(&report).expect("evidence"),
+            )
+        })
+        .collect();
     World {
         trust: TrustRoots {
             class: NetworkClass::Dev,
             simulator: Some(authority.root()),
         },
         authority,
-        turin,
+        turin: machines[0].1.clone(),
+        machines,
         policy: Policy::dev(MEASUREMENT),
     }
 });
@@ -64,23 +81,31 @@ fn judge(evidence: &Evidence) -> bool {
     verdict.is_ok()
 }
 
-/// A report beside an honest leaf: signed bytes that differ are never authentic.
+/// A report beside the leaf that fits its claims best: only what the chips signed is authentic.
 pub fn snp_report(data: &[u8]) {
-    for platform in [Platform::Simulated, Platform::SevSnp] {
-        let evidence = Evidence {
-            platform,
-            report: data.to_vec(),
-            leaf: WORLD.turin.leaf.clone(),
-        };
-        if judge(&evidence) {
-            let signed = |report: &[u8]| report.get(..SIGNED_LEN).map(<[u8]>::to_vec);
-            assert_eq!(
-                signed(data),
-                signed(&WORLD.turin.report),
-                "a forged report is authentic"
-            );
-        }
+    let signed = |report: &[u8]| report.get(..SIGNED_LEN).map(<[u8]>::to_vec);
+    let cpu = |report: &[u8]| report.get(0x188..0x18b).map(<[u8]>::to_vec);
+    let machines = &WORLD.machines;
+    let fitting = machines
+        .iter()
+        .find(|(_, machine)| cpu(&machine.report) == cpu(data));
+    let (_, machine) = fitting.unwrap_or(&machines[0]);
+    let evidence = Evidence {
+        platform: Platform::Simulated,
+        report: data.to_vec(),
+        leaf: machine.leaf.clone(),
+    };
+    if judge(&evidence) {
+        let known = machines
+            .iter()
+            .any(|(_, machine)| signed(&machine.report) == signed(data));
+        assert!(known, "a forged report is authentic");
     }
+    let real = Evidence {
+        platform: Platform::SevSnp,
+        ..evidence
+    };
+    assert!(!judge(&real), "AMD signed a report with a simulator's leaf");
 }
 
 /// A leaf beside an honest report: no byte of it is free.
