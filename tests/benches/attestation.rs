@@ -8,9 +8,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tacit_attest::{
-    Collateral, Evidence, NetworkClass, Platform, TrustRoots, verify,
-};
+use tacit_attest::{Collateral, Evidence, NetworkClass, Platform, TrustRoots, verify};
 use tacit_tests::bad_evidence::{Attempt, Table, Workshop};
 
 /// Runs a line.
@@ -52,7 +50,11 @@ fn production() -> TrustRoots {
 /// A time at which a case of the manifest is authentic, in milliseconds.
 fn inside(case: &Value) -> Option<u64> {
     let mut times = case["expect"].as_array()?.iter();
-    let time = times.find(|time| time["verdict"].as_str().is_some_and(|v| v.starts_with("authentic")))?;
+    let time = times.find(|time| {
+        time["verdict"]
+            .as_str()
+            .is_some_and(|v| v.starts_with("authentic"))
+    })?;
     Some(time["at_unix"].as_u64()? * 1000)
 }
 
@@ -74,7 +76,10 @@ fn snp(case: &Value) -> Option<Evidence> {
 
 fn genuine(lines: &mut Vec<Line>) {
     let Some(manifest) = std::fs::read(folder().join("manifest.json")).ok() else {
-        println!("NOTICE: no evidence at {}: no genuine machines below", folder().display());
+        println!(
+            "NOTICE: no evidence at {}: no genuine machines below",
+            folder().display()
+        );
         return;
     };
     let manifest: Value = serde_json::from_slice(&manifest).expect("a manifest");
@@ -114,12 +119,18 @@ fn main() {
     simulated(&mut lines);
     let median = |line: &Line| line.times[line.times.len() / 2].as_secs_f64();
     let first = lines.first().map_or(1.0, median);
-    println!("{:44} {:>10} {:>10} {:>10} {:>6}", "verification, microseconds", "median", "fastest", "slowest", "ratio");
+    println!(
+        "{:44} {:>10} {:>10} {:>10} {:>6}",
+        "verification, microseconds", "median", "fastest", "slowest", "ratio"
+    );
     for line in &lines {
         let us = |time: Duration| time.as_secs_f64() * 1e6;
         let (fastest, slowest) = (us(line.times[0]), us(line.times[line.times.len() - 1]));
         let (median, ratio) = (median(line) * 1e6, median(line) / first);
-        println!("{:44} {median:>10.0} {fastest:>10.0} {slowest:>10.0} {ratio:>6.2}", line.name);
+        println!(
+            "{:44} {median:>10.0} {fastest:>10.0} {slowest:>10.0} {ratio:>6.2}",
+            line.name
+        );
     }
     println!("{RUNS} runs a line, one thread, release build with assertions and overflow checks on");
 }

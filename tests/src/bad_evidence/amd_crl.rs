@@ -28,8 +28,7 @@ pub(super) fn held(generation: Generation, list: Vec<u8>) -> Collateral {
         simulated: true,
         document,
     };
-    let bytes = borsh::to_vec(&vec![(key, update)]).expect("collateral encodes");
-    borsh::from_slice(&bytes).expect("collateral is a list of places and documents")
+    super::workshop::held([(&key, &update)])
 }
 
 fn time(seconds: u64) -> Time {

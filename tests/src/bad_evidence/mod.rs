@@ -11,16 +11,22 @@
 
 mod amd_crl;
 mod chain;
+mod documents;
+mod intel;
 mod leaf;
 mod machine;
+mod pck;
 mod platform;
+mod quote;
 mod report;
 mod snp;
+mod td;
 mod workshop;
 
 use tacit_attest::{Binding, Collateral, Evidence, Policy, Refusal, TrustRoots, verify};
 
 pub use snp::SnpDraft;
+pub use td::TdDraft;
 pub use workshop::{MEASUREMENT, NOW_MS, Workshop};
 
 /// What the verifier is handed.
@@ -132,6 +138,10 @@ impl Table {
         machine::add(&mut table, shop);
         amd_crl::add(&mut table, shop);
         platform::add(&mut table, shop);
+        quote::add(&mut table, shop);
+        pck::add(&mut table, shop);
+        intel::add(&mut table, shop);
+        documents::add(&mut table, shop);
         table
     }
 

@@ -176,7 +176,7 @@ fn real(table: &mut Table, shop: &Workshop) {
         row(
             "platform confusion",
             &what,
-            ("attest.platform_not_supported", 0),
+            ("attest.quote_version", 2),
             &|case| {
                 case.evidence.platform = platform;
             },

@@ -7,7 +7,7 @@ use super::workshop::{Chip, MEASUREMENT, NOW_MS, Signer2048, Workshop, encode, p
 use super::{Attempt, Case, Table};
 
 /// An edit of finished bytes.
-type Edit<T> = Box<dyn FnOnce(&mut T)>;
+pub(super) type Edit<T> = Box<dyn FnOnce(&mut T)>;
 
 /// Honest evidence of a simulated chip, until somebody changes it.
 pub struct SnpDraft<'w> {

@@ -1,7 +1,8 @@
 //! The liar's keys: the simulator's authority opened up, and chips that sign whatever bytes they are given.
 
 use borsh::BorshDeserialize;
-use p384::ecdsa::signature::Signer;
+use p256::ecdsa::signature::Signer as _;
+use p384::ecdsa::signature::Signer as _;
 use p384::ecdsa::{Signature, SigningKey};
 use rand_chacha_old::ChaCha20Rng;
 use rand_chacha_old::rand_core::SeedableRng;
@@ -11,8 +12,9 @@ use rsa::pss::SigningKey as PssKey;
 use rsa::signature::{RandomizedSigner, SignatureEncoding};
 use sha2::Sha384;
 use tacit_attest::{
-    Binding, ChipId, Generation, Measurement, NetworkClass, Policy, SimulatedChip, SimulatorAuthority,
-    SimulatorRoot, Tcb, TrustRoots,
+    Binding, ChipId, Collateral, CollateralKey, CollateralUpdate, Evidence, Generation, Measurement,
+    NetworkClass, Platform, Policy, Quote, SimulatedChip, SimulatedTd, SimulatorAuthority, SimulatorRoot,
+    Tcb, TrustRoots,
 };
 use x509_cert::der::asn1::BitString;
 use x509_cert::der::{Decode, Encode};
@@ -39,11 +41,32 @@ pub enum Signer2048 {
     Stranger,
 }
 
+/// Who signs what Intel signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignerP256 {
+    /// The network's simulated Intel root.
+    Root,
+    /// Its authority, which signs honest machines.
+    Authority,
+    /// Its signer of TCB infos and QE identities.
+    TcbSigner,
+    /// The authority of another simulator: same names, another key.
+    Stranger,
+}
+
 /// A simulated chip with its key in the open.
 pub struct Chip {
     /// The simulator's own view of it.
     pub chip: SimulatedChip,
     key: SigningKey,
+}
+
+/// A simulated machine for trust domains, with its keys in the open.
+pub struct TdMachine {
+    /// The simulator's own view of it.
+    pub machine: SimulatedTd,
+    pck: p256::ecdsa::SigningKey,
+    attestation: p256::ecdsa::SigningKey,
 }
 
 /// Everything that a liar on a dev network could have.
@@ -53,14 +76,21 @@ pub struct Workshop {
     ark: PssKey<Sha384>,
     ask: PssKey<Sha384>,
     foreign: PssKey<Sha384>,
+    intel: IntelKeys,
+    foreign_intel: IntelKeys,
     policy: Policy,
 }
+
+/// Scalars of Intel's part: root, authority, signer of documents.
+struct IntelKeys([p256::ecdsa::SigningKey; 3]);
 
 /// The simulator's key file, `attest/src/simulator/authority.rs`.
 #[derive(BorshDeserialize)]
 struct AuthorityFile {
     ark_key: Vec<u8>,
     ask_key: Vec<u8>,
+    intel_keys: [[u8; 32]; 3],
+    _tcb_signer: Vec<u8>,
     _root: SimulatorRoot,
 }
 
@@ -75,9 +105,24 @@ struct ChipFile {
     _leaf: Vec<u8>,
 }
 
+/// The simulator's file of a machine for trust domains, `attest/src/simulator/td.rs`.
+#[derive(BorshDeserialize)]
+struct TdFile {
+    _ppid: [u8; 16],
+    _instance: [u8; 16],
+    key: [u8; 32],
+    attestation_key: [u8; 32],
+    _fuse_secret: [u8; 32],
+    _leaf: Vec<u8>,
+}
+
 fn authority_file(authority: &SimulatorAuthority) -> AuthorityFile {
     let bytes = authority.to_bytes().expect("a key file");
     borsh::from_slice(&bytes).expect("the key file has the fields written above")
+}
+
+fn p256_key(scalar: &[u8; 32]) -> p256::ecdsa::SigningKey {
+    p256::ecdsa::SigningKey::from_slice(scalar).expect("a P-256 key")
 }
 
 fn rsa_key(der: &[u8]) -> PssKey<Sha384> {
@@ -94,6 +139,8 @@ impl Workshop {
             ark: rsa_key(&file.ark_key),
             ask: rsa_key(&file.ask_key),
             foreign: rsa_key(&foreign.ask_key),
+            intel: IntelKeys(file.intel_keys.each_ref().map(p256_key)),
+            foreign_intel: IntelKeys(foreign.intel_keys.each_ref().map(p256_key)),
             policy: policy(&authority),
             authority,
             stranger,
@@ -123,6 +170,60 @@ impl Workshop {
     pub fn foreign_chip(&self, generation: Generation) -> Chip {
         let chip = self.stranger.issue_chip([9; 32], generation, NOW_MS);
         Chip::new(chip.expect("a chip"))
+    }
+
+    /// Plays the vendors honestly.
+    pub fn authority(&self) -> &SimulatorAuthority {
+        &self.authority
+    }
+
+    /// Plays the vendors of another network.
+    pub fn foreign(&self) -> &SimulatorAuthority {
+        &self.stranger
+    }
+
+    /// A machine for trust domains under the network's root. The same seed gives the same machine.
+    pub fn td(&self, seed: u8) -> TdMachine {
+        TdMachine::new(self.authority.issue_td([seed; 32], NOW_MS).expect("a machine"))
+    }
+
+    /// ECDSA by one of the keys at hand, `r` and `s`.
+    pub fn sign_p256(&self, message: &[u8], signer: SignerP256) -> p256::ecdsa::Signature {
+        let (IntelKeys([root, authority, tcb]), IntelKeys([_, foreign, _])) =
+            (&self.intel, &self.foreign_intel);
+        let key = match signer {
+            SignerP256::Root => root,
+            SignerP256::Authority => authority,
+            SignerP256::TcbSigner => tcb,
+            SignerP256::Stranger => foreign,
+        };
+        key.sign(message)
+    }
+
+    /// The same as X.509 carries it.
+    pub fn sign_x509(&self, signed: &impl Encode, signer: SignerP256) -> BitString {
+        let message = signed.to_der().expect("what is signed encodes");
+        let signature = self.sign_p256(&message, signer).to_der();
+        BitString::from_bytes(signature.as_bytes()).expect("a signature")
+    }
+
+    /// Signs a certificate of Intel's kind, whatever it says.
+    pub fn certify_p256(&self, tbs: &TbsCertificate, signer: SignerP256) -> Certificate {
+        Certificate {
+            tbs_certificate: tbs.clone(),
+            signature_algorithm: tbs.signature.clone(),
+            signature: self.sign_x509(tbs, signer),
+        }
+    }
+
+    /// What an honest ledger holds.
+    pub fn collateral(&self) -> Collateral {
+        let mut collateral = Collateral::new();
+        for update in self.authority.collateral(NOW_MS).expect("documents") {
+            let taken = collateral.apply(update, &self.trust(), NOW_MS);
+            taken.expect("an honest document");
+        }
+        collateral
     }
 
     /// Signs a certificate with one of the keys at hand, whatever it says.
@@ -160,6 +261,27 @@ impl Workshop {
             simulator: Some(SimulatorRoot {
                 ark: der(&ark),
                 ask: der(&ask),
+                ..root
+            }),
+        }
+    }
+
+    /// The same for Intel's part: root and authority.
+    pub fn intel_trust_with(
+        &self,
+        change: impl FnOnce(&mut TbsCertificate, &mut TbsCertificate),
+    ) -> TrustRoots {
+        let root = self.authority.root();
+        let mut intel_root = parse(&root.intel_root).tbs_certificate;
+        let mut pck_ca = parse(&root.pck_ca).tbs_certificate;
+        change(&mut intel_root, &mut pck_ca);
+        let der = |tbs: &TbsCertificate| encode(&self.certify_p256(tbs, SignerP256::Root));
+        TrustRoots {
+            class: NetworkClass::Dev,
+            simulator: Some(SimulatorRoot {
+                intel_root: der(&intel_root),
+                pck_ca: der(&pck_ca),
+                ..root
             }),
         }
     }
@@ -219,6 +341,55 @@ impl Chip {
             }
         }
     }
+}
+
+impl TdMachine {
+    /// Opens a machine of the simulator's.
+    pub fn new(machine: SimulatedTd) -> Self {
+        let bytes = machine.to_bytes().expect("a fuse file");
+        let file: TdFile = borsh::from_slice(&bytes).expect("the fuse file has the fields written above");
+        Self {
+            machine,
+            pck: p256_key(&file.key),
+            attestation: p256_key(&file.attestation_key),
+        }
+    }
+
+    /// Coordinates of the key that signs quotes.
+    pub fn attestation_key(&self) -> [u8; 64] {
+        let point = self.attestation.verifying_key().to_sec1_point(false);
+        point.as_bytes()[1..].try_into().expect("two coordinates")
+    }
+
+    /// Signs the quoting enclave's report as it stands.
+    pub fn sign_enclave(&self, quote: &mut Quote) {
+        let signature: p256::ecdsa::Signature = self.pck.sign(&quote.qe_report.to_bytes());
+        quote.qe_signature = signature.to_bytes().into();
+    }
+
+    /// Signs header and body as they stand.
+    pub fn sign_quote(&self, quote: &mut Quote) {
+        let signature: p256::ecdsa::Signature = self.attestation.sign(&quote.signed_bytes());
+        quote.signature = signature.to_bytes().into();
+    }
+
+    /// A quote and a leaf as evidence.
+    pub fn evidence(quote: &Quote, leaf: Vec<u8>) -> Evidence {
+        Evidence {
+            platform: Platform::SimulatedTdx,
+            report: quote.to_bytes(),
+            leaf,
+        }
+    }
+}
+
+/// Documents in their places as a ledger would hold them, verified or not.
+pub(super) fn held<'a>(
+    documents: impl IntoIterator<Item = (&'a CollateralKey, &'a CollateralUpdate)>,
+) -> Collateral {
+    let documents: Vec<_> = documents.into_iter().collect();
+    let bytes = borsh::to_vec(&documents).expect("collateral encodes");
+    borsh::from_slice(&bytes).expect("collateral is a list of places and documents, in order")
 }
 
 /// A certificate that the simulator made.
