@@ -234,13 +234,6 @@ impl Leaf {
         }
         Ok(())
     }
-
-    /// Every extension by its arc under [`OID_AMD`], for display.
-    pub(crate) fn extensions(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.extensions
-            .iter()
-            .map(|(arc, value)| (arc.as_str(), value.as_slice()))
-    }
 }
 
 /// Parses a certificate of which no byte can change without changing what is signed, or the signature.
