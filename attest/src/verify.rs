@@ -6,7 +6,7 @@
 //! |---|---|---|---|
 //! | 0 | this network may judge such evidence | platform, class, roots | the same |
 //! | 1 | shape | length, every unused byte zero, one encoding only | the same, of quote and certification data |
-//! | 2 | header | version, algorithm, key kind, simulator's mark | version, key type, TEE, QE vendor, mark |
+//! | 2 | header | version, algorithm, key kind, simulator's mark | version, key type, TEE, QE vendor, mark; a guest that nobody else may enter |
 //! | 3 | family | CPUID and leaf agree | FMSPC, PCK authority |
 //! | 4 | leaf certificate | encoding, pinned issuer, names, extensions, time | the same |
 //! | 5 | TCB | leaf's TCB is the reported TCB | a level of the signed TCB info matches |
@@ -18,7 +18,8 @@
 //! | 11 | policy: code | measurement | measurement |
 //! | 12 | report data | commits to the registration | the same |
 //!
-//! The order is by cost and by what later checks rely on; the first failure is the verdict.
+//! The order is by cost and by what later checks rely on; the first failure is the verdict. Where a check relies on one
+//! with a higher number, that one runs first: Intel's TCB levels (5) are judged after the collateral (8) that lists them.
 
 use std::collections::BTreeMap;
 
@@ -26,6 +27,7 @@ use crate::binding::Binding;
 use crate::collateral::Collateral;
 use crate::evidence::{ChipId, Evidence, Measurement, Platform, Vendor};
 use crate::facts::{Facts, Family};
+use crate::intel::{self, roots::IntelRoots};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
 use crate::snp::{self, roots::Roots};
@@ -75,7 +77,7 @@ impl Verified {
         self.facts.family()
     }
 
-    fn new(platform: Platform, authentic: Authentic) -> Self {
+    pub(crate) fn new(platform: Platform, authentic: Authentic) -> Self {
         let Authentic {
             measurement,
             chip,
@@ -141,7 +143,7 @@ pub fn verify_steps(
         let failed = refusal.filter(|refusal| refusal.number() == number);
         let (verdict, detail) = match (failed, passed.remove(&number)) {
             (Some(refusal), _) => (Verdict::Fail, format!("{refusal} [{}]", refusal.code())),
-            (None, Some(detail)) => (Verdict::Pass, detail),
+            (None, Some(noted)) => noted,
             (None, None) if refusal.is_some() => (Verdict::NotChecked, "not reached".to_owned()),
             (None, None) => (Verdict::NotChecked, "not asked for".to_owned()),
         };
@@ -204,12 +206,19 @@ pub(crate) struct Rules<'a> {
 }
 
 /// Details of the checks that passed, kept only when somebody reads them.
-pub(crate) struct Notes(Option<BTreeMap<u8, String>>);
+pub(crate) struct Notes(pub(crate) Option<BTreeMap<u8, (Verdict, String)>>);
 
 impl Notes {
     pub(crate) fn pass(&mut self, number: u8, detail: impl FnOnce() -> String) {
         if let Some(notes) = &mut self.0 {
-            notes.insert(number, detail());
+            notes.insert(number, (Verdict::Pass, detail()));
+        }
+    }
+
+    /// A check that has nothing to look at, and why.
+    pub(crate) fn skip(&mut self, number: u8, detail: impl FnOnce() -> String) {
+        if let Some(notes) = &mut self.0 {
+            notes.insert(number, (Verdict::NotChecked, detail()));
         }
     }
 }
@@ -236,7 +245,8 @@ fn run(
             snp::authenticate(evidence, &roots, rules, notes)?
         }
         Platform::Tdx | Platform::Sgx | Platform::SimulatedTdx => {
-            return Err(Refusal::PlatformNotSupported { platform });
+            let roots = IntelRoots::select(platform, rules.trust)?;
+            intel::authenticate(evidence, &roots, rules, notes)?
         }
     };
     let verified = Verified::new(platform, authentic);

@@ -4,12 +4,10 @@
 
 mod common;
 
-use std::io::Write;
-use std::path::PathBuf;
-
-use common::{accepted_mutations, authentic, production, twin};
-use serde_json::Value;
-use tacit_attest::{AllowedMeasurement, Evidence, Generation, Platform, Policy, TcbFloor, pins, verify};
+use common::{accepted_mutations, authentic, manifest, production, read, twin};
+use tacit_attest::{
+    AllowedMeasurement, Collateral, Evidence, Generation, Platform, Policy, TcbFloor, pins, verify,
+};
 
 struct Case {
     id: String,
@@ -18,30 +16,6 @@ struct Case {
     measurement: String,
     expect: Vec<(u64, bool)>,
     inside: u64,
-}
-
-fn folder() -> PathBuf {
-    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/evidence");
-    std::env::var_os("TACIT_EVIDENCE").map_or(beside, PathBuf::from)
-}
-
-fn read(path: &Value) -> Vec<u8> {
-    let path = folder().join(path.as_str().unwrap());
-    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-fn manifest() -> Option<Value> {
-    let path = folder().join("manifest.json");
-    let Ok(bytes) = std::fs::read(&path) else {
-        // Straight to the stream: what tests print by macro is captured when they pass.
-        let notice = format!(
-            "NOTICE: no evidence at {}: this test checked nothing\n",
-            path.display()
-        );
-        std::io::stderr().write_all(notice.as_bytes()).unwrap();
-        return None;
-    };
-    Some(serde_json::from_slice(&bytes).unwrap())
 }
 
 fn cases() -> Vec<Case> {
@@ -90,7 +64,12 @@ fn every_case_gets_the_manifest_verdict_at_every_time() {
             match authentic(&case.evidence, *at) {
                 Ok(verified) => {
                     assert!(ok, "{} is accepted at {at}", case.id);
-                    assert_eq!(verified.generation.name(), case.generation, "{}", case.id);
+                    assert_eq!(
+                        verified.facts.snp().unwrap().generation.name(),
+                        case.generation,
+                        "{}",
+                        case.id
+                    );
                     assert_eq!(verified.measurement.to_string(), case.measurement, "{}", case.id);
                 }
                 Err(refusal) => assert!(!ok, "{} is refused at {at}: {refusal}", case.id),
@@ -218,6 +197,7 @@ fn the_production_policy_admits_patched_genoa_and_turin_once_their_code_is_liste
             verify(
                 &case.evidence,
                 &production(),
+                &Collateral::new(),
                 Some(policy),
                 None,
                 case.inside * 1000,
@@ -235,6 +215,7 @@ fn the_production_policy_admits_patched_genoa_and_turin_once_their_code_is_liste
             value: case.measurement.parse().unwrap(),
             label: case.id.clone(),
             source: "test".to_owned(),
+            build: String::new(),
         });
         assert_eq!(
             judge(&policy).is_ok(),
@@ -263,6 +244,7 @@ fn debug_guests_and_vleks_are_refused_even_where_milan_is_admitted() {
         let refusal = verify(
             &case.evidence,
             &production(),
+            &Collateral::new(),
             Some(&policy),
             None,
             case.inside * 1000,

@@ -7,7 +7,10 @@
 
 pub(crate) mod authority;
 pub(crate) mod chip;
+pub(crate) mod documents;
+pub(crate) mod intel;
 pub(crate) mod quoter;
+pub(crate) mod td;
 
 use borsh::BorshDeserialize;
 
