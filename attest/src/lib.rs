@@ -39,7 +39,7 @@ pub use collateral::{
     Collateral, CollateralInfo, CollateralKey, CollateralKind, CollateralUpdate, Document, PckAuthority,
     SignedJson,
 };
-pub use describe::describe;
+pub use describe::{describe, describe_certificate, describe_quote, describe_update};
 #[cfg(target_os = "linux")]
 pub use device::SnpDevice;
 pub use evidence::{ChipId, Evidence, Measurement, Platform, Vendor};
@@ -54,7 +54,9 @@ pub use intel::quote::{
 };
 pub use intel::roots::{IntelPins, intel_pins};
 pub use policy::{
-    AllowedMeasurement, EVIDENCE_AGE_LIMIT_MS, IntelPolicy, Policy, SgxPolicy, SnpPolicy, TcbFloor, TdxPolicy,
+    AllowedMeasurement, BLOCK_AGE_LIMIT, Change, Difference, EVIDENCE_AGE_LIMIT_MS, IntelPolicy,
+    LOOSENING_DELAY_LIMIT_MS, NOT_BEFORE_TOLERANCE_LIMIT_MS, Policy, SgxPolicy, SnpPolicy, TcbFloor,
+    TdxPolicy,
 };
 pub use quoter::{QuoteError, Quoter};
 pub use refusal::Refusal;

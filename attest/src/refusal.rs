@@ -6,6 +6,7 @@ use crate::collateral::CollateralKey;
 use crate::evidence::{Measurement, Platform};
 use crate::facts::{Fmspc, Shortfalls, TcbStatus};
 use crate::snp::generation::Generation;
+use crate::snp::roots::pins;
 use crate::trust::NetworkClass;
 
 /// A refusal. The prover is at fault in all but the reasons of check 0 and [`Refusal::PolicyInvalid`], which
@@ -129,8 +130,12 @@ pub enum Refusal {
     LeafSubject { have: String, need: &'static str },
     #[error("leaf certificate extensions: {reason}")]
     LeafExtensions { reason: String },
-    #[error("leaf certificate is a VLEK without the AMD intermediate (ASVK) that signed it")]
-    VlekNotSupported,
+    #[error(
+        "leaf certificate is a VLEK without the intermediate that signed it: add AMD's ASVK certificate for \
+         {generation} in DER after it (SHA-256 {})",
+        hex::encode(pins(*generation).asvk)
+    )]
+    VlekNotSupported { generation: Generation },
     #[error("leaf certificate is valid from {not_before_ms} ms, the time is {now_ms} ms")]
     LeafNotYetValid { not_before_ms: u64, now_ms: u64 },
     #[error("leaf certificate is valid to {not_after_ms} ms, the time is {now_ms} ms")]
@@ -257,6 +262,16 @@ pub enum Refusal {
     CxlAllowed,
     #[error("guest policy {have:#x} has bits of unknown meaning, or lacks the one that must be set")]
     GuestPolicyBits { have: u64 },
+    #[error("guest policy {have:#x} lacks bits {missing:#x}, which the policy requires")]
+    GuestPolicyMissing { have: u64, missing: u64 },
+    #[error("guest policy {have:#x} has bits {forbidden:#x}, which the policy forbids")]
+    GuestPolicyForbidden { have: u64, forbidden: u64 },
+    #[error("platform info {have:#x} lacks bits {missing:#x}, which the policy requires of the machine")]
+    PlatformInfoMissing { have: u64, missing: u64 },
+    #[error("the guest's security version is {have}, the policy needs {min}")]
+    GuestSvnBelowFloor { have: u32, min: u32 },
+    #[error("the guest's {which} key {have} is not in the policy")]
+    GuestKeyUnknown { which: &'static str, have: Measurement },
     #[error("report was asked for at VMPL {have}, at most {max} is allowed")]
     VmplTooHigh { have: u32, max: u32 },
     #[error("the machine has not checked its memory for aliases")]
@@ -331,7 +346,7 @@ impl Refusal {
             Self::LeafIssuer { .. } => "attest.leaf_issuer",
             Self::LeafSubject { .. } => "attest.leaf_subject",
             Self::LeafExtensions { .. } => "attest.leaf_extensions",
-            Self::VlekNotSupported => "attest.vlek_not_supported",
+            Self::VlekNotSupported { .. } => "attest.vlek_not_supported",
             Self::LeafNotYetValid { .. } => "attest.leaf_not_yet_valid",
             Self::LeafExpired { .. } => "attest.leaf_expired",
             Self::IssuerNotValid { .. } => "attest.issuer_not_valid",
@@ -350,6 +365,11 @@ impl Refusal {
             Self::MigrationAgent => "attest.migration_agent",
             Self::CxlAllowed => "attest.cxl_allowed",
             Self::GuestPolicyBits { .. } => "attest.guest_policy_bits",
+            Self::GuestPolicyMissing { .. } => "attest.guest_policy_missing",
+            Self::GuestPolicyForbidden { .. } => "attest.guest_policy_forbidden",
+            Self::PlatformInfoMissing { .. } => "attest.platform_info_missing",
+            Self::GuestSvnBelowFloor { .. } => "attest.guest_svn_below_floor",
+            Self::GuestKeyUnknown { .. } => "attest.guest_key_unknown",
             Self::VmplTooHigh { .. } => "attest.vmpl_too_high",
             Self::AliasCheckIncomplete => "attest.alias_check_incomplete",
             Self::TcbFloorMissing { .. } => "attest.tcb_floor_missing",
@@ -460,7 +480,7 @@ impl Refusal {
             | Self::LeafIssuer { .. }
             | Self::LeafSubject { .. }
             | Self::LeafExtensions { .. }
-            | Self::VlekNotSupported
+            | Self::VlekNotSupported { .. }
             | Self::LeafNotYetValid { .. }
             | Self::LeafExpired { .. }
             | Self::IssuerNotValid { .. }
@@ -500,6 +520,11 @@ impl Refusal {
             | Self::MigrationAgent
             | Self::CxlAllowed
             | Self::GuestPolicyBits { .. }
+            | Self::GuestPolicyMissing { .. }
+            | Self::GuestPolicyForbidden { .. }
+            | Self::PlatformInfoMissing { .. }
+            | Self::GuestSvnBelowFloor { .. }
+            | Self::GuestKeyUnknown { .. }
             | Self::VmplTooHigh { .. }
             | Self::AliasCheckIncomplete
             | Self::QuoteVersionNotAllowed { .. }

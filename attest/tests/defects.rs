@@ -261,6 +261,72 @@ fn a_floor_for_a_cpu_model_goes_before_the_general_one() {
 }
 
 #[test]
+fn each_demand_on_a_guest_has_its_refusal() {
+    type Demand = fn(&mut Policy);
+    let demands: [(&str, Demand); 7] = [
+        ("attest.guest_policy_missing", |p| {
+            p.snp.guest_policy_required = guest_policy::CIPHERTEXT_HIDING;
+        }),
+        ("attest.guest_policy_forbidden", |p| {
+            p.snp.guest_policy_forbidden = guest_policy::SMT;
+        }),
+        ("attest.platform_info_missing", |p| {
+            p.snp.platform_info_required = platform_info::TSME;
+        }),
+        ("attest.guest_svn_below_floor", |p| p.snp.guest_svn_min = 8),
+        ("attest.guest_key_unknown", |p| {
+            p.snp.id_keys = vec![Measurement([9; 48])]
+        }),
+        ("attest.guest_key_unknown", |p| {
+            p.snp.author_keys = vec![Measurement([9; 48])]
+        }),
+        ("attest.collateral_missing", |p| p.snp.require_crl = true),
+    ];
+    let evidence = lie(|report| {
+        report.guest_svn = 7;
+        report.id_key_digest = [5; 48];
+        report.author_key_digest = [6; 48];
+    });
+    let judge = |policy: &Policy| verify(&evidence, &dev(), &Collateral::new(), Some(policy), None, NOW_MS);
+    for (code, demand) in demands {
+        let mut policy = Policy::dev(MEASUREMENT);
+        demand(&mut policy);
+        assert_eq!(policy.validate(), Ok(()));
+        assert_eq!(judge(&policy).expect_err(code).code(), code);
+    }
+    let mut met = Policy::dev(MEASUREMENT);
+    met.snp.guest_policy_required = guest_policy::SMT;
+    met.snp.guest_policy_forbidden = guest_policy::SINGLE_SOCKET;
+    met.snp.platform_info_required = platform_info::ECC;
+    met.snp.guest_svn_min = 7;
+    met.snp.id_keys = vec![Measurement([9; 48]), Measurement([5; 48])];
+    met.snp.author_keys = vec![Measurement([6; 48])];
+    assert!(judge(&met).is_ok());
+}
+
+#[test]
+fn a_certificate_may_begin_late_by_the_policys_tolerance() {
+    // A leaf that AMD signs ten days from now.
+    let later = NOW_MS + 10 * DAY_MS;
+    let chip = authority().issue_chip([5; 32], Generation::Turin, later).unwrap();
+    let evidence = chip.sign(&chip.report(5, MEASUREMENT, [0; 64])).unwrap();
+    let from = later - DAY_MS;
+    let at = |policy: Option<&Policy>, now_ms| {
+        verify(&evidence, &dev(), &Collateral::new(), policy, None, now_ms).map_err(|refusal| refusal.code())
+    };
+    let mut policy = Policy::dev(MEASUREMENT);
+    assert_eq!(at(Some(&policy), from - 1), Err("attest.leaf_not_yet_valid"));
+    policy.not_before_tolerance_ms = 60_000;
+    assert!(at(Some(&policy), from - 60_000).is_ok());
+    assert_eq!(at(Some(&policy), from - 60_001), Err("attest.leaf_not_yet_valid"));
+    assert_eq!(
+        at(None, from - 1),
+        Err("attest.leaf_not_yet_valid"),
+        "only a policy tolerates"
+    );
+}
+
+#[test]
 fn policy_lists_decide_platform_and_generation() {
     let evidence = lie(|_| {});
     let code = |policy: &Policy| {

@@ -1,4 +1,4 @@
-//! SEV-SNP evidence: is it authentic? Checks 1 to 7 of the list; policy and binding come after.
+//! SEV-SNP evidence: is it authentic? Checks 1 to 8 of the list; policy and binding come after.
 //!
 //! The `sev` crate does the cryptography and nothing else. Alone it is no verifier: it checks its own
 //! re-encoding of a report instead of the bytes, ignores time, TCB extensions, hardware id and key kind,
@@ -8,12 +8,14 @@
 pub(crate) mod generation;
 pub(crate) mod layout;
 pub(crate) mod leaf;
+mod revocation;
 pub(crate) mod roots;
 
 use sev::certs::snp::Verifiable;
 use sev::firmware::guest::AttestationReport;
 use sev::parser::ByteParser;
 
+use crate::collateral::select::Clock;
 use crate::evidence::{Evidence, Platform};
 use crate::facts::{Facts, SnpFacts};
 use crate::refusal::Refusal;
@@ -86,7 +88,11 @@ pub(crate) fn authenticate(
     let issuer = roots.issuer(generation, kind, asvk)?;
     leaf.check_issuer(&issuer, roots.leaf_name(kind))?;
     leaf.check_extensions(generation, kind)?;
-    leaf.check_time(&issuer, rules.now_ms)?;
+    let clock = Clock {
+        now_ms: rules.now_ms,
+        tolerance_ms: rules.policy.map_or(0, |policy| policy.not_before_tolerance_ms),
+    };
+    leaf.check_time(&issuer, clock)?;
     notes.pass(4, || {
         format!(
             "{} issued by {}, valid {}",
@@ -122,11 +128,18 @@ pub(crate) fn authenticate(
     check_signatures(&issuer, &leaf, &decoded)?;
     notes.pass(7, || "report, leaf, intermediate and root".to_owned());
 
+    // 8. Revocation.
+    let ends = [
+        leaf.not_after().saturating_mul(1000),
+        issuer.not_after_ms(),
+        revocation::check(&issuer, generation, evidence.platform, rules, clock, notes)?,
+    ];
+
     Ok(Authentic {
         measurement: report.measurement,
         chip: report.chip_id,
         report_data: report.report_data,
-        not_after_ms: leaf.not_after().saturating_mul(1000),
+        not_after_ms: ends.into_iter().fold(u64::MAX, u64::min),
         facts: Facts::Snp(SnpFacts {
             generation,
             report_version: report.version,

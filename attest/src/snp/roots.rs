@@ -150,9 +150,9 @@ fn amd_issuer(generation: Generation, kind: LeafKind, asvk: &[u8]) -> Result<Iss
         LeafKind::Vcek => pinned(ask, pins.ask).ok_or(Refusal::RootPin { generation })?,
         LeafKind::Vlek => {
             if sha256(asvk) != pins.asvk {
-                return Err(Refusal::VlekNotSupported);
+                return Err(Refusal::VlekNotSupported { generation });
             }
-            Certificate::from_der(asvk).map_err(|_| Refusal::VlekNotSupported)?
+            Certificate::from_der(asvk).map_err(|_| Refusal::VlekNotSupported { generation })?
         }
     };
     Ok(Issuer::new(ark, intermediate))
@@ -176,6 +176,15 @@ pub(crate) struct Issuer {
 }
 
 impl Issuer {
+    /// When the first of the two certificates ends, in Unix milliseconds.
+    pub(crate) fn not_after_ms(&self) -> u64 {
+        let end = |certificate: &X509| {
+            let end = certificate.tbs_certificate.validity.not_after;
+            end.to_unix_duration().as_secs().saturating_mul(1000)
+        };
+        end(&self.root).min(end(&self.intermediate))
+    }
+
     fn new(ark: Certificate, ask: Certificate) -> Self {
         let (root, intermediate) = (ark.clone().into(), ask.clone().into());
         Self {
@@ -210,6 +219,7 @@ mod tests {
         let refused = Roots::Amd
             .issuer(Generation::Milan, LeafKind::Vlek, b"not the ASVK")
             .err();
-        assert_eq!(refused, Some(Refusal::VlekNotSupported));
+        let generation = Generation::Milan;
+        assert_eq!(refused, Some(Refusal::VlekNotSupported { generation }));
     }
 }
