@@ -5,7 +5,6 @@
 //! that only a genesis of class `dev` may name, `SIM-` and "SIMULATOR - NOT HARDWARE" in every
 //! certificate, and a family id in every report. Verification takes the same path as for AMD's.
 
-pub(crate) mod amd_crl;
 pub(crate) mod authority;
 pub(crate) mod chip;
 pub(crate) mod documents;
@@ -16,7 +15,7 @@ pub(crate) mod td;
 use borsh::BorshDeserialize;
 
 use crate::limits::SIMULATOR_FILE_MAX;
-use crate::quoter::QuoteError;
+use crate::quote_error::QuoteError;
 
 /// Decodes a key file, bounded, trailing bytes refused.
 fn decode_file<T: BorshDeserialize>(bytes: &[u8]) -> Result<T, QuoteError> {
