@@ -47,6 +47,8 @@ fn genesis(n: u8) -> Genesis {
             ..Params::default()
         },
         policy: Policy::dev(Measurement([1; 48])),
+        governance: Governance::none(),
+        collateral: Vec::new(),
         validators: (0..n).map(registration).collect(),
         allocations: Vec::new(),
     }

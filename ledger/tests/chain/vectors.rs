@@ -101,6 +101,8 @@ fn genesis() -> Genesis {
         time_ms: 2,
         params: Params::default(),
         policy: Policy::dev(Measurement([3; 48])),
+        governance: Governance::none(),
+        collateral: Vec::new(),
         validators: vec![registration()],
         allocations: vec![(account(1).id(), 5 * UNIT)],
     }
