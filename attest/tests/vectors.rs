@@ -87,13 +87,15 @@ fn trust_roots() {
     let simulator = Some(SimulatorRoot {
         ark: vec![1],
         ask: vec![2, 3],
+        intel_root: vec![4],
+        pck_ca: vec![5, 6, 7],
     });
     assert_eq!(
         encoded(&TrustRoots {
             class: NetworkClass::Dev,
             simulator
         }),
-        "02010100000001020000000203"
+        "02010100000001020000000203010000000403000000050607"
     );
     assert_eq!(
         encoded(&TrustRoots {
