@@ -8,9 +8,13 @@ use tacit_tests::bad_evidence::{Defect, Table, Workshop};
 const REFUSALS: &str = include_str!("../../attest/src/refusal.rs");
 
 /// Codes that no defect shows, and why none can.
-const EXCEPTIONS: [(&str, &str); 4] = [
+const EXCEPTIONS: [(&str, &str); 8] = [
     (
         "attest.root_pin",
+        "a build whose compiled-in root differs from its pin: no evidence can cause it",
+    ),
+    (
+        "attest.intel_root_pin",
         "a build whose compiled-in root differs from its pin: no evidence can cause it",
     ),
     (
@@ -18,12 +22,24 @@ const EXCEPTIONS: [(&str, &str); 4] = [
         "roots are pinned, or checked with the network's trust before any evidence is",
     ),
     (
+        "attest.platform_not_supported",
+        "every platform that evidence can name is supported",
+    ),
+    (
         "attest.policy_invalid",
         "about policies, refused before any evidence is judged by one",
     ),
     (
+        "attest.second_opinion",
+        "two implementations would have to disagree: a defect that shows it is a bug in one of them",
+    ),
+    (
         "attest.vlek_not_allowed",
         "needs a genuine VLEK and AMD's ASVK, which no package ships: tested with real evidence",
+    ),
+    (
+        "attest.enclave_key_access",
+        "needs a genuine enclave that may derive the platform's keys; the simulator makes no enclaves",
     ),
 ];
 

@@ -1,4 +1,4 @@
-//! Defects of AMD's revocation lists, as they are held when evidence is judged.
+//! Defects of AMD's revocation lists, as they are brought and as they are held when evidence is judged.
 
 use core::time::Duration;
 
@@ -17,18 +17,21 @@ use super::{Attempt, Table, Workshop};
 const DAY_S: u64 = 24 * 60 * 60;
 const NOW_S: u64 = NOW_MS / 1000;
 
-/// What the ledger would hold after taking `list` in, whenever that was.
-pub(super) fn held(generation: Generation, list: Vec<u8>) -> Collateral {
+/// The list as somebody brings it.
+fn update(generation: Generation, list: Vec<u8>) -> CollateralUpdate {
+    CollateralUpdate {
+        simulated: true,
+        document: Document::AmdCrl { generation, list },
+    }
+}
+
+/// What a ledger would hold after taking `list` in, whenever that was.
+fn held(generation: Generation, list: Vec<u8>) -> Collateral {
     let key = CollateralKey {
         simulated: true,
         kind: CollateralKind::AmdCrl(generation),
     };
-    let document = Document::AmdCrl { generation, list };
-    let update = CollateralUpdate {
-        simulated: true,
-        document,
-    };
-    super::workshop::held([(&key, &update)])
+    super::workshop::held([(&key, &update(generation, list))])
 }
 
 fn time(seconds: u64) -> Time {
@@ -119,9 +122,13 @@ pub(super) fn add(table: &mut Table, shop: &Workshop) {
         change(&mut tbs);
         let list = der(&sign(shop, &tbs, Signer2048::Ark));
         let what = format!("AMD's list {what}");
-        table.snp(shop, "collateral", GENOA_V3, &what, expected, |d| {
-            d.collateral = held(Generation::Genoa, list);
-        });
+        if expected == ENCODING {
+            table.bring(shop, &what, expected, update(Generation::Genoa, list));
+        } else {
+            table.snp(shop, "collateral", GENOA_V3, &what, expected, |d| {
+                d.collateral = held(Generation::Genoa, list);
+            });
+        }
     };
     // The simulator's own certificates all have serial number 0.
     says("revokes the intermediate", REVOKED, |tbs| {
@@ -158,7 +165,7 @@ pub(super) fn add(table: &mut Table, shop: &Workshop) {
         }]);
         tbs.revoked_certificates = Some(vec![entry]);
     });
-    says("is issued in the intermediate's name", ENCODING, |tbs| {
+    says("is issued in the intermediate's name", SIGNATURE, |tbs| {
         tbs.issuer = core::str::FromStr::from_str("CN=SIM-SEV,O=SIMULATOR - NOT HARDWARE").expect("a name");
     });
 
@@ -166,9 +173,12 @@ pub(super) fn add(table: &mut Table, shop: &Workshop) {
         |base: super::snp::Base, what: &str, expected, change: &dyn Fn(&TbsCertList) -> Vec<u8>| {
             let list = change(&honest(shop));
             let what = format!("AMD's list {what}");
-            table.snp(shop, "collateral", base, &what, expected, |d| {
-                d.collateral = held(base.generation, list);
-            });
+            table.bring(shop, &what, expected, update(base.generation, list.clone()));
+            if expected == SIGNATURE {
+                table.snp(shop, "collateral", base, &what, expected, |d| {
+                    d.collateral = held(base.generation, list);
+                });
+            }
         };
     signed(MILAN_V2, "is signed by the intermediate", SIGNATURE, &|tbs| {
         der(&sign(shop, tbs, Signer2048::Ask))

@@ -10,8 +10,10 @@
 //! ```
 
 mod amd_crl;
+mod bringing;
 mod chain;
 mod documents;
+mod genuine;
 mod intel;
 mod leaf;
 mod machine;
@@ -23,7 +25,7 @@ mod snp;
 mod td;
 mod workshop;
 
-use tacit_attest::{Binding, Collateral, Evidence, Policy, Refusal, TrustRoots, verify};
+use tacit_attest::{Binding, Collateral, CollateralUpdate, Evidence, Policy, Refusal, TrustRoots, verify};
 
 pub use snp::SnpDraft;
 pub use td::TdDraft;
@@ -51,6 +53,25 @@ pub struct Case {
 pub enum Attempt {
     /// Evidence is judged.
     Verify(Box<Case>),
+    /// A document is brought to a ledger.
+    Bring(Box<Brought>),
+    /// A quote as hardware gives it, or a tool writes it, is made evidence.
+    Quote(Vec<u8>),
+    /// Bytes of whatever kind, with or without a leaf, are told apart.
+    Detect(Vec<u8>, Option<Vec<u8>>),
+}
+
+/// A document on its way into what a ledger holds.
+#[derive(Clone, Debug)]
+pub struct Brought {
+    /// What is held already.
+    pub held: Collateral,
+    /// What is brought.
+    pub update: CollateralUpdate,
+    /// The network's class and roots.
+    pub trust: TrustRoots,
+    /// Unix time in milliseconds.
+    pub now_ms: u64,
 }
 
 /// How an attempt was refused.
@@ -91,6 +112,20 @@ impl Attempt {
             )
             .map(|_| ())
             .map_err(Refused::from),
+            Self::Bring(brought) => {
+                let mut held = brought.held.clone();
+                let before = held.digest();
+                let taken = held.apply(brought.update.clone(), &brought.trust, brought.now_ms);
+                assert!(
+                    taken.is_ok() || held.digest() == before,
+                    "a refused document leaves no trace"
+                );
+                taken.map(|_| ()).map_err(Refused::from)
+            }
+            Self::Quote(raw) => Evidence::from_quote(raw).map(|_| ()).map_err(Refused::from),
+            Self::Detect(report, leaf) => Evidence::detect(report, leaf.as_deref())
+                .map(|_| ())
+                .map_err(Refused::from),
         }
     }
 }
@@ -142,6 +177,8 @@ impl Table {
         pck::add(&mut table, shop);
         intel::add(&mut table, shop);
         documents::add(&mut table, shop);
+        bringing::add(&mut table, shop);
+        genuine::add(&mut table, shop);
         table
     }
 

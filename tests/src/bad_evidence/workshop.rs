@@ -218,9 +218,14 @@ impl Workshop {
 
     /// What an honest ledger holds.
     pub fn collateral(&self) -> Collateral {
+        self.collateral_of(NOW_MS)
+    }
+
+    /// What an honest ledger held at another time.
+    pub fn collateral_of(&self, now_ms: u64) -> Collateral {
         let mut collateral = Collateral::new();
-        for update in self.authority.collateral(NOW_MS).expect("documents") {
-            let taken = collateral.apply(update, &self.trust(), NOW_MS);
+        for update in self.authority.collateral(now_ms).expect("documents") {
+            let taken = collateral.apply(update, &self.trust(), now_ms);
             taken.expect("an honest document");
         }
         collateral
