@@ -6,9 +6,9 @@ mod simulated;
 use simulated::{MEASUREMENT, NOW_MS, authority, binding, dev};
 use tacit_attest::limits::COLLATERAL_ITEMS_MAX;
 use tacit_attest::{
-    Collateral, CollateralKey, CollateralKind, CollateralUpdate, Document, Evidence, Facts, Fmspc, NetworkClass,
-    PckAuthority, Policy, Quoter, Refusal, SIMULATED_FMSPC, SimulatedList, SimulatedQeIdentity, SimulatedTcbInfo,
-    SimulatedTdQuoter, SimulatorAuthority, TcbStatus, Tee, TrustRoots, Verified, verify,
+    Collateral, CollateralKey, CollateralKind, CollateralUpdate, Document, Evidence, Facts, Fmspc,
+    NetworkClass, PckAuthority, Policy, Quoter, Refusal, SIMULATED_FMSPC, SimulatedList, SimulatedQeIdentity,
+    SimulatedTcbInfo, SimulatedTdQuoter, SimulatorAuthority, TcbStatus, Tee, TrustRoots, Verified, verify,
 };
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -245,15 +245,15 @@ fn a_full_house_takes_newer_documents_of_its_guests_and_the_place_of_the_departe
     let two_days_later = NOW_MS + 2 * DAY_MS;
     assert!(held.apply(of(max, 30, 0), &dev(), two_days_later).is_ok());
     assert_eq!(held.documents().count(), COLLATERAL_ITEMS_MAX);
-    assert!(held.levels(true, Tee::Tdx, Fmspc([3; 6])).is_empty(), "it had ended");
+    assert!(
+        held.levels(true, Tee::Tdx, Fmspc([3; 6])).is_empty(),
+        "it had ended"
+    );
 }
 
 #[test]
 fn what_has_ended_can_be_removed() {
-    let mut held = holding([
-        info(|info| info.next_update_ms = NOW_MS),
-        identity(|_| {}),
-    ]);
+    let mut held = holding([info(|info| info.next_update_ms = NOW_MS), identity(|_| {})]);
     assert_eq!(held.remove_expired(NOW_MS + 999), []);
     let gone = held.remove_expired(NOW_MS + 1000);
     let kind = CollateralKind::TcbInfo {
@@ -261,7 +261,13 @@ fn what_has_ended_can_be_removed() {
         fmspc: SIMULATED_FMSPC,
         evaluation: 20,
     };
-    assert_eq!(gone, [CollateralKey { simulated: true, kind }]);
+    assert_eq!(
+        gone,
+        [CollateralKey {
+            simulated: true,
+            kind
+        }]
+    );
     assert_eq!(held.documents().count(), 1);
 }
 
@@ -283,7 +289,8 @@ fn the_lowest_level_that_the_policy_takes_judges() {
 #[test]
 fn a_level_whose_identity_is_missing_borrows_the_next() {
     let mut held = lists();
-    held.apply(info(|info| info.evaluation = 20), &dev(), NOW_MS).unwrap();
+    held.apply(info(|info| info.evaluation = 20), &dev(), NOW_MS)
+        .unwrap();
     assert_eq!(level(&held, 20), Err("attest.collateral_missing"));
     held.apply(identity(|identity| identity.evaluation = 21), &dev(), NOW_MS)
         .unwrap();
@@ -304,7 +311,14 @@ fn a_level_that_has_ended_gives_way_to_the_next() {
     held.apply(identity(|identity| identity.evaluation = 21), &dev(), NOW_MS)
         .unwrap();
     let at = |days: u64| {
-        let verdict = verify(&evidence(), &dev(), &held, None, None, NOW_MS + days * DAY_MS + 1000);
+        let verdict = verify(
+            &evidence(),
+            &dev(),
+            &held,
+            None,
+            None,
+            NOW_MS + days * DAY_MS + 1000,
+        );
         match verdict {
             Ok(verified) => Ok((
                 verified.facts.intel().unwrap().evaluation,
