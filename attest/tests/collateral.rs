@@ -417,3 +417,50 @@ fn decoded_collateral_is_verified_again_by_name() {
         held[at].1 = honest;
     }
 }
+
+fn signed(change: impl FnOnce(String) -> String) -> CollateralUpdate {
+    let body = SimulatedTcbInfo::new(Tee::Tdx, NOW_MS).to_json().unwrap();
+    CollateralUpdate {
+        simulated: true,
+        document: Document::TcbInfo(authority().sign_body(change(body)).unwrap()),
+    }
+}
+
+#[test]
+fn a_document_that_only_one_implementation_reads_is_not_taken_in() {
+    let mut held = Collateral::new();
+    for (from, to) in [
+        ("\"tcbDate\"", "\"date\""),
+        ("\"version\":3", "\"version\":2"),
+        ("\"id\":\"TDX\"", "\"id\":\"TDY\""),
+        ("\"tcbType\":0", "\"tcbType\":1"),
+        ("\"UpToDate\"", "\"Fine\""),
+        ("\"fmspc\":\"53", "\"fmspc\":\"5"),
+        ("T", " "),
+    ] {
+        let update = signed(|body| body.replace(from, to));
+        assert_eq!(code(&mut held, update), "attest.collateral_encoding", "{from}");
+    }
+    let number = list(|list| list.number = 1 << 32);
+    let update = authority().pck_list(&number).unwrap();
+    assert_eq!(code(&mut held, update), "attest.collateral_encoding");
+}
+
+/// The signer's date of a level is of no use here, but `dcap-qvl` reads it when it judges.
+#[test]
+fn where_the_second_implementation_disagrees_nothing_is_accepted() {
+    let mut held = lists();
+    held.apply(identity(|_| {}), &dev(), NOW_MS).unwrap();
+    let undated = signed(|body| {
+        let date = body
+            .split("\"tcbDate\":\"")
+            .nth(1)
+            .unwrap()
+            .split('"')
+            .next()
+            .unwrap();
+        body.replace(&format!("\"tcbDate\":\"{date}\""), "\"tcbDate\":\"long ago\"")
+    });
+    held.apply(undated, &dev(), NOW_MS).unwrap();
+    assert_eq!(level(&held, 20), Err("attest.second_opinion"));
+}
