@@ -265,6 +265,11 @@ fn a_tdx_module_is_the_one_that_intel_names_and_not_too_old() {
         status(|report| report.tee_tcb_svn[0] = 4),
         (TcbStatus::TDRelaunchAdvised, 1, 1)
     );
+    // The other way round, which no honest machine goes: the present counts.
+    assert_eq!(
+        status(|report| report.td15.as_mut().unwrap().tee_tcb_svn2[0] = 4),
+        (TcbStatus::OutOfDate, 1, 1)
+    );
     assert_eq!(status(|_| ()), (TcbStatus::UpToDate, 0, 0));
 }
 
