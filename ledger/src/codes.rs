@@ -60,34 +60,79 @@ const fn row(
 /// All codes, sorted by `code`.
 #[rustfmt::skip] // one row a code reads as a table
 pub const CODES: &[Code] = &[
+    row("attest.advisory_open", 6, 422, FINAL, "An advisory of the vendor is open on the machine", "the operator must update its firmware; or members tolerate the advisory"),
     row("attest.alias_check_incomplete", 6, 422, FINAL, "The machine has not checked its memory for aliases", "the operator must update the firmware"),
+    row("attest.attestation_key", 6, 422, FINAL, "The quoting enclave does not vouch for the key that signs the quote", "do not trust this node"),
+    row("attest.certificate_revoked", 6, 422, FINAL, "A certificate is revoked by its vendor", "do not trust this node"),
+    row("attest.certification_chain", 6, 422, FINAL, "The certificates in the quote are not the pinned ones in their only form", "give the quote as the hardware made it"),
+    row("attest.certification_type", 6, 422, FINAL, "The quote does not carry its certificates", "ask the machine's operator for a quote with its certificate chain"),
     row("attest.chip_id_masked", 6, 422, FINAL, "The host masks the chip id", "the operator must unmask it"),
     row("attest.chip_id_mismatch", 6, 422, FINAL, "The leaf certificate belongs to another chip", "do not trust this node"),
     row("attest.chip_key_masked", 6, 422, FINAL, "The host masks the chip key, so nothing signs the report", "the operator must unmask it"),
+    row("attest.collateral_encoding", 6, 422, FINAL, "A document of collateral could not be read", "fetch it from the vendor again"),
+    row("attest.collateral_expired", 7, 422, FINAL, "A document of collateral is no longer in force", "bring the vendor's next: tacit attest collateral push"),
+    row("attest.collateral_full", 5, 409, FINAL, "As many documents of collateral are held as may be, and all are in force", "wait until one of them ends"),
+    row("attest.collateral_missing", 7, 422, FINAL, "The vendor's collateral for this machine is not held", "bring it: --collateral FILE, or tacit attest collateral push"),
+    row("attest.collateral_not_newer", 5, 409, FINAL, "A document as new as this one is held already", "nothing is to be done"),
+    row("attest.collateral_not_yet_valid", 7, 422, FINAL, "A document of collateral is from the future", "check the clock, or wait until it is in force"),
+    row("attest.collateral_number", 5, 409, FINAL, "A revocation list with a higher number is held", "fetch the newest list from the vendor"),
+    row("attest.collateral_rolled_back", 5, 409, FINAL, "The document is of a level below the lowest that is held", "fetch the newest level from the vendor"),
+    row("attest.collateral_signature", 6, 422, FINAL, "The vendor does not sign the document of collateral", "fetch it from the vendor again"),
+    row("attest.collateral_signer", 6, 422, FINAL, "The signer of a document of collateral is not the vendor's", "fetch it from the vendor again"),
     row("attest.cpu_unknown", 6, 422, FINAL, "No known processor generation has this CPUID", "use a release that knows it"),
     row("attest.cxl_allowed", 6, 422, FINAL, "The guest may have CXL memory", "the operator must start the guest with a stricter policy"),
     row("attest.debug_allowed", 6, 422, FINAL, "The guest may be debugged by its host", "do not trust this node"),
+    row("attest.enclave_attributes", 6, 422, FINAL, "The enclave has attributes of unknown meaning", "use a release that knows them"),
+    row("attest.enclave_debug", 6, 422, FINAL, "The enclave may be debugged by its host", "do not trust this node"),
+    row("attest.enclave_key_access", 6, 422, FINAL, "The enclave may derive keys of the platform", "do not trust this node"),
+    row("attest.evaluation_too_low", 7, 422, FINAL, "The collateral that is held is of a lower level than the policy needs", "bring the vendor's: tacit attest collateral push"),
     row("attest.evidence_expired", 7, 422, FINAL, "The evidence is older than the policy accepts", "the validator must register again"),
     row("attest.evidence_too_long", 6, 422, FINAL, "The evidence is longer than its bound", "the validator must register proper evidence"),
+    row("attest.fmspc_denied", 6, 422, FINAL, "The policy denies this kind of machine", "use a validator on an admitted machine"),
     row("attest.generation_mismatch", 6, 422, FINAL, "Report and leaf certificate are of different generations", "the validator must register proper evidence"),
     row("attest.generation_not_allowed", 6, 422, FINAL, "The policy does not admit this processor generation", "use a validator on an admitted generation"),
+    row("attest.guest_key_unknown", 6, 422, FINAL, "The guest is signed by a key that the policy does not name", "do not trust this node"),
     row("attest.guest_policy_bits", 6, 422, FINAL, "The guest policy has bits of unknown meaning", "use a release that knows them"),
+    row("attest.guest_policy_forbidden", 6, 422, FINAL, "The guest has rights that the policy forbids", "the operator must start the guest without them"),
+    row("attest.guest_policy_missing", 6, 422, FINAL, "The guest lacks rights or protections that the policy requires", "the operator must start the guest with them"),
+    row("attest.guest_svn_below_floor", 6, 422, FINAL, "The guest's security version is below the policy's", "the operator must update the guest"),
+    row("attest.intel_root_pin", 1, 422, FINAL, "A compiled-in certificate of Intel differs from its pin", "this program is damaged: install it anew"),
     row("attest.issuer_not_valid", 7, 422, FINAL, "A vendor certificate is not valid at this time", "check the clock of this machine"),
+    row("attest.isv_svn_too_low", 6, 422, FINAL, "The enclave's security version is below the policy's", "the operator must update the enclave"),
+    row("attest.leaf_cpu_svn", 6, 422, FINAL, "The leaf certificate contradicts itself about the machine's firmware", "do not trust this node"),
     row("attest.leaf_encoding", 6, 422, FINAL, "The leaf certificate could not be read", "the validator must register proper evidence"),
     row("attest.leaf_expired", 7, 422, FINAL, "The leaf certificate is no longer valid", "the validator must fetch a new one and register again"),
     row("attest.leaf_extensions", 6, 422, FINAL, "The extensions of the leaf certificate are not as the vendor writes them", "do not trust this node"),
     row("attest.leaf_issuer", 6, 422, FINAL, "The leaf certificate is issued by none of the pinned intermediates", "do not trust this node"),
+    row("attest.leaf_missing", 7, 0, FINAL, "The certificate of the key that signs the report is not given", "give it: --leaf FILE"),
     row("attest.leaf_not_yet_valid", 7, 422, FINAL, "The leaf certificate is not valid yet", "check the clock of this machine"),
     row("attest.leaf_signature", 6, 422, FINAL, "The intermediate does not sign the leaf certificate", "do not trust this node"),
     row("attest.leaf_subject", 6, 422, FINAL, "The leaf certificate names another subject", "do not trust this node"),
     row("attest.leaf_tcb", 6, 422, FINAL, "The leaf certificate is for another firmware than the report claims", "the validator must fetch the leaf of its firmware"),
+    row("attest.leaf_unwanted", 6, 0, FINAL, "A certificate was given with a quote, which carries its own", "leave it out"),
+    row("attest.machine_not_allowed", 6, 422, FINAL, "The policy does not admit machines that are configured so", "the operator must configure the machine anew, or use another"),
     row("attest.measurement_unknown", 6, 422, FINAL, "The policy does not admit the program that this validator runs", "do not trust this node"),
     row("attest.migration_agent", 6, 422, FINAL, "The guest has a migration agent", "do not trust this node"),
     row("attest.migration_allowed", 6, 422, FINAL, "The guest may be migrated", "do not trust this node"),
     row("attest.not_canonical", 6, 422, FINAL, "The report is not in its canonical form", "the validator must register proper evidence"),
+    row("attest.platform_info_missing", 6, 422, FINAL, "The machine lacks a protection that the policy requires", "the operator must turn it on in the machine's firmware"),
     row("attest.platform_not_allowed", 6, 422, FINAL, "The policy does not admit this platform", "use a validator on an admitted platform"),
     row("attest.platform_not_supported", 6, 422, FINAL, "Evidence of this platform is not supported yet", "use a validator on a supported platform"),
     row("attest.policy_invalid", 6, 422, FINAL, "The policy is unusable", "the network's policy must be repaired"),
+    row("attest.qe_mismatch", 6, 422, FINAL, "The quoting enclave is not the one of Intel's identity", "do not trust this node"),
+    row("attest.qe_report_signature", 6, 422, FINAL, "The leaf's key does not sign the quoting enclave's report", "do not trust this node"),
+    row("attest.qe_vendor", 6, 422, FINAL, "The quoting enclave is not Intel's", "do not trust this node"),
+    row("attest.quote_body_type", 6, 422, FINAL, "The quote's body is of an unknown type", "use a release that knows it"),
+    row("attest.quote_key_type", 6, 422, FINAL, "The quote's attestation key is of an unknown type", "use a release that knows it"),
+    row("attest.quote_length", 6, 422, FINAL, "A length in the quote is not the length of what it measures", "give the quote as the hardware made it"),
+    row("attest.quote_platform", 6, 422, FINAL, "The quote is about another platform than the evidence claims", "the validator must register proper evidence"),
+    row("attest.quote_reserved", 6, 422, FINAL, "Unused bytes of the quote are not zero", "give the quote as the hardware made it"),
+    row("attest.quote_signature", 6, 422, FINAL, "The attestation key does not sign the quote", "do not trust this node"),
+    row("attest.quote_tee", 6, 422, FINAL, "The quote's version and its TEE do not go together", "give the quote as the hardware made it"),
+    row("attest.quote_trailing", 6, 422, FINAL, "Bytes that nothing signs follow the quote", "give the quote as the hardware made it"),
+    row("attest.quote_truncated", 6, 422, FINAL, "The quote is cut off", "give the whole quote"),
+    row("attest.quote_version", 6, 422, FINAL, "The version of the quote is unknown", "use a release that knows it"),
+    row("attest.quote_version_not_allowed", 6, 422, FINAL, "The policy does not admit this version of quote", "use a validator whose platform makes an admitted version"),
     row("attest.report_data", 6, 422, FINAL, "The evidence does not commit to this registration", "do not trust this node"),
     row("attest.report_length", 6, 422, FINAL, "The report has a wrong length", "the validator must register proper evidence"),
     row("attest.report_signature", 6, 422, FINAL, "The leaf's key does not sign the report", "do not trust this node"),
@@ -96,6 +141,8 @@ pub const CODES: &[Code] = &[
     row("attest.reserved_not_zero", 6, 422, FINAL, "Unused bytes of the report are not zero", "the validator must register proper evidence"),
     row("attest.root_pin", 1, 422, FINAL, "A compiled-in vendor root differs from its pin", "this program is damaged: install it anew"),
     row("attest.root_signature", 6, 422, FINAL, "The root does not sign the intermediate", "do not trust this node"),
+    row("attest.second_opinion", 6, 422, FINAL, "Two independent verifiers of quotes disagree", "report it with the quote: one of them is wrong"),
+    row("attest.sgx_type_not_allowed", 6, 422, FINAL, "The policy does not admit this type of SGX", "use a validator on an admitted machine"),
     row("attest.signature_algorithm", 6, 422, FINAL, "The signature algorithm of the report is unknown", "use a release that knows it"),
     row("attest.signing_key_kind", 6, 422, FINAL, "The kind of signing key is unknown", "use a release that knows it"),
     row("attest.simulator_forbidden", 6, 422, FINAL, "Simulated hardware on a network that is not a dev network", "do not trust this node"),
@@ -104,6 +151,19 @@ pub const CODES: &[Code] = &[
     row("attest.simulator_root_missing", 6, 422, FINAL, "The network names no root for simulated hardware", "the genesis must name one, on a dev network only"),
     row("attest.tcb_below_floor", 6, 422, FINAL, "The firmware is below the network's floor", "the operator must update it; then try again"),
     row("attest.tcb_floor_missing", 6, 422, FINAL, "The policy has no firmware floor for this generation", "the network's policy must name one"),
+    row("attest.tcb_not_listed", 6, 422, FINAL, "The machine's firmware is below every level that Intel lists", "the operator must update it; then try again"),
+    row("attest.tcb_revoked", 6, 422, FINAL, "Intel calls the machine's firmware revoked", "the operator must update it, and make its keys anew"),
+    row("attest.tcb_status_not_allowed", 6, 422, FINAL, "The policy does not admit what Intel says about the machine's firmware", "the operator must update it; then try again"),
+    row("attest.td_attributes_not_allowed", 6, 422, FINAL, "The trust domain has attributes that the policy does not admit", "the operator must start it without them"),
+    row("attest.td_attributes_reserved", 6, 422, FINAL, "The trust domain has attributes of unknown meaning", "use a release that knows them"),
+    row("attest.td_debug", 6, 422, FINAL, "The trust domain may be debugged by its host", "do not trust this node"),
+    row("attest.td_migratable", 6, 422, FINAL, "The trust domain may be migrated", "do not trust this node"),
+    row("attest.td_partition", 6, 422, FINAL, "The quote was asked for by a partition of the trust domain", "the validator must register proper evidence"),
+    row("attest.td_profiled", 6, 422, FINAL, "The trust domain may be profiled by its host", "do not trust this node"),
+    row("attest.td_sept_ve_disable", 6, 422, FINAL, "The trust domain lets its host inject faults", "the operator must start it with SEPT_VE_DISABLE"),
+    row("attest.td_service_td", 6, 422, FINAL, "A service domain is bound to the trust domain", "do not trust this node"),
+    row("attest.tdx_module_mismatch", 6, 422, FINAL, "The TDX module is not the one of Intel's TCB info", "do not trust this node"),
+    row("attest.tdx_module_unknown", 6, 422, FINAL, "Intel's TCB info does not know the TDX module", "use the TCB info of this machine's module, or a known module"),
     row("attest.vlek_not_allowed", 6, 422, FINAL, "The policy does not admit VLEKs", "the validator must register with a VCEK"),
     row("attest.vlek_not_supported", 6, 422, FINAL, "The leaf is a VLEK whose intermediate this program does not have", "the validator must register with a VCEK"),
     row("attest.vmpl_too_high", 6, 422, FINAL, "The report was asked for at a privilege level that the policy does not admit", "do not trust this node"),
@@ -167,6 +227,7 @@ pub const CODES: &[Code] = &[
     row("query.malformed", 5, 400, FINAL, "The sealed query could not be opened or read", "seal it to the key that this validator's evidence binds"),
     row("query.not_a_validator", 5, 409, FINAL, "This node holds no state and cannot answer private reads", "ask a validator"),
     row("query.stale", 5, 409, RETRY, "The query is too old or was answered already", "ask again with a fresh query and a correct clock"),
+    row("quote.failed", 3, 0, FINAL, "This machine gave no evidence of itself", "run this inside an SEV-SNP or TDX guest; the message says what is missing"),
     row("receipt.pending", 3, 202, RETRY, "The receipt cannot be proven yet", "wait for Retry-After seconds: a later block certifies it"),
     row("renew.block_ahead", 5, 409, RETRY, "The evidence is bound to a block that is not known yet", "wait a moment, or ask another node"),
     row("renew.block_old", 5, 409, RETRY, "The evidence is bound to a block that is too old", "attest again, bound to a recent block"),
@@ -327,6 +388,24 @@ mod tests {
             assert_eq!(lookup(row.code), Some(row));
         }
         assert_eq!(lookup("no.such_code"), None);
+    }
+
+    /// The words between quotes in a source that look like codes of `prefixes`.
+    fn codes_in<'a>(source: &'a str, prefixes: &[&str]) -> Vec<&'a str> {
+        let known = |word: &&str| prefixes.iter().any(|prefix| word.starts_with(prefix));
+        source.split('"').filter(known).collect()
+    }
+
+    #[test]
+    fn every_refusal_of_evidence_and_of_system_transactions_has_a_row() {
+        let evidence = codes_in(include_str!("../../attest/src/refusal.rs"), &["attest."]);
+        let prefixes = ["gov.", "suspend.", "renew.", "system.", "policy.", "epoch.", "attest."];
+        let ordinary = codes_in(include_str!("refusal.rs"), &prefixes);
+        let seats = codes_in(include_str!("state/seats.rs"), &prefixes);
+        assert!(evidence.len() > 90 && ordinary.len() > 30 && seats.len() > 5);
+        for code in evidence.into_iter().chain(ordinary).chain(seats) {
+            assert!(lookup(code).is_some(), "{code} has no row");
+        }
     }
 
     #[test]

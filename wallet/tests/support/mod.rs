@@ -425,7 +425,7 @@ impl Inner {
             head_proof: commit(&self.head, &[0, 2, 3]),
             registrations: genesis().validators.clone(),
             policy: genesis().policy.clone(),
-            collateral: Collateral::new(),
+            collateral: tacit_attest::Collateral::new(),
         };
         if let Some(bend) = &self.bend_bundle {
             bend(&mut bundle);
