@@ -212,8 +212,8 @@ pub struct CollateralInfo {
 
 /// All documents held, each verified when it came. At most [`limits::COLLATERAL_ITEMS_MAX`].
 ///
-/// Decoded collateral is only known to be in order, each document in its own place: what judges by it verifies the
-/// signatures again.
+/// Decoded collateral is only known to be in order, each readable document in its own place: what judges by it verifies
+/// the signatures again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize)]
 pub struct Collateral {
     documents: BTreeMap<CollateralKey, CollateralUpdate>,
@@ -227,7 +227,7 @@ impl BorshDeserialize for Collateral {
             return Err(limits::invalid("collateral is not in order"));
         }
         for (place, update) in &documents {
-            if read::key(update).ok().map(|(key, _)| key) != Some(*place) {
+            if read::key(update).is_ok_and(|(key, _)| key != *place) {
                 return Err(limits::invalid("a document stands in the place of another"));
             }
         }
