@@ -11,9 +11,12 @@
 
 pub(crate) mod apply;
 pub(crate) mod list;
+mod needs;
 mod qvl;
 pub(crate) mod read;
 pub(crate) mod select;
+
+pub use needs::CollateralNeeds;
 
 use std::collections::BTreeMap;
 
@@ -294,19 +297,19 @@ impl Collateral {
 
     /// Drops every document that has ended, and says which.
     pub fn remove_expired(&mut self, now_ms: u64) -> Vec<CollateralKey> {
-        let ended = |update: &CollateralUpdate| {
-            read::info(&update.document).is_ok_and(|info| now_ms / 1000 > info.next_update_ms / 1000)
-        };
-        let keys: Vec<_> = self
-            .documents
-            .iter()
-            .filter(|(_, update)| ended(update))
-            .map(|(key, _)| *key)
-            .collect();
+        let keys = self.ended(now_ms);
         for key in &keys {
             self.documents.remove(key);
         }
         keys
+    }
+
+    fn ended(&self, now_ms: u64) -> Vec<CollateralKey> {
+        let ended = |update: &CollateralUpdate| {
+            read::info(&update.document).is_ok_and(|info| now_ms / 1000 > info.next_update_ms / 1000)
+        };
+        let held = self.documents.iter().filter(|(_, update)| ended(update));
+        held.map(|(key, _)| *key).collect()
     }
 
     /// The same without the documents in places that `keep` refuses: what would be if they were gone.
