@@ -70,7 +70,7 @@ pub struct Limits {
     pub gossip_bytes: u32,
     /// Payload of a gossip message on [`Topic::System`](crate::Topic::System), bytes: vendor collateral is the largest.
     pub system_bytes: u32,
-    /// Payload of a fetch request, bytes: a list of digests or a range.
+    /// Payload of a fetch request, bytes: a list of digests, a range, or what an observer relays.
     pub fetch_request_bytes: u32,
     /// Payload of a fetch answer, bytes: a run of blocks or a part of a snapshot.
     pub fetch_response_bytes: u32,
@@ -101,7 +101,7 @@ impl Default for Limits {
             direct_bytes: MIB,
             gossip_bytes: MIB,
             system_bytes: 128 * KIB,
-            fetch_request_bytes: 64 * KIB,
+            fetch_request_bytes: 160 * KIB,
             fetch_response_bytes: 8 * MIB,
             queue_messages: 1024,
             queue_bytes: 8 * MIB,

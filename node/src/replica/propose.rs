@@ -37,7 +37,7 @@ impl Replica {
     }
 
     /// Blocks that are certified or final but not executed here yet, oldest first, down to `parent`.
-    fn unexecuted(&self, parent: &Digest) -> Vec<&Block> {
+    pub(super) fn unexecuted(&self, parent: &Digest) -> Vec<&Block> {
         let Some(core) = self.core.as_ref() else {
             return Vec::new();
         };
@@ -91,18 +91,14 @@ impl Replica {
                     self.unstored.put_batch(digest, batch);
                 }
             }
-            (
-                Payload {
-                    batches,
-                    system: Vec::new(),
-                },
-                None,
-            )
+            let system = self.select_system(&state, parent_id, time_ms);
+            (Payload { batches, system }, None)
         };
         tracing::trace!(
             view,
             height = parent.height + 1,
             batches = payload.batches.len(),
+            system = payload.system.len(),
             "block built"
         );
         let commit = self

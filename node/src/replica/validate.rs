@@ -117,6 +117,7 @@ impl Replica {
         let mut dealt = None;
         for bytes in &block.payload.system {
             match SystemTx::decode(bytes) {
+                // The rest the ledger has judged above: it needs no secret.
                 Ok(SystemTx::EndEpoch { .. }) => {}
                 Ok(SystemTx::Contribute(contribution)) => {
                     if let Err(error) = self.check_dealt(&state, me, &contribution) {
