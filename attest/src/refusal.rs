@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::collateral::CollateralKey;
 use crate::evidence::{Measurement, Platform};
 use crate::snp::generation::Generation;
 use crate::trust::NetworkClass;
@@ -100,6 +101,34 @@ pub enum Refusal {
     #[error("the leaf's key does not sign the report")]
     ReportSignature,
 
+    // Check 8: collateral, also where an update brings it.
+    #[error("no {what} is held: bring the vendor's")]
+    CollateralMissing { what: String },
+    #[error("the {document} begins at {issued_ms} ms, the time is {now_ms} ms")]
+    CollateralNotYetValid {
+        document: CollateralKey,
+        issued_ms: u64,
+        now_ms: u64,
+    },
+    #[error("the {document} ended at {next_update_ms} ms, the time is {now_ms} ms: bring the vendor's next")]
+    CollateralExpired {
+        document: CollateralKey,
+        next_update_ms: u64,
+        now_ms: u64,
+    },
+    #[error("the {which} certificate is revoked by the {list}")]
+    CertificateRevoked {
+        which: &'static str,
+        list: CollateralKey,
+    },
+    #[error("{what}: {reason}")]
+    CollateralEncoding {
+        what: &'static str,
+        reason: &'static str,
+    },
+    #[error("the signer does not sign the {what}")]
+    CollateralSignature { what: &'static str },
+
     // Checks 9 to 11: policy.
     #[error("policy is unusable: {reason}")]
     PolicyInvalid { reason: String },
@@ -119,6 +148,16 @@ pub enum Refusal {
     CxlAllowed,
     #[error("guest policy {have:#x} has bits of unknown meaning, or lacks the one that must be set")]
     GuestPolicyBits { have: u64 },
+    #[error("guest policy {have:#x} lacks bits {missing:#x}, which the policy requires")]
+    GuestPolicyMissing { have: u64, missing: u64 },
+    #[error("guest policy {have:#x} has bits {forbidden:#x}, which the policy forbids")]
+    GuestPolicyForbidden { have: u64, forbidden: u64 },
+    #[error("platform info {have:#x} lacks bits {missing:#x}, which the policy requires of the machine")]
+    PlatformInfoMissing { have: u64, missing: u64 },
+    #[error("the guest's security version is {have}, the policy needs {min}")]
+    GuestSvnBelowFloor { have: u32, min: u32 },
+    #[error("the guest's {which} key {have} is not in the policy")]
+    GuestKeyUnknown { which: &'static str, have: Measurement },
     #[error("report was asked for at VMPL {have}, at most {max} is allowed")]
     VmplTooHigh { have: u32, max: u32 },
     #[error("the machine has not checked its memory for aliases")]
@@ -178,6 +217,12 @@ impl Refusal {
             Self::RootSignature => "attest.root_signature",
             Self::LeafSignature => "attest.leaf_signature",
             Self::ReportSignature => "attest.report_signature",
+            Self::CollateralMissing { .. } => "attest.collateral_missing",
+            Self::CollateralNotYetValid { .. } => "attest.collateral_not_yet_valid",
+            Self::CollateralExpired { .. } => "attest.collateral_expired",
+            Self::CertificateRevoked { .. } => "attest.certificate_revoked",
+            Self::CollateralEncoding { .. } => "attest.collateral_encoding",
+            Self::CollateralSignature { .. } => "attest.collateral_signature",
             Self::PolicyInvalid { .. } => "attest.policy_invalid",
             Self::PlatformNotAllowed { .. } => "attest.platform_not_allowed",
             Self::GenerationNotAllowed { .. } => "attest.generation_not_allowed",
@@ -187,6 +232,11 @@ impl Refusal {
             Self::MigrationAgent => "attest.migration_agent",
             Self::CxlAllowed => "attest.cxl_allowed",
             Self::GuestPolicyBits { .. } => "attest.guest_policy_bits",
+            Self::GuestPolicyMissing { .. } => "attest.guest_policy_missing",
+            Self::GuestPolicyForbidden { .. } => "attest.guest_policy_forbidden",
+            Self::PlatformInfoMissing { .. } => "attest.platform_info_missing",
+            Self::GuestSvnBelowFloor { .. } => "attest.guest_svn_below_floor",
+            Self::GuestKeyUnknown { .. } => "attest.guest_key_unknown",
             Self::VmplTooHigh { .. } => "attest.vmpl_too_high",
             Self::AliasCheckIncomplete => "attest.alias_check_incomplete",
             Self::TcbFloorMissing { .. } => "attest.tcb_floor_missing",
@@ -225,6 +275,12 @@ impl Refusal {
             Self::LeafTcb { .. } => 5,
             Self::ChipIdMasked | Self::ChipIdMismatch => 6,
             Self::RootSignature | Self::LeafSignature | Self::ReportSignature => 7,
+            Self::CollateralMissing { .. }
+            | Self::CollateralNotYetValid { .. }
+            | Self::CollateralExpired { .. }
+            | Self::CertificateRevoked { .. }
+            | Self::CollateralEncoding { .. }
+            | Self::CollateralSignature { .. } => 8,
             Self::PolicyInvalid { .. }
             | Self::PlatformNotAllowed { .. }
             | Self::ReportVersionNotAllowed { .. }
@@ -235,6 +291,11 @@ impl Refusal {
             | Self::MigrationAgent
             | Self::CxlAllowed
             | Self::GuestPolicyBits { .. }
+            | Self::GuestPolicyMissing { .. }
+            | Self::GuestPolicyForbidden { .. }
+            | Self::PlatformInfoMissing { .. }
+            | Self::GuestSvnBelowFloor { .. }
+            | Self::GuestKeyUnknown { .. }
             | Self::VmplTooHigh { .. }
             | Self::AliasCheckIncomplete => 9,
             Self::TcbFloorMissing { .. } | Self::TcbBelowFloor { .. } => 10,

@@ -1,6 +1,6 @@
 //! What the tests of real evidence share.
 
-use tacit_attest::{Evidence, NetworkClass, Refusal, TrustRoots, Verified, verify};
+use tacit_attest::{Collateral, Evidence, NetworkClass, Refusal, TrustRoots, Verified, verify};
 
 pub(crate) fn production() -> TrustRoots {
     TrustRoots {
@@ -11,11 +11,12 @@ pub(crate) fn production() -> TrustRoots {
 
 /// Authenticity alone, at a Unix time in seconds.
 pub(crate) fn authentic(evidence: &Evidence, at: u64) -> Result<Verified, Refusal> {
-    verify(evidence, &production(), None, None, at * 1000)
+    verify(evidence, &production(), &Collateral::new(), None, None, at * 1000)
 }
 
 /// Flips one bit in each byte of `field`, a different one from byte to byte, and returns the offsets that
 /// were accepted all the same.
+#[allow(dead_code, reason = "not every test mutates")]
 pub(crate) fn accepted_mutations(
     evidence: &Evidence,
     at: u64,
@@ -44,6 +45,7 @@ pub(crate) fn accepted_mutations(
 }
 
 /// The same signature with `n - s` for `s`: valid ECDSA, and the reason why bytes are no identity.
+#[allow(dead_code, reason = "not every test needs a twin")]
 pub(crate) fn twin(evidence: &Evidence) -> Evidence {
     const S: std::ops::Range<usize> = 0x2e8..0x2e8 + 48;
     let mut twin = evidence.clone();
