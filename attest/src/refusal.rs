@@ -5,6 +5,7 @@ use thiserror::Error;
 use crate::collateral::CollateralKey;
 use crate::evidence::{Measurement, Platform};
 use crate::snp::generation::Generation;
+use crate::snp::roots::pins;
 use crate::trust::NetworkClass;
 
 /// A refusal. The prover is at fault in all but the reasons of check 0 and [`Refusal::PolicyInvalid`], which
@@ -70,8 +71,12 @@ pub enum Refusal {
     LeafSubject { have: String, need: &'static str },
     #[error("leaf certificate extensions: {reason}")]
     LeafExtensions { reason: String },
-    #[error("leaf certificate is a VLEK without the AMD intermediate (ASVK) that signed it")]
-    VlekNotSupported,
+    #[error(
+        "leaf certificate is a VLEK without the intermediate that signed it: add AMD's ASVK certificate for \
+         {generation} in DER after it (SHA-256 {})",
+        hex::encode(pins(*generation).asvk)
+    )]
+    VlekNotSupported { generation: Generation },
     #[error("leaf certificate is valid from {not_before_ms} ms, the time is {now_ms} ms")]
     LeafNotYetValid { not_before_ms: u64, now_ms: u64 },
     #[error("leaf certificate is valid to {not_after_ms} ms, the time is {now_ms} ms")]
@@ -207,7 +212,7 @@ impl Refusal {
             Self::LeafIssuer { .. } => "attest.leaf_issuer",
             Self::LeafSubject { .. } => "attest.leaf_subject",
             Self::LeafExtensions { .. } => "attest.leaf_extensions",
-            Self::VlekNotSupported => "attest.vlek_not_supported",
+            Self::VlekNotSupported { .. } => "attest.vlek_not_supported",
             Self::LeafNotYetValid { .. } => "attest.leaf_not_yet_valid",
             Self::LeafExpired { .. } => "attest.leaf_expired",
             Self::IssuerNotValid { .. } => "attest.issuer_not_valid",
@@ -268,7 +273,7 @@ impl Refusal {
             | Self::LeafIssuer { .. }
             | Self::LeafSubject { .. }
             | Self::LeafExtensions { .. }
-            | Self::VlekNotSupported
+            | Self::VlekNotSupported { .. }
             | Self::LeafNotYetValid { .. }
             | Self::LeafExpired { .. }
             | Self::IssuerNotValid { .. } => 4,

@@ -191,3 +191,45 @@ fn check_signature(list: &CertificateList, root: &X509) -> Result<(), Refusal> {
         .verify(&message, &signature)
         .map_err(|_| unsigned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::Platform;
+    use crate::simulator::authority::SimulatorAuthority;
+    use crate::trust::{NetworkClass, TrustRoots};
+    use x509_cert::serial_number::SerialNumber;
+
+    const NOW_MS: u64 = 1_790_000_000_000;
+
+    #[test]
+    fn every_bit_of_a_list_counts() {
+        let authority = SimulatorAuthority::generate([1; 32], NOW_MS).unwrap();
+        let trust = TrustRoots {
+            class: NetworkClass::Dev,
+            simulator: Some(authority.root()),
+        };
+        let roots = Roots::select(Platform::Simulated, &trust).unwrap();
+        let check = |list: &[u8]| check(list, Generation::Turin, &roots, NOW_MS);
+        let honest = authority
+            .amd_crl(NOW_MS, NOW_MS + 1000, 258, &[3, 0x8000])
+            .unwrap();
+        let info = check(&honest).unwrap();
+        assert_eq!(
+            (info.number, info.this_update_ms, info.next_update_ms),
+            (258, NOW_MS, NOW_MS + 1000)
+        );
+        for serial in [3u64, 0x8000] {
+            assert!(info.revokes(SerialNumber::from(serial).as_bytes()));
+        }
+        assert!(!info.revokes(&[]) && !info.revokes(&[0]) && !info.revokes(&[2]));
+        for bit in 0..honest.len() * 8 {
+            let mut changed = honest.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(check(&changed).is_err(), "bit {bit}");
+        }
+        for len in 0..honest.len() {
+            assert!(check(&honest[..len]).is_err(), "{len} bytes");
+        }
+    }
+}

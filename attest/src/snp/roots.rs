@@ -160,9 +160,9 @@ fn amd_issuer(generation: Generation, kind: LeafKind, asvk: &[u8]) -> Result<Iss
         LeafKind::Vcek => pinned(ask, pins.ask).ok_or(Refusal::RootPin { generation })?,
         LeafKind::Vlek => {
             if sha256(asvk) != pins.asvk {
-                return Err(Refusal::VlekNotSupported);
+                return Err(Refusal::VlekNotSupported { generation });
             }
-            Certificate::from_der(asvk).map_err(|_| Refusal::VlekNotSupported)?
+            Certificate::from_der(asvk).map_err(|_| Refusal::VlekNotSupported { generation })?
         }
     };
     Ok(Issuer::new(ark, intermediate))
@@ -238,6 +238,7 @@ mod tests {
         let refused = Roots::Amd
             .issuer(Generation::Milan, LeafKind::Vlek, b"not the ASVK")
             .err();
-        assert_eq!(refused, Some(Refusal::VlekNotSupported));
+        let generation = Generation::Milan;
+        assert_eq!(refused, Some(Refusal::VlekNotSupported { generation }));
     }
 }
