@@ -36,8 +36,8 @@ pub(crate) struct DocumentBody {
     expired: bool,
     /// Intel's number of the level; null for lists.
     evaluation: Option<u32>,
-    /// A revocation list's own number, hex; null for other documents.
-    number: Option<String>,
+    /// A revocation list's own number; null for other documents.
+    number: Option<u64>,
     /// Borsh of the update that brings it, base64: what `POST /v1/system` takes elsewhere. Null unless asked for.
     update: Option<String>,
 }
@@ -78,7 +78,7 @@ pub(crate) async fn list(
                 next_update: time(info.next_update_ms),
                 expired: info.next_update_ms < now_ms,
                 evaluation: info.evaluation,
-                number: info.number.as_ref().map(hex::encode),
+                number: info.number,
                 update: documents.then(|| borsh64(update)).transpose()?,
             })
         });

@@ -9,18 +9,14 @@ use super::{Effect, Replica};
 use crate::NodeError;
 
 impl Replica {
-    /// Whether the running epoch has lasted its time.
+    /// Whether the running epoch has lasted its time, or ends for what members or validators decided.
     pub(super) fn epoch_due(&self, now: Millis) -> bool {
         self.core.is_some() && self.public.end_due(now).is_some()
     }
 
-    /// When the running epoch will have lasted its time; `None` once it has.
+    /// When the running epoch will be due to end, as far as the state tells; `None` once that wants a block.
     pub(super) fn epoch_due_at(&self) -> Option<Millis> {
-        let at = self
-            .record
-            .start_ms
-            .saturating_add(self.genesis.params.epoch_ms_max);
-        (self.core.is_some() && !self.work).then_some(at)
+        (self.core.is_some() && !self.work).then(|| self.public.end_due_ms())
     }
 
     /// The contributions of the running tail, with those in `block`.

@@ -126,10 +126,10 @@ impl Replica {
         let mut next_epoch = None;
         if let Some(seat) = self
             .me
-            .and_then(|me| state.dealer(me))
-            .filter(|_| state.contributions_missing() > 0)
+            .and_then(|me| state.dealer(me, time_ms))
+            .filter(|_| state.contributions_missing(time_ms) > 0)
         {
-            let contribution = deal(&mut self.rng, &self.chain, next, seat, &recipients(state)).ok()?;
+            let contribution = deal(&mut self.rng, &self.chain, next, seat, &recipients(state, time_ms)).ok()?;
             if let Some(record) = self.closing_record(state, time_ms, &contribution) {
                 next_epoch = Some(record.digest());
                 system.push(SystemTx::Contribute(contribution));
@@ -148,10 +148,11 @@ impl Replica {
         ))
     }
 
-    pub(super) fn my_next_index(&self, state: &PublicState) -> Option<u16> {
+    /// This validator's seat in the next set, as the tail decided it or a block of `time_ms` that begins one would.
+    pub(super) fn my_next_index(&self, state: &PublicState, time_ms: Millis) -> Option<u16> {
         let key = self.validator.as_ref()?.signer.public();
         state
-            .next_validators()
+            .next_validators(time_ms)
             .iter()
             .position(|v| v.consensus_key == key)
             .and_then(|i| u16::try_from(i).ok())
@@ -176,6 +177,7 @@ impl Replica {
         &mut self,
         state: &PublicState,
         me: u16,
+        time_ms: Millis,
         contribution: &Contribution,
     ) -> Result<(), DealError> {
         let dealer = contribution.dealer;
@@ -184,7 +186,7 @@ impl Replica {
             return Err(unopened);
         }
         let share = self.shares.get(&contribution.commitment).ok_or(unopened)?;
-        check_shares(&self.chain, contribution, share, &recipients(state))
+        check_shares(&self.chain, contribution, share, &recipients(state, time_ms))
     }
 
     /// Opens this validator's share of a contribution, checked against its commitment, and remembers it.
@@ -215,10 +217,10 @@ impl Replica {
         time_ms: Millis,
         own: &Contribution,
     ) -> Option<EpochRecord> {
-        if state.contributions_missing() != 1 {
+        if state.contributions_missing(time_ms) != 1 {
             return None;
         }
-        let me = self.my_next_index(state)?;
+        let me = self.my_next_index(state, time_ms)?;
         let mut given = state
             .tail()
             .map(|tail| tail.contributions.clone())
@@ -230,6 +232,6 @@ impl Replica {
 }
 
 /// Whom the next epoch's contributions are dealt to.
-fn recipients(state: &PublicState) -> Vec<SealingPublic> {
-    state.next_validators().into_iter().map(|v| v.kem_key).collect()
+fn recipients(state: &PublicState, time_ms: Millis) -> Vec<SealingPublic> {
+    state.next_validators(time_ms).into_iter().map(|v| v.kem_key).collect()
 }

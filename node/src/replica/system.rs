@@ -7,9 +7,7 @@
 use std::collections::BTreeSet;
 
 use tacit_consensus::{Block, Digest, Millis};
-use tacit_ledger::{
-    MAX_ORDINARY_BYTES, MAX_ORDINARY_TXS, PublicState, RegistrationError, SystemRefusal, SystemTx,
-};
+use tacit_ledger::{PublicState, RegistrationError, SystemRefusal, SystemTx};
 
 use super::{
     Effect, GossipVerdict, Refused, Replica, SystemSource,
@@ -68,33 +66,26 @@ impl Replica {
         Ok(Admitted::New { id, bytes })
     }
 
-    /// The waiting transactions that a block of `time_ms` on `state` may carry, each on what the ones before it
-    /// leave. One that does not fit in now waits on: `state` is not final.
+    /// The waiting transactions that a block of `time_ms` on `state` may carry, oldest first, each on what the ones
+    /// before it leave. One that does not fit in now waits on: `state` is not final.
     pub(super) fn select_system(&self, state: &PublicState, parent: &Digest, time_ms: Millis) -> Vec<Vec<u8>> {
-        let mut chosen = Vec::new();
         if self.system.is_empty() {
-            return chosen;
+            return Vec::new();
         }
         let taken: BTreeSet<Digest> = self
             .unexecuted(parent)
             .into_iter()
             .flat_map(|block| ordinary(block).into_iter().map(|(id, _)| id))
             .collect();
-        let mut bytes = 0;
-        let mut draft = state.draft(time_ms);
-        for (id, tx, encoded) in self.system.in_order() {
-            if chosen.len() == MAX_ORDINARY_TXS {
-                break;
-            }
-            if taken.contains(&id) || bytes + encoded.len() > MAX_ORDINARY_BYTES {
-                continue;
-            }
-            if draft.add(tx).is_ok() {
-                bytes += encoded.len();
-                chosen.push(encoded.to_vec());
-            }
-        }
-        chosen
+        let (candidates, encoded): (Vec<&SystemTx>, Vec<&[u8]>) = self
+            .system
+            .in_order()
+            .filter(|(id, ..)| !taken.contains(id))
+            .map(|(_, tx, encoded)| (tx, encoded))
+            .unzip();
+        let verdicts = state.select(candidates, time_ms);
+        let good = verdicts.iter().zip(encoded).filter(|(verdict, _)| verdict.is_ok());
+        good.map(|(_, encoded)| encoded.to_vec()).collect()
     }
 
     /// A block is final: what it carries waits no longer, and some of the rest is looked at again.

@@ -111,16 +111,14 @@ impl Replica {
             return Judgement::Accept;
         }
         let state = state.into_owned();
-        let Some(me) = self.my_next_index(&state) else {
+        let Some(me) = self.my_next_index(&state, header.time_ms) else {
             return Judgement::Accept;
         };
         let mut dealt = None;
         for bytes in &block.payload.system {
             match SystemTx::decode(bytes) {
-                // The rest the ledger has judged above: it needs no secret.
-                Ok(SystemTx::EndEpoch { .. }) => {}
                 Ok(SystemTx::Contribute(contribution)) => {
-                    if let Err(error) = self.check_dealt(&state, me, &contribution) {
+                    if let Err(error) = self.check_dealt(&state, me, header.time_ms, &contribution) {
                         return Judgement::Reject(error.to_string());
                     }
                     dealt = Some(contribution);
@@ -133,6 +131,8 @@ impl Replica {
                         return Judgement::Reject("its epoch record does not follow from the shares".into());
                     }
                 }
+                // The rest the ledger has judged above: it needs no secret.
+                Ok(_) => {}
                 Err(error) => return Judgement::Reject(error.to_string()),
             }
         }
