@@ -14,6 +14,7 @@ use x509_cert::spki::ObjectIdentifier;
 
 use super::generation::{Generation, Tcb};
 use super::roots::{Issuer, LeafKind};
+use crate::collateral::select::Clock;
 use crate::refusal::Refusal;
 
 const OID_COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
@@ -208,17 +209,17 @@ impl Leaf {
     }
 
     /// Check 4, time. Bounds are inclusive in whole seconds: real evidence one second outside is refused. Only
-    /// the beginning of the leaf has a tolerance, the policy's: AMD signs leaves on demand, so a chip's may be
-    /// fresher than a lagging block clock. Without one the chip registers again some blocks later.
-    pub(crate) fn check_time(&self, issuer: &Issuer, now_ms: u64, tolerance_ms: u64) -> Result<(), Refusal> {
-        let now = now_ms / 1000;
-        if now_ms.saturating_add(tolerance_ms) / 1000 < self.not_before() {
+    /// beginnings have a tolerance, the policy's: AMD signs leaves on demand, so a chip's may be fresher than a
+    /// lagging block clock. Without one the chip registers again some blocks later.
+    pub(crate) fn check_time(&self, issuer: &Issuer, clock: Clock) -> Result<(), Refusal> {
+        let now_ms = clock.now_ms;
+        if !clock.has_begun(self.not_before()) {
             return Err(Refusal::LeafNotYetValid {
                 not_before_ms: self.not_before().saturating_mul(1000),
                 now_ms,
             });
         }
-        if now > self.not_after() {
+        if clock.second() > self.not_after() {
             return Err(Refusal::LeafExpired {
                 not_after_ms: self.not_after().saturating_mul(1000),
                 now_ms,
@@ -228,18 +229,11 @@ impl Leaf {
             let validity = &certificate.tbs_certificate.validity;
             let from = validity.not_before.to_unix_duration().as_secs();
             let to = validity.not_after.to_unix_duration().as_secs();
-            if now < from || now > to {
+            if !clock.covers(from, to) {
                 return Err(Refusal::IssuerNotValid { which, now_ms });
             }
         }
         Ok(())
-    }
-
-    /// Every extension by its arc under [`OID_AMD`], for display.
-    pub(crate) fn extensions(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.extensions
-            .iter()
-            .map(|(arc, value)| (arc.as_str(), value.as_slice()))
     }
 }
 
@@ -315,12 +309,17 @@ fn attribute(name: &Name, oid: ObjectIdentifier) -> Option<String> {
     core::str::from_utf8(value.value()).ok().map(str::to_owned)
 }
 
+/// The common name of a name.
+pub(crate) fn common_name(name: &Name) -> Option<String> {
+    attribute(name, OID_COMMON_NAME)
+}
+
 /// The organisation of a name.
 pub(crate) fn organisation(name: &Name) -> Option<String> {
     attribute(name, OID_ORGANISATION)
 }
 
-fn same_but_common_name(a: &Name, b: &Name) -> bool {
+pub(crate) fn same_but_common_name(a: &Name, b: &Name) -> bool {
     let rest = |name: &Name| {
         let all = name.0.iter().map(|rdn| rdn.0.iter().cloned().collect::<Vec<_>>());
         all.filter(|rdn| !rdn.iter().any(|attribute| attribute.oid == OID_COMMON_NAME))

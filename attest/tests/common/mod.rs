@@ -1,5 +1,11 @@
 //! What the tests of real evidence share.
 
+#![allow(dead_code, reason = "each test takes what it needs")]
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use serde_json::Value;
 use tacit_attest::{Collateral, Evidence, NetworkClass, Refusal, TrustRoots, Verified, verify};
 
 pub(crate) fn production() -> TrustRoots {
@@ -9,6 +15,32 @@ pub(crate) fn production() -> TrustRoots {
     }
 }
 
+/// The evidence collection: beside the workspace, or where `TACIT_EVIDENCE` says.
+pub(crate) fn folder() -> PathBuf {
+    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/evidence");
+    std::env::var_os("TACIT_EVIDENCE").map_or(beside, PathBuf::from)
+}
+
+pub(crate) fn read(path: &Value) -> Vec<u8> {
+    let path = folder().join(path.as_str().unwrap());
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Its manifest; `None`, visibly, where there is no collection.
+pub(crate) fn manifest() -> Option<Value> {
+    let path = folder().join("manifest.json");
+    let Ok(bytes) = std::fs::read(&path) else {
+        // Straight to the stream: what tests print by macro is captured when they pass.
+        let notice = format!(
+            "NOTICE: no evidence at {}: this test checked nothing\n",
+            path.display()
+        );
+        std::io::stderr().write_all(notice.as_bytes()).unwrap();
+        return None;
+    };
+    Some(serde_json::from_slice(&bytes).unwrap())
+}
+
 /// Authenticity alone, at a Unix time in seconds.
 pub(crate) fn authentic(evidence: &Evidence, at: u64) -> Result<Verified, Refusal> {
     verify(evidence, &production(), &Collateral::new(), None, None, at * 1000)
@@ -16,7 +48,6 @@ pub(crate) fn authentic(evidence: &Evidence, at: u64) -> Result<Verified, Refusa
 
 /// Flips one bit in each byte of `field`, a different one from byte to byte, and returns the offsets that
 /// were accepted all the same.
-#[allow(dead_code, reason = "not every test mutates")]
 pub(crate) fn accepted_mutations(
     evidence: &Evidence,
     at: u64,
@@ -45,7 +76,6 @@ pub(crate) fn accepted_mutations(
 }
 
 /// The same signature with `n - s` for `s`: valid ECDSA, and the reason why bytes are no identity.
-#[allow(dead_code, reason = "not every test needs a twin")]
 pub(crate) fn twin(evidence: &Evidence) -> Evidence {
     const S: std::ops::Range<usize> = 0x2e8..0x2e8 + 48;
     let mut twin = evidence.clone();
