@@ -339,14 +339,21 @@ fn broken_firmware_is_refused_with_a_reason_and_never_panics() {
         image[at..at + 4].copy_from_slice(&value.to_le_bytes());
         image
     };
+    let footer_size = |value: u16| {
+        let mut image = AMDSEV.to_vec();
+        image[TABLE_END..TABLE_END + 2].copy_from_slice(&value.to_le_bytes());
+        image
+    };
     let section = |number: usize, field: usize, value| word(SECTIONS + 12 * number + 4 * field, value);
     let cases: Vec<(Vec<u8>, &str)> = vec![
         (Vec::new(), "multiple of 4,096"),
         (AMDSEV[..4095].to_vec(), "multiple of 4,096"),
         (vec![0; 4096], "no OVMF image"),
-        (word(TABLE_END, 0), "GUID table is broken"),
-        (word(TABLE_END, 17), "GUID table is broken"),
-        (word(TABLE_END, 0xffff), "GUID table is broken"),
+        (footer_size(0), "GUID table is broken"),
+        (footer_size(17), "GUID table is broken"),
+        (footer_size(0xffff), "GUID table is broken"),
+        // The table without its entries: no image says so little of itself.
+        (footer_size(18), "no SEV-ES reset block"),
         (word(METADATA, 0), "version 1"),
         (word(METADATA + 4, 0), "reaches beyond"),
         (word(METADATA + 4, u32::MAX), "reaches beyond"),

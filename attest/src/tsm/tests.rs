@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use super::double::{EBUSY, EEXIST, EFBIG, EINVAL, Kernel, OUTBLOB_MAX, errno};
 use super::*;
-use crate::limits::LEAF_BYTES_MAX;
+use crate::limits::{LEAF_BYTES_MAX, REPORT_BYTES_MAX};
 
 const REPORT_HEX: &str = include_str!("../../tests/fixtures/sev-milan.report.hex");
 const VCEK_DER: &[u8] = include_bytes!("../../tests/fixtures/sev-milan.vcek.der");
@@ -422,6 +422,28 @@ fn a_report_over_other_data_or_of_another_shape_is_refused() {
             "case {number}"
         );
     }
+}
+
+#[test]
+fn a_quote_larger_than_evidence_is_named() {
+    let padded = |len| {
+        let kernel = Kernel::new(
+            "tdx_guest",
+            Box::new(move |data, _| {
+                let mut quote = td_quote(data);
+                quote.resize(len, 0);
+                Ok((quote, Vec::new()))
+            }),
+        );
+        let quote = opened(&kernel).quote(ASKED);
+        (kernel, quote)
+    };
+    let (_, quote) = padded(REPORT_BYTES_MAX);
+    assert_eq!(quote.expect("it fits").report.len(), REPORT_BYTES_MAX);
+    let (kernel, quote) = padded(REPORT_BYTES_MAX + 1);
+    let (code, text) = refused(&kernel, quote);
+    assert_eq!(code, "quote.evidence");
+    assert!(text.contains("8193"), "{text}");
 }
 
 #[test]
