@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 
 use tacit_attest::{Measurement, NetworkClass, Policy, SimulatorAuthority, TrustRoots};
 use tacit_ledger::{
-    AccountId, AccountKey, Amount, GENESIS_VERSION, Genesis, MAX_GENESIS_BYTES, Params, Registration, UNIT,
+    AccountId, AccountKey, Amount, GENESIS_VERSION, Genesis, Governance, MAX_GENESIS_BYTES, Params,
+    Registration, UNIT,
 };
 use tacit_node::config::{Config, Role};
 use tacit_node::home::Home;
@@ -116,6 +117,8 @@ pub(crate) fn found(
             ..Params::default()
         },
         policy,
+        governance: Governance::none(),
+        collateral: Vec::new(),
         validators: registrations,
         allocations: allocations(options)?,
     };

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use tacit_attest::{Collateral, NetworkClass, Policy, SimulatorRoot, TrustRoots};
 use tacit_consensus::Digest;
 use tacit_ledger::{
-    AccountId, Amount, GENESIS_VERSION, Genesis, MAX_GENESIS_BYTES, Params, Registration, format_amount,
-    parse_amount,
+    AccountId, Amount, GENESIS_VERSION, Genesis, Governance, MAX_GENESIS_BYTES, Params, Registration,
+    format_amount, parse_amount,
 };
 use tacit_wallet::{Address, system_clock};
 
@@ -121,6 +121,8 @@ fn create(context: &Context, verb: GenesisVerb) -> Done {
         time_ms: time_ms.unwrap_or_else(system_clock),
         params,
         policy,
+        governance: Governance::none(),
+        collateral: Vec::new(),
         allocations: allocations
             .iter()
             .map(|text| allocation(text, class))

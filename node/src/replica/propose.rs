@@ -129,7 +129,14 @@ impl Replica {
             .and_then(|me| state.dealer(me, time_ms))
             .filter(|_| state.contributions_missing(time_ms) > 0)
         {
-            let contribution = deal(&mut self.rng, &self.chain, next, seat, &recipients(state, time_ms)).ok()?;
+            let contribution = deal(
+                &mut self.rng,
+                &self.chain,
+                next,
+                seat,
+                &recipients(state, time_ms),
+            )
+            .ok()?;
             if let Some(record) = self.closing_record(state, time_ms, &contribution) {
                 next_epoch = Some(record.digest());
                 system.push(SystemTx::Contribute(contribution));
@@ -176,8 +183,8 @@ impl Replica {
     pub(super) fn check_dealt(
         &mut self,
         state: &PublicState,
-        me: u16,
         time_ms: Millis,
+        me: u16,
         contribution: &Contribution,
     ) -> Result<(), DealError> {
         let dealer = contribution.dealer;
@@ -233,5 +240,6 @@ impl Replica {
 
 /// Whom the next epoch's contributions are dealt to.
 fn recipients(state: &PublicState, time_ms: Millis) -> Vec<SealingPublic> {
-    state.next_validators(time_ms).into_iter().map(|v| v.kem_key).collect()
+    let next = state.next_validators(time_ms);
+    next.into_iter().map(|v| v.kem_key).collect()
 }
