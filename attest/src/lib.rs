@@ -49,7 +49,9 @@ pub use facts::{
     TdFacts, Tee,
 };
 pub use policy::{
-    AllowedMeasurement, EVIDENCE_AGE_LIMIT_MS, IntelPolicy, Policy, SgxPolicy, SnpPolicy, TcbFloor, TdxPolicy,
+    AllowedMeasurement, BLOCK_AGE_LIMIT, Change, Difference, EVIDENCE_AGE_LIMIT_MS, IntelPolicy,
+    LOOSENING_DELAY_LIMIT_MS, NOT_BEFORE_TOLERANCE_LIMIT_MS, Policy, SgxPolicy, SnpPolicy, TcbFloor,
+    TdxPolicy,
 };
 pub use quoter::{QuoteError, Quoter};
 pub use refusal::Refusal;

@@ -119,6 +119,16 @@ pub enum Refusal {
     CxlAllowed,
     #[error("guest policy {have:#x} has bits of unknown meaning, or lacks the one that must be set")]
     GuestPolicyBits { have: u64 },
+    #[error("guest policy {have:#x} lacks bits {missing:#x}, which the policy requires")]
+    GuestPolicyMissing { have: u64, missing: u64 },
+    #[error("guest policy {have:#x} has bits {forbidden:#x}, which the policy forbids")]
+    GuestPolicyForbidden { have: u64, forbidden: u64 },
+    #[error("platform info {have:#x} lacks bits {missing:#x}, which the policy requires of the machine")]
+    PlatformInfoMissing { have: u64, missing: u64 },
+    #[error("the guest's security version is {have}, the policy needs {min}")]
+    GuestSvnBelowFloor { have: u32, min: u32 },
+    #[error("the guest's {which} key {have} is not in the policy")]
+    GuestKeyUnknown { which: &'static str, have: Measurement },
     #[error("report was asked for at VMPL {have}, at most {max} is allowed")]
     VmplTooHigh { have: u32, max: u32 },
     #[error("the machine has not checked its memory for aliases")]
@@ -187,6 +197,11 @@ impl Refusal {
             Self::MigrationAgent => "attest.migration_agent",
             Self::CxlAllowed => "attest.cxl_allowed",
             Self::GuestPolicyBits { .. } => "attest.guest_policy_bits",
+            Self::GuestPolicyMissing { .. } => "attest.guest_policy_missing",
+            Self::GuestPolicyForbidden { .. } => "attest.guest_policy_forbidden",
+            Self::PlatformInfoMissing { .. } => "attest.platform_info_missing",
+            Self::GuestSvnBelowFloor { .. } => "attest.guest_svn_below_floor",
+            Self::GuestKeyUnknown { .. } => "attest.guest_key_unknown",
             Self::VmplTooHigh { .. } => "attest.vmpl_too_high",
             Self::AliasCheckIncomplete => "attest.alias_check_incomplete",
             Self::TcbFloorMissing { .. } => "attest.tcb_floor_missing",
@@ -235,6 +250,11 @@ impl Refusal {
             | Self::MigrationAgent
             | Self::CxlAllowed
             | Self::GuestPolicyBits { .. }
+            | Self::GuestPolicyMissing { .. }
+            | Self::GuestPolicyForbidden { .. }
+            | Self::PlatformInfoMissing { .. }
+            | Self::GuestSvnBelowFloor { .. }
+            | Self::GuestKeyUnknown { .. }
             | Self::VmplTooHigh { .. }
             | Self::AliasCheckIncomplete => 9,
             Self::TcbFloorMissing { .. } | Self::TcbBelowFloor { .. } => 10,

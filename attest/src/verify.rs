@@ -75,7 +75,7 @@ impl Verified {
         self.facts.family()
     }
 
-    fn new(platform: Platform, authentic: Authentic) -> Self {
+    pub(crate) fn new(platform: Platform, authentic: Authentic) -> Self {
         let Authentic {
             measurement,
             chip,
@@ -204,7 +204,7 @@ pub(crate) struct Rules<'a> {
 }
 
 /// Details of the checks that passed, kept only when somebody reads them.
-pub(crate) struct Notes(Option<BTreeMap<u8, String>>);
+pub(crate) struct Notes(pub(crate) Option<BTreeMap<u8, String>>);
 
 impl Notes {
     pub(crate) fn pass(&mut self, number: u8, detail: impl FnOnce() -> String) {

@@ -4,8 +4,8 @@ mod simulated;
 
 use simulated::{MEASUREMENT, NOW_MS, authority, binding, chip, dev, judge, lie};
 use tacit_attest::{
-    Evidence, Generation, Measurement, Platform, Policy, Refusal, Tcb, TcbFloor, Verdict, guest_policy,
-    key_info, platform_info, verify, verify_steps,
+    Collateral, Evidence, Generation, Measurement, Platform, Policy, Refusal, Tcb, TcbFloor, Verdict,
+    guest_policy, key_info, platform_info, verify, verify_steps,
 };
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -59,38 +59,38 @@ fn each_defect_has_its_refusal() {
         ("attest.chip_id_mismatch", 6, lie(|r| r.chip_id.0[63] = 1)),
         (
             "attest.debug_allowed",
-            8,
+            9,
             lie(|r| r.guest_policy |= guest_policy::DEBUG),
         ),
         (
             "attest.migration_allowed",
-            8,
+            9,
             lie(|r| r.guest_policy |= guest_policy::MIGRATE_MA),
         ),
-        ("attest.migration_agent", 8, lie(|r| r.report_id_ma = [0; 32])),
+        ("attest.migration_agent", 9, lie(|r| r.report_id_ma = [0; 32])),
         (
             "attest.cxl_allowed",
-            8,
+            9,
             lie(|r| r.guest_policy |= guest_policy::CXL),
         ),
-        ("attest.guest_policy_bits", 8, lie(|r| r.guest_policy |= 1 << 40)),
+        ("attest.guest_policy_bits", 9, lie(|r| r.guest_policy |= 1 << 40)),
         (
             "attest.guest_policy_bits",
-            8,
+            9,
             lie(|r| r.guest_policy &= !guest_policy::RESERVED_ONE),
         ),
-        ("attest.vmpl_too_high", 8, lie(|r| r.vmpl = 1)),
+        ("attest.vmpl_too_high", 9, lie(|r| r.vmpl = 1)),
         (
             "attest.alias_check_incomplete",
-            8,
+            9,
             lie(|r| r.platform_info &= !platform_info::ALIAS_CHECK_COMPLETE),
         ),
         (
             "attest.measurement_unknown",
-            8,
+            11,
             lie(|r| r.measurement = Measurement([0x12; 48])),
         ),
-        ("attest.report_data", 9, lie(|r| r.report_data[63] ^= 1)),
+        ("attest.report_data", 12, lie(|r| r.report_data[63] ^= 1)),
     ];
     assert!(judge(&lie(|_| {})).is_ok(), "the report without a defect");
     for (i, (code, number, evidence)) in defects.iter().enumerate() {
@@ -102,7 +102,9 @@ fn each_defect_has_its_refusal() {
         );
         assert!(matches!(refusal.to_string().as_str(), text if !text.is_empty()));
         let (policy, binding) = (Policy::dev(MEASUREMENT), binding());
-        let steps = verify_steps(evidence, &dev(), Some(&policy), Some(&binding), NOW_MS);
+        let held = Collateral::new();
+        let (steps, outcome) = verify_steps(evidence, &dev(), &held, Some(&policy), Some(&binding), NOW_MS);
+        assert_eq!(outcome, Err(refusal), "both entry points agree");
         let failed: Vec<_> = steps
             .iter()
             .filter(|step| step.verdict == Verdict::Fail)
@@ -158,8 +160,10 @@ fn wrong_encodings_and_certificates_are_refused() {
 
 #[test]
 fn certificates_count_only_in_their_time() {
-    let leaf_end = judge(&lie(|_| {})).unwrap().leaf_not_after_ms;
-    let at = |now_ms| verify(&lie(|_| {}), &dev(), None, None, now_ms).map_err(|refusal| refusal.code());
+    let leaf_end = judge(&lie(|_| {})).unwrap().not_after_ms;
+    let at = |now_ms| {
+        verify(&lie(|_| {}), &dev(), &Collateral::new(), None, None, now_ms).map_err(|refusal| refusal.code())
+    };
     assert!(at(NOW_MS - DAY_MS).is_ok());
     assert_eq!(at(NOW_MS - DAY_MS - 1), Err("attest.leaf_not_yet_valid"));
     assert!(at(leaf_end + 999).is_ok(), "bounds are whole seconds");
@@ -179,7 +183,7 @@ fn floors_hold_for_reported_launch_and_committed_tcb() {
         .unwrap();
     (floor.fmc, floor.bootloader, floor.tee, floor.snp, floor.microcode) = (1, 1, 1, 4, 81);
     let judge = |evidence: &Evidence, policy: &Policy| {
-        verify(evidence, &dev(), Some(policy), None, NOW_MS).map(|_| ())
+        verify(evidence, &dev(), &Collateral::new(), Some(policy), None, NOW_MS).map(|_| ())
     };
     assert_eq!(judge(&lie(|_| {}), &policy), Ok(()));
     for (which, evidence) in [
@@ -235,7 +239,17 @@ fn a_floor_for_a_cpu_model_goes_before_the_general_one() {
         ..genoa
     });
     assert_eq!(policy.validate(), Ok(()));
-    let judge = |model| verify(&quote(model), &dev(), Some(&policy), None, NOW_MS).map(|_| ());
+    let judge = |model| {
+        verify(
+            &quote(model),
+            &dev(),
+            &Collateral::new(),
+            Some(&policy),
+            None,
+            NOW_MS,
+        )
+        .map(|_| ())
+    };
     assert_eq!(judge(0x11), Ok(()));
     let expected = Refusal::TcbBelowFloor {
         which: "reported",
@@ -247,10 +261,73 @@ fn a_floor_for_a_cpu_model_goes_before_the_general_one() {
 }
 
 #[test]
+fn each_demand_on_a_guest_has_its_refusal() {
+    type Demand = fn(&mut Policy);
+    let demands: [(&str, Demand); 7] = [
+        ("attest.guest_policy_missing", |p| {
+            p.snp.guest_policy_required = guest_policy::CIPHERTEXT_HIDING;
+        }),
+        ("attest.guest_policy_forbidden", |p| {
+            p.snp.guest_policy_forbidden = guest_policy::SMT;
+        }),
+        ("attest.platform_info_missing", |p| {
+            p.snp.platform_info_required = platform_info::TSME;
+        }),
+        ("attest.guest_svn_below_floor", |p| p.snp.guest_svn_min = 8),
+        ("attest.guest_key_unknown", |p| {
+            p.snp.id_keys = vec![Measurement([9; 48])]
+        }),
+        ("attest.guest_key_unknown", |p| {
+            p.snp.author_keys = vec![Measurement([9; 48])]
+        }),
+        ("attest.revocation_list_missing", |p| p.snp.require_crl = true),
+    ];
+    let evidence = lie(|report| {
+        report.guest_svn = 7;
+        report.id_key_digest = [5; 48];
+        report.author_key_digest = [6; 48];
+    });
+    let judge = |policy: &Policy| verify(&evidence, &dev(), &Collateral::new(), Some(policy), None, NOW_MS);
+    for (code, demand) in demands {
+        let mut policy = Policy::dev(MEASUREMENT);
+        demand(&mut policy);
+        assert_eq!(policy.validate(), Ok(()));
+        assert_eq!(judge(&policy).expect_err(code).code(), code);
+    }
+    let mut met = Policy::dev(MEASUREMENT);
+    met.snp.guest_policy_required = guest_policy::SMT;
+    met.snp.guest_policy_forbidden = guest_policy::SINGLE_SOCKET;
+    met.snp.platform_info_required = platform_info::ECC;
+    met.snp.guest_svn_min = 7;
+    met.snp.id_keys = vec![Measurement([9; 48]), Measurement([5; 48])];
+    met.snp.author_keys = vec![Measurement([6; 48])];
+    assert!(judge(&met).is_ok());
+}
+
+#[test]
+fn a_certificate_may_begin_late_by_the_policys_tolerance() {
+    let from = NOW_MS - DAY_MS;
+    let at = |policy: Option<&Policy>, now_ms| {
+        verify(&lie(|_| {}), &dev(), &Collateral::new(), policy, None, now_ms)
+            .map_err(|refusal| refusal.code())
+    };
+    let mut policy = Policy::dev(MEASUREMENT);
+    assert_eq!(at(Some(&policy), from - 1), Err("attest.leaf_not_yet_valid"));
+    policy.not_before_tolerance_ms = 60_000;
+    assert!(at(Some(&policy), from - 60_000).is_ok());
+    assert_eq!(at(Some(&policy), from - 60_001), Err("attest.leaf_not_yet_valid"));
+    assert_eq!(
+        at(None, from - 1),
+        Err("attest.leaf_not_yet_valid"),
+        "only a policy tolerates"
+    );
+}
+
+#[test]
 fn policy_lists_decide_platform_and_generation() {
     let evidence = lie(|_| {});
     let code = |policy: &Policy| {
-        verify(&evidence, &dev(), Some(policy), None, NOW_MS)
+        verify(&evidence, &dev(), &Collateral::new(), Some(policy), None, NOW_MS)
             .unwrap_err()
             .code()
     };
@@ -274,7 +351,7 @@ fn no_byte_of_simulated_evidence_is_malleable() {
             Some(offset) => evidence.leaf[offset] ^= 1 << (offset % 8),
         }
         assert!(
-            verify(&evidence, &dev(), None, None, NOW_MS).is_err(),
+            verify(&evidence, &dev(), &Collateral::new(), None, None, NOW_MS).is_err(),
             "byte {offset}"
         );
     }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{accepted_mutations, authentic, production, twin};
-use tacit_attest::{Evidence, Generation, NetworkClass, Platform, Policy, TrustRoots, Verdict};
+use tacit_attest::{Collateral, Evidence, Generation, NetworkClass, Platform, Policy, TrustRoots, Verdict};
 use tacit_attest::{describe, verify, verify_steps};
 
 const NOT_BEFORE: u64 = 1_680_549_823;
@@ -23,15 +23,11 @@ fn it_is_authentic_within_its_inclusive_bounds_only() {
     let evidence = milan();
     for at in [NOT_BEFORE, INSIDE, NOT_AFTER] {
         let verified = authentic(&evidence, at).unwrap();
-        assert_eq!(
-            (verified.generation, verified.report_version),
-            (Generation::Milan, 2)
-        );
-        assert_eq!(
-            (verified.tcb.bootloader, verified.tcb.snp, verified.tcb.microcode),
-            (3, 8, 115)
-        );
-        assert_eq!(verified.leaf_not_after_ms, NOT_AFTER * 1000);
+        let facts = verified.facts.snp().unwrap();
+        assert_eq!((facts.generation, facts.report_version), (Generation::Milan, 2));
+        let tcb = facts.reported_tcb;
+        assert_eq!((tcb.bootloader, tcb.snp, tcb.microcode), (3, 8, 115));
+        assert_eq!(verified.not_after_ms, NOT_AFTER * 1000);
     }
     assert_eq!(
         authentic(&evidence, NOT_BEFORE - 1).unwrap_err().code(),
@@ -48,6 +44,7 @@ fn the_production_policy_refuses_its_version() {
     let refusal = verify(
         &milan(),
         &production(),
+        &Collateral::new(),
         Some(&Policy::production()),
         None,
         INSIDE * 1000,
@@ -110,31 +107,27 @@ fn it_is_refused_under_any_other_platform_tag() {
         platform: Platform::Simulated,
         ..milan()
     };
-    let refusal = verify(&evidence, &dev, None, None, INSIDE * 1000).unwrap_err();
+    let refusal = verify(&evidence, &dev, &Collateral::new(), None, None, INSIDE * 1000).unwrap_err();
     assert_eq!(refusal.code(), "attest.simulator_root_missing");
 }
 
 #[test]
 fn steps_tell_the_same_verdict() {
     let verdicts = |at: u64| -> Vec<Verdict> {
-        verify_steps(&milan(), &production(), None, None, at * 1000)
+        verify_steps(&milan(), &production(), &Collateral::new(), None, None, at * 1000)
+            .0
             .iter()
             .map(|step| step.verdict)
             .collect()
     };
     use Verdict::{Fail, NotChecked, Pass};
-    assert_eq!(
-        verdicts(INSIDE),
-        [
-            Pass, Pass, Pass, Pass, Pass, Pass, Pass, Pass, NotChecked, NotChecked
-        ]
-    );
-    assert_eq!(
-        verdicts(NOT_AFTER + 1),
-        [
-            Pass, Pass, Pass, Pass, Fail, NotChecked, NotChecked, NotChecked, NotChecked, NotChecked
-        ]
-    );
+    let expected = |passed: usize, failed: usize| {
+        let rest = 13 - passed - failed;
+        [vec![Pass; passed], vec![Fail; failed], vec![NotChecked; rest]].concat()
+    };
+    // No revocation list is held, no policy and no binding is given.
+    assert_eq!(verdicts(INSIDE), expected(8, 0));
+    assert_eq!(verdicts(NOT_AFTER + 1), expected(4, 1));
 }
 
 #[test]
@@ -157,7 +150,7 @@ fn encodings_round_trip_and_are_bounded() {
     huge.extend(u32::MAX.to_le_bytes());
     assert!(borsh::from_slice::<Evidence>(&huge).is_err());
     let mut unknown = bytes;
-    unknown[0] = 4;
+    unknown[0] = 5;
     assert!(borsh::from_slice::<Evidence>(&unknown).is_err());
 }
 

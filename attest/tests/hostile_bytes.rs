@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use tacit_attest::{
-    Binding, Evidence, Generation, Measurement, NetworkClass, Platform, Policy, SimulatedChip,
+    Binding, Collateral, Evidence, Generation, Measurement, NetworkClass, Platform, Policy, SimulatedChip,
     SimulatorAuthority, TrustRoots, describe, verify,
 };
 
@@ -53,7 +53,10 @@ fn stream(seed: u64) -> impl Iterator<Item = u8> {
 
 fn refused(evidence: &Evidence, why: &str) {
     for policy in [None, Some(&Policy::dev(MEASUREMENT))] {
-        assert!(verify(evidence, &dev(), policy, None, NOW_MS).is_err(), "{why}");
+        assert!(
+            verify(evidence, &dev(), &Collateral::new(), policy, None, NOW_MS).is_err(),
+            "{why}"
+        );
     }
     // Shown or not, but never a panic.
     let _ = describe(evidence);

@@ -9,7 +9,9 @@ use std::path::PathBuf;
 
 use common::{accepted_mutations, authentic, production, twin};
 use serde_json::Value;
-use tacit_attest::{AllowedMeasurement, Evidence, Generation, Platform, Policy, TcbFloor, pins, verify};
+use tacit_attest::{
+    AllowedMeasurement, Collateral, Evidence, Generation, Platform, Policy, TcbFloor, pins, verify,
+};
 
 struct Case {
     id: String,
@@ -90,7 +92,12 @@ fn every_case_gets_the_manifest_verdict_at_every_time() {
             match authentic(&case.evidence, *at) {
                 Ok(verified) => {
                     assert!(ok, "{} is accepted at {at}", case.id);
-                    assert_eq!(verified.generation.name(), case.generation, "{}", case.id);
+                    assert_eq!(
+                        verified.facts.snp().unwrap().generation.name(),
+                        case.generation,
+                        "{}",
+                        case.id
+                    );
                     assert_eq!(verified.measurement.to_string(), case.measurement, "{}", case.id);
                 }
                 Err(refusal) => assert!(!ok, "{} is refused at {at}: {refusal}", case.id),
@@ -218,6 +225,7 @@ fn the_production_policy_admits_patched_genoa_and_turin_once_their_code_is_liste
             verify(
                 &case.evidence,
                 &production(),
+                &Collateral::new(),
                 Some(policy),
                 None,
                 case.inside * 1000,
@@ -235,6 +243,7 @@ fn the_production_policy_admits_patched_genoa_and_turin_once_their_code_is_liste
             value: case.measurement.parse().unwrap(),
             label: case.id.clone(),
             source: "test".to_owned(),
+            build: String::new(),
         });
         assert_eq!(
             judge(&policy).is_ok(),
@@ -263,6 +272,7 @@ fn debug_guests_and_vleks_are_refused_even_where_milan_is_admitted() {
         let refusal = verify(
             &case.evidence,
             &production(),
+            &Collateral::new(),
             Some(&policy),
             None,
             case.inside * 1000,

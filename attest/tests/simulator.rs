@@ -4,7 +4,7 @@ mod simulated;
 
 use simulated::{MEASUREMENT, NOW_MS, authority, binding, chip, dev, judge, lie};
 use tacit_attest::{
-    Evidence, Generation, Measurement, NetworkClass, Platform, QuoteError, Quoter, Refusal,
+    Collateral, Evidence, Generation, Measurement, NetworkClass, Platform, QuoteError, Quoter, Refusal,
     SIMULATOR_FAMILY_ID, SimulatedChip, SimulatedQuoter, SimulatorAuthority, SimulatorRoot, TrustRoots,
     verify,
 };
@@ -15,12 +15,18 @@ fn every_layout_makes_the_round_trip() {
         for version in [2, 3, 5] {
             let quoter = SimulatedQuoter::new(chip(generation), MEASUREMENT).with_report_version(version);
             let evidence = quoter.quote(binding().report_data()).unwrap();
-            let verified = verify(&evidence, &dev(), None, Some(&binding()), NOW_MS).unwrap();
+            let verified = verify(
+                &evidence,
+                &dev(),
+                &Collateral::new(),
+                None,
+                Some(&binding()),
+                NOW_MS,
+            )
+            .unwrap();
             assert_eq!(verified.platform, Platform::Simulated);
-            assert_eq!(
-                (verified.generation, verified.report_version),
-                (generation, version)
-            );
+            let facts = verified.facts.snp().unwrap();
+            assert_eq!((facts.generation, facts.report_version), (generation, version));
             assert_eq!(verified.chip, chip(generation).chip_id());
             assert_eq!(verified.measurement, MEASUREMENT);
             match version {
@@ -92,7 +98,7 @@ fn the_simulator_counts_on_no_network_but_dev() {
             // The first gate: such a genesis is no genesis.
             assert_eq!(trust.validate().is_err(), named);
             // The second: verification refuses whatever the first one said.
-            let refusal = verify(&evidence, &trust, None, None, NOW_MS).unwrap_err();
+            let refusal = verify(&evidence, &trust, &Collateral::new(), None, None, NOW_MS).unwrap_err();
             assert_eq!(refusal, Refusal::SimulatorForbidden { class });
         }
     }
@@ -101,7 +107,7 @@ fn the_simulator_counts_on_no_network_but_dev() {
         simulator: None,
     };
     assert_eq!(
-        verify(&evidence, &none, None, None, NOW_MS),
+        verify(&evidence, &none, &Collateral::new(), None, None, NOW_MS),
         Err(Refusal::SimulatorRootMissing)
     );
 }
@@ -113,7 +119,9 @@ fn simulated_evidence_never_passes_for_amds() {
             platform: Platform::SevSnp,
             ..evidence
         };
-        verify(&evidence, &dev(), None, None, NOW_MS).unwrap_err().code()
+        verify(&evidence, &dev(), &Collateral::new(), None, None, NOW_MS)
+            .unwrap_err()
+            .code()
     };
     assert_eq!(relabelled(lie(|_| {})), "attest.simulator_mark");
     // Its product names and its issuer give it away without the mark as well.
@@ -130,7 +138,11 @@ fn amd_evidence_never_passes_for_simulated() {
         report: hex::decode(include_str!("fixtures/sev-milan.report.hex").trim()).unwrap(),
         leaf: include_bytes!("fixtures/sev-milan.vcek.der").to_vec(),
     };
-    let code = |evidence: &Evidence| verify(evidence, &dev(), None, None, NOW_MS).unwrap_err().code();
+    let code = |evidence: &Evidence| {
+        verify(evidence, &dev(), &Collateral::new(), None, None, NOW_MS)
+            .unwrap_err()
+            .code()
+    };
     assert_eq!(code(&evidence), "attest.simulator_mark");
     evidence.report[0x10..0x20].copy_from_slice(&SIMULATOR_FAMILY_ID);
     assert_eq!(code(&evidence), "attest.leaf_extensions");
@@ -145,7 +157,7 @@ fn another_simulators_root_is_another_world() {
     };
     assert_eq!(trust.validate(), Ok(()));
     assert_eq!(
-        verify(&lie(|_| {}), &trust, None, None, NOW_MS),
+        verify(&lie(|_| {}), &trust, &Collateral::new(), None, None, NOW_MS),
         Err(Refusal::LeafSignature)
     );
 
@@ -182,7 +194,7 @@ fn another_simulators_root_is_another_world() {
             "attest.simulator_root_invalid"
         );
         assert_eq!(
-            verify(&lie(|_| {}), &trust, None, None, NOW_MS)
+            verify(&lie(|_| {}), &trust, &Collateral::new(), None, None, NOW_MS)
                 .unwrap_err()
                 .code(),
             "attest.simulator_root_invalid"

@@ -15,15 +15,16 @@ fn tags() {
         Platform::Tdx,
         Platform::Sgx,
         Platform::Simulated,
+        Platform::SimulatedTdx,
     ];
-    assert_eq!(encoded(&platforms), "00010203");
+    assert_eq!(encoded(&platforms), "0001020304");
     assert_eq!(
         serde_json::to_string(&platforms).unwrap(),
-        r#"["sev-snp","tdx","sgx","simulated"]"#
+        r#"["sev-snp","tdx","sgx","simulated","simulated-tdx"]"#
     );
     assert_eq!(
         platforms.map(|p| p.to_string()),
-        ["sev-snp", "tdx", "sgx", "simulated"]
+        ["sev-snp", "tdx", "sgx", "simulated", "simulated-tdx"]
     );
     let classes = [NetworkClass::Production, NetworkClass::Test, NetworkClass::Dev];
     assert_eq!(encoded(&classes), "000102");
@@ -106,15 +107,23 @@ fn trust_roots() {
 #[test]
 fn policy() {
     let production = concat!(
-        "0100000000000000",         // version
-        "0100000000",               // platforms
-        "020000000102",             // generations
-        "00000000",                 // measurements
-        "020000000300000005000000", // report versions
-        "00",                       // vlek
-        "00000000",                 // vmpl_max
-        "01",                       // require_alias_check
-        "03000000",                 // floors
+        "0100000000000000", // version
+        "020000000001",     // platforms
+        "020000000102",     // generations
+        "00000000",         // measurements
+        // SNP: report versions, vlek, vmpl_max, require_alias_check
+        "020000000300000005000000",
+        "00",
+        "00000000",
+        "01",
+        "0000000000000000", // guest_policy_required
+        "0000000000000000", // guest_policy_forbidden
+        "0000000000000000", // platform_info_required
+        "00000000",         // guest_svn_min
+        "00000000",         // id_keys
+        "00000000",         // author_keys
+        "00",               // require_crl
+        "03000000",         // floors
         "01",
         "00",
         "000a001754",
@@ -124,12 +133,35 @@ fn policy() {
         "02",
         "00",
         "0101010451",
-        "005c260500000000" // evidence_age_max_ms
+        // TDX: quote versions, attributes; statuses, advisories, evaluation, FMSPCs, dynamic, cached, SMT
+        "0200000004000500",
+        "0000000000000000",
+        "0100000000",
+        "00000000",
+        "14000000",
+        "00000000",
+        "010101",
+        // SGX: types, SVN; the machine again
+        "0100000002",
+        "0000",
+        "0100000000",
+        "00000000",
+        "14000000",
+        "00000000",
+        "010101",
+        "005c260500000000", // evidence_age_max_ms
+        "5802000000000000", // block_age_max
+        "0000000000000000", // not_before_tolerance_ms
+        "6464",             // vendor_share_max, family_share_max
+        "01",               // chip_unique
+        "0014730f00000000"  // loosening_delay_ms
     );
     assert_eq!(encoded(&Policy::production()), production);
     let json = serde_json::to_string(&Policy::production().snp).unwrap();
     let expected = concat!(
-        r#"{"report_versions":[3,5],"vlek":false,"vmpl_max":0,"require_alias_check":true,"min_tcb":["#,
+        r#"{"report_versions":[3,5],"vlek":false,"vmpl_max":0,"require_alias_check":true,"#,
+        r#""guest_policy_required":0,"guest_policy_forbidden":0,"platform_info_required":0,"guest_svn_min":0,"#,
+        r#""id_keys":[],"author_keys":[],"require_crl":false,"min_tcb":["#,
         r#"{"generation":"genoa","fmc":0,"bootloader":10,"tee":0,"snp":23,"microcode":84},"#,
         r#"{"generation":"genoa","models":[160,175],"fmc":0,"bootloader":10,"tee":0,"snp":27,"microcode":27},"#,
         r#"{"generation":"turin","fmc":1,"bootloader":1,"tee":1,"snp":4,"microcode":81}]}"#

@@ -1,6 +1,7 @@
 //! Checks 9 to 11: does a policy admit an authentic machine?
 
 use super::{Policy, TcbFloor};
+use crate::evidence::Measurement;
 use crate::facts::{Facts, SnpFacts};
 use crate::refusal::Refusal;
 use crate::snp::generation::Generation;
@@ -40,14 +41,21 @@ impl Policy {
         Ok(())
     }
 
-    /// The floor for a CPU: the one that names its model, or the generation's.
-    fn floor(&self, generation: Generation, model: u8) -> Option<&TcbFloor> {
-        let floors = &self.snp.min_tcb;
-        let general = |floor: &&TcbFloor| floor.generation == generation && floor.models.is_none();
-        floors
-            .iter()
-            .find(|floor| floor.names(generation, model))
-            .or_else(|| floors.iter().find(general))
+    /// The floors that a machine must meet: the one that names its CPU model, or else its generation's. A report
+    /// of version 2 names no CPU, so all floors of the generation count.
+    pub(super) fn floors(&self, generation: Generation, model: Option<u8>) -> Vec<&TcbFloor> {
+        let of_generation = || {
+            self.snp
+                .min_tcb
+                .iter()
+                .filter(|floor| floor.generation == generation)
+        };
+        let Some(model) = model else {
+            return of_generation().collect();
+        };
+        let named = of_generation().find(|floor| floor.names(generation, model));
+        let floor = named.or_else(|| of_generation().find(|floor| floor.models.is_none()));
+        floor.into_iter().collect()
     }
 
     /// Check 9 for SNP.
@@ -66,29 +74,38 @@ impl Policy {
         if self.snp.require_alias_check && facts.platform_info & platform_info::ALIAS_CHECK_COMPLETE == 0 {
             return Err(Refusal::AliasCheckIncomplete);
         }
+        let have = facts.platform_info;
+        let missing = self.snp.platform_info_required & !have;
+        if missing != 0 {
+            return Err(Refusal::PlatformInfoMissing { have, missing });
+        }
         Ok(())
     }
 
     /// Check 10 for SNP. Committed too: above it the host could roll back; launch too: the guest started there.
     fn judge_snp_tcb(&self, facts: &SnpFacts) -> Result<(), Refusal> {
         let ([_, model, _], generation) = (facts.cpuid, facts.generation);
-        let floor = self
-            .floor(generation, model)
-            .ok_or(Refusal::TcbFloorMissing { generation })?;
+        let model = (facts.report_version >= 3).then_some(model);
+        let floors = self.floors(generation, model);
+        if floors.is_empty() {
+            return Err(Refusal::TcbFloorMissing { generation });
+        }
         let levels = [
             ("reported", facts.reported_tcb),
             ("launch", facts.launch_tcb),
             ("committed", facts.committed_tcb),
         ];
-        for (which, tcb) in levels {
-            for ((component, have), (_, need)) in tcb.parts().into_iter().zip(floor.tcb().parts()) {
-                if have < need {
-                    return Err(Refusal::TcbBelowFloor {
-                        which,
-                        component,
-                        have,
-                        need,
-                    });
+        for floor in floors {
+            for (which, tcb) in levels {
+                for ((component, have), (_, need)) in tcb.parts().into_iter().zip(floor.tcb().parts()) {
+                    if have < need {
+                        return Err(Refusal::TcbBelowFloor {
+                            which,
+                            component,
+                            have,
+                            need,
+                        });
+                    }
                 }
             }
         }
@@ -113,12 +130,34 @@ impl Policy {
         if have & !guest_policy::KNOWN != 0 || have & guest_policy::RESERVED_ONE == 0 {
             return Err(Refusal::GuestPolicyBits { have });
         }
+        let missing = self.snp.guest_policy_required & !have;
+        if missing != 0 {
+            return Err(Refusal::GuestPolicyMissing { have, missing });
+        }
+        let forbidden = self.snp.guest_policy_forbidden & have;
+        if forbidden != 0 {
+            return Err(Refusal::GuestPolicyForbidden { have, forbidden });
+        }
         // The host itself asks with 0xffffffff, which is above every maximum.
         if facts.vmpl > self.snp.vmpl_max {
             return Err(Refusal::VmplTooHigh {
                 have: facts.vmpl,
                 max: self.snp.vmpl_max,
             });
+        }
+        let (have, min) = (facts.guest_svn, self.snp.guest_svn_min);
+        if have < min {
+            return Err(Refusal::GuestSvnBelowFloor { have, min });
+        }
+        let keys = [
+            ("ID", &self.snp.id_keys, facts.id_key_digest),
+            ("author", &self.snp.author_keys, facts.author_key_digest),
+        ];
+        for (which, listed, digest) in keys {
+            let have = Measurement(digest);
+            if !listed.is_empty() && !listed.contains(&have) {
+                return Err(Refusal::GuestKeyUnknown { which, have });
+            }
         }
         Ok(())
     }

@@ -3,11 +3,17 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
+mod compare;
+mod defaults;
 mod judge;
+#[cfg(test)]
+mod tests;
 mod validate;
 
+pub use compare::{Change, Difference};
+
 use crate::evidence::{Measurement, Platform};
-use crate::facts::{Fmspc, SIMULATOR_OWNER_CONFIG, TcbStatus, TdFacts};
+use crate::facts::{Fmspc, TcbStatus};
 use crate::limits;
 use crate::snp::generation::{Generation, Tcb};
 
@@ -15,12 +21,13 @@ use crate::snp::generation::{Generation, Tcb};
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// No network may accept evidence older than a week.
 pub const EVIDENCE_AGE_LIMIT_MS: u64 = 7 * DAY_MS;
-/// CPUID models of Bergamo and Siena.
-const BERGAMO_SIENA: (u8, u8) = (0xa0, 0xaf);
-/// Intel's level of August 2025; members raise it with each of Intel's recoveries.
-const EVALUATION_MIN: u32 = 20;
-/// A registration may be bound to a block at most this much below the one that includes it, in heights.
-const BLOCK_AGE_MAX: u64 = 600;
+/// The ledger keeps the ids of this many blocks, so no policy may reach back further.
+pub const BLOCK_AGE_LIMIT: u64 = 4096;
+/// A certificate may begin at most this much later than the block that is judged by it: AMD's service signs on
+/// demand, and clocks of consensus lag by seconds, not by hours.
+pub const NOT_BEFORE_TOLERANCE_LIMIT_MS: u64 = 10 * 60 * 1000;
+/// A loosening must come into force while its approvers still answer for it.
+pub const LOOSENING_DELAY_LIMIT_MS: u64 = 90 * DAY_MS;
 
 /// A network's attestation policy. What is not a field is not negotiable: debug, migration and CXL are
 /// always refused, the chip id is always shown by a VCEK.
@@ -47,20 +54,21 @@ pub struct Policy {
     /// Age in milliseconds of block time after which a validator must have attested again. The ledger
     /// applies it; verification itself knows no age. At most [`EVIDENCE_AGE_LIMIT_MS`].
     pub evidence_age_max_ms: u64,
-    /// How far below the including block the block may be that evidence is bound to, in heights; 1 to 100,000.
-    /// The ledger applies it.
+    /// How far below the including block the block may be that evidence is bound to, in heights; 1 to
+    /// [`BLOCK_AGE_LIMIT`]. The ledger applies it.
     pub block_age_max: u64,
-    /// Tolerance for the beginning of certificates and collateral, in milliseconds; 0 is exact, at most 10
-    /// minutes. AMD issues leaf certificates on demand, so one may begin later than a lagging block clock.
+    /// Tolerance for the beginning of a leaf certificate, in milliseconds; 0 is exact, at most
+    /// [`NOT_BEFORE_TOLERANCE_LIMIT_MS`]. AMD issues leaf certificates on demand, so one may begin later than a
+    /// lagging block clock.
     pub not_before_tolerance_ms: u64,
-    /// Largest share of an epoch's seats for machines of one vendor, in percent; 100 is no cap.
+    /// Largest share of an epoch's seats for machines of one vendor, in percent from 1; 100 is no cap.
     pub vendor_share_max: u8,
-    /// Largest share of an epoch's seats for machines of one family, in percent; 100 is no cap.
+    /// Largest share of an epoch's seats for machines of one family, in percent from 1; 100 is no cap.
     pub family_share_max: u8,
-    /// Whether one chip may hold only one seat.
+    /// Whether one chip may hold only one seat. Not together with [`SnpPolicy::vlek`], which proves no chip.
     pub chip_unique: bool,
-    /// How long a change that admits more waits after its approval, in milliseconds of block time; at most 90
-    /// days. A change that only admits less takes effect from the next epoch on.
+    /// How long a change that admits more waits after its approval, in milliseconds of block time; at most
+    /// [`LOOSENING_DELAY_LIMIT_MS`]. A change that only admits less takes effect from the next epoch on.
     pub loosening_delay_ms: u64,
 }
 
@@ -89,7 +97,7 @@ pub struct AllowedMeasurement {
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SnpPolicy {
-    /// Report versions admitted, out of [`REPORT_VERSIONS`].
+    /// Report versions admitted, out of [`crate::REPORT_VERSIONS`].
     #[borsh(deserialize_with = "limits::read_kinds")]
     pub report_versions: Vec<u32>,
     /// Whether keys that a cloud provider loads (VLEK) count. They name no chip.
@@ -235,151 +243,4 @@ impl TcbFloor {
         let in_range = |(from, to): (u8, u8)| (from..=to).contains(&model);
         self.generation == generation && self.models.is_some_and(in_range)
     }
-}
-
-impl Policy {
-    /// For a network of simulated machines that all run `measurement`.
-    pub fn dev(measurement: Measurement) -> Self {
-        let floor = |generation| TcbFloor {
-            generation,
-            models: None,
-            fmc: 0,
-            bootloader: 0,
-            tee: 0,
-            snp: 0,
-            microcode: 0,
-        };
-        Self {
-            version: 1,
-            platforms: vec![Platform::Simulated, Platform::SimulatedTdx],
-            generations: Generation::ALL.to_vec(),
-            measurements: [
-                (Platform::Simulated, measurement),
-                (Platform::SimulatedTdx, simulated_td(measurement)),
-            ]
-            .map(|(platform, value)| AllowedMeasurement {
-                platform,
-                value,
-                label: "development build".to_owned(),
-                source: "simulated: nothing measured it".to_owned(),
-                build: String::new(),
-            })
-            .to_vec(),
-            snp: SnpPolicy {
-                report_versions: vec![3, 5],
-                vlek: false,
-                vmpl_max: 0,
-                require_alias_check: true,
-                guest_policy_required: 0,
-                guest_policy_forbidden: 0,
-                platform_info_required: 0,
-                guest_svn_min: 0,
-                id_keys: Vec::new(),
-                author_keys: Vec::new(),
-                require_crl: false,
-                min_tcb: Generation::ALL.map(floor).to_vec(),
-            },
-            tdx: TdxPolicy {
-                quote_versions: vec![4, 5],
-                attributes_allowed: 0,
-                machine: IntelPolicy::strict(0),
-            },
-            sgx: SgxPolicy {
-                types: vec![2],
-                isv_svn_min: 0,
-                machine: IntelPolicy::strict(0),
-            },
-            evidence_age_max_ms: DAY_MS,
-            block_age_max: BLOCK_AGE_MAX,
-            not_before_tolerance_ms: 0,
-            vendor_share_max: 100,
-            family_share_max: 100,
-            chip_unique: true,
-            loosening_delay_ms: 0,
-        }
-    }
-
-    /// The default for real value: Genoa and Turin by VCEK, VMPL 0, no Milan (its root seed can be extracted
-    /// by software, arXiv 2605.12990). It admits no measurement yet: members add their releases. The floors
-    /// are the levels of real machines in early 2026; members raise them by AMD's bulletins.
-    pub fn production() -> Self {
-        let genoa = TcbFloor {
-            generation: Generation::Genoa,
-            models: None,
-            fmc: 0,
-            bootloader: 10,
-            tee: 0,
-            snp: 23,
-            microcode: 84,
-        };
-        let bergamo = TcbFloor {
-            models: Some(BERGAMO_SIENA),
-            snp: 27,
-            microcode: 27,
-            ..genoa
-        };
-        let turin = TcbFloor {
-            generation: Generation::Turin,
-            models: None,
-            fmc: 1,
-            bootloader: 1,
-            tee: 1,
-            snp: 4,
-            microcode: 81,
-        };
-        Self {
-            version: 1,
-            platforms: vec![Platform::SevSnp, Platform::Tdx],
-            generations: vec![Generation::Genoa, Generation::Turin],
-            measurements: Vec::new(),
-            snp: SnpPolicy {
-                report_versions: vec![3, 5],
-                vlek: false,
-                vmpl_max: 0,
-                require_alias_check: true,
-                guest_policy_required: 0,
-                guest_policy_forbidden: 0,
-                platform_info_required: 0,
-                guest_svn_min: 0,
-                id_keys: Vec::new(),
-                author_keys: Vec::new(),
-                require_crl: false,
-                min_tcb: vec![genoa, bergamo, turin],
-            },
-            tdx: TdxPolicy {
-                quote_versions: vec![4, 5],
-                attributes_allowed: 0,
-                machine: IntelPolicy::strict(EVALUATION_MIN),
-            },
-            sgx: SgxPolicy {
-                types: vec![2],
-                isv_svn_min: 0,
-                machine: IntelPolicy::strict(EVALUATION_MIN),
-            },
-            evidence_age_max_ms: DAY_MS,
-            block_age_max: BLOCK_AGE_MAX,
-            not_before_tolerance_ms: 0,
-            vendor_share_max: 100,
-            family_share_max: 100,
-            chip_unique: true,
-            loosening_delay_ms: 3 * DAY_MS,
-        }
-    }
-}
-
-/// The measurement of the trust domain that the simulator makes of `build`: MRTD is the build, every other register
-/// zero but the simulator's mark.
-fn simulated_td(build: Measurement) -> Measurement {
-    Measurement::of_td(&TdFacts {
-        tee_tcb_svn: [0; 16],
-        tee_tcb_svn2: None,
-        attributes: 0,
-        xfam: 0,
-        mr_seam: [0; 48],
-        mr_td: build.0,
-        mr_config_id: [0; 48],
-        mr_owner: [0; 48],
-        mr_owner_config: SIMULATOR_OWNER_CONFIG,
-        rtmr: [[0; 48]; 4],
-    })
 }

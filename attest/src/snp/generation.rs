@@ -56,6 +56,13 @@ impl Generation {
         }
     }
 
+    /// Whether some CPU of this generation has this combined model.
+    pub(crate) fn has_model(self, model: u8) -> bool {
+        [0x19, 0x1a]
+            .into_iter()
+            .any(|family| Self::from_cpuid(family, model) == Some(self))
+    }
+
     /// Bytes of the hardware id in a VCEK of this generation.
     pub(crate) fn hardware_id_len(self) -> usize {
         match self {

@@ -29,18 +29,38 @@ pub mod guest_policy {
     pub const SINGLE_SOCKET: u64 = 1 << 20;
     /// Bit 21: CXL devices and memory may be populated.
     pub const CXL: u64 = 1 << 21;
+    /// Bit 22: memory must be encrypted by AES-256-XTS.
+    pub const MEM_AES_256_XTS: u64 = 1 << 22;
+    /// Bit 23: the machine's power meters (RAPL), a side channel, must be off.
+    pub const RAPL_DISABLED: u64 = 1 << 23;
+    /// Bit 24: the host must not be able to read the guest's ciphertext.
+    pub const CIPHERTEXT_HIDING: u64 = 1 << 24;
+    /// Bit 25: the host must not be able to move or swap the guest's pages.
+    pub const PAGE_SWAP_DISABLED: u64 = 1 << 25;
+    /// Bits 0 to 15: the lowest ABI version, a number and no flags.
+    pub const ABI: u64 = 0xffff;
     /// Every bit that has a meaning today; the two ABI bytes included.
     pub const KNOWN: u64 = (1 << 26) - 1;
 }
 
-/// Platform info bits.
+/// Platform info bits (AMD 56860, "PLATFORM_INFO"). Others are seen set in the field and mean nothing here.
 pub mod platform_info {
     /// Bit 0: SMT is on.
     pub const SMT: u64 = 1;
+    /// Bit 1: all memory is encrypted.
+    pub const TSME: u64 = 1 << 1;
     /// Bit 2: the memory has ECC.
     pub const ECC: u64 = 1 << 2;
+    /// Bit 3: the power meters (RAPL) are off.
+    pub const RAPL_DISABLED: u64 = 1 << 3;
+    /// Bit 4: the host cannot read ciphertext.
+    pub const CIPHERTEXT_HIDING: u64 = 1 << 4;
     /// Bit 5: the firmware looked for aliased memory (BadRAM) and found none.
     pub const ALIAS_CHECK_COMPLETE: u64 = 1 << 5;
+    /// Bit 7: trusted I/O is on.
+    pub const TIO: u64 = 1 << 7;
+    /// Every bit that has a meaning today.
+    pub const KNOWN: u64 = SMT | TSME | ECC | RAPL_DISABLED | CIPHERTEXT_HIDING | ALIAS_CHECK_COMPLETE | TIO;
 }
 
 /// Key info bits.

@@ -1,6 +1,6 @@
 //! What the tests of real evidence share.
 
-use tacit_attest::{Evidence, NetworkClass, Refusal, TrustRoots, Verified, verify};
+use tacit_attest::{Collateral, Evidence, NetworkClass, Refusal, TrustRoots, Verified, verify};
 
 pub(crate) fn production() -> TrustRoots {
     TrustRoots {
@@ -11,7 +11,7 @@ pub(crate) fn production() -> TrustRoots {
 
 /// Authenticity alone, at a Unix time in seconds.
 pub(crate) fn authentic(evidence: &Evidence, at: u64) -> Result<Verified, Refusal> {
-    verify(evidence, &production(), None, None, at * 1000)
+    verify(evidence, &production(), &Collateral::new(), None, None, at * 1000)
 }
 
 /// Flips one bit in each byte of `field`, a different one from byte to byte, and returns the offsets that

@@ -3,8 +3,8 @@
 use std::sync::OnceLock;
 
 use tacit_attest::{
-    Binding, Evidence, Generation, Measurement, NetworkClass, Policy, Refusal, Report, SimulatedChip,
-    SimulatorAuthority, TrustRoots, Verified, verify,
+    Binding, Collateral, Evidence, Generation, Measurement, NetworkClass, Policy, Refusal, Report,
+    SimulatedChip, SimulatorAuthority, TrustRoots, Verified, verify,
 };
 
 pub(crate) const NOW_MS: u64 = 1_790_000_000_000;
@@ -45,6 +45,7 @@ pub(crate) fn judge(evidence: &Evidence) -> Result<Verified, Refusal> {
     verify(
         evidence,
         &dev(),
+        &Collateral::new(),
         Some(&Policy::dev(MEASUREMENT)),
         Some(&binding()),
         NOW_MS,
