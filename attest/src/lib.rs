@@ -1,13 +1,17 @@
 //! Attestation for Tacit: does this evidence prove that this chip runs this code for these keys?
 //!
 //! [`verify()`] is pure: the verdict depends on its arguments alone, so every validator reaches the same one.
-//! [`Quoter`] is the other side: it makes evidence, on hardware ([`SnpDevice`]) or in simulation
-//! ([`SimulatedQuoter`]), which counts only on networks of class `dev`.
+//! [`Quoter`] is the other side: it makes evidence, on hardware ([`TsmDevice`], [`SnpDevice`]) or in simulation
+//! ([`SimulatedQuoter`]), which counts only on networks of class `dev`. [`measure`] computes what hardware will
+//! measure, from the files of a release.
+//!
+//! Verification, policy and [`measurement`] compile for wasm32-unknown-unknown too; `TsmDevice`, `SnpDevice` and
+//! `measure` do not exist there.
 //!
 //! ```text
 //! Binding ──report_data──▶ Quoter ──Evidence──▶ verify(trust, policy, binding, now) ──▶ Verified
 //!                            ▲                                                     └─▶ Refusal
-//!               SnpDevice ───┴─── SimulatedQuoter
+//!   TsmDevice, SnpDevice ────┴─── SimulatedQuoter
 //! ```
 //!
 //! Limits, on purpose:
@@ -25,21 +29,30 @@ mod describe;
 mod device;
 mod evidence;
 pub mod limits;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod measure;
+pub mod measurement;
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+mod no_entropy;
 mod policy;
+mod quote_error;
 mod quoter;
 mod refusal;
 mod simulator;
 mod snp;
 mod trust;
+#[cfg(target_os = "linux")]
+mod tsm;
 mod verify;
 
 pub use binding::{Binding, REPORT_DATA_DOMAIN};
 pub use describe::describe;
 #[cfg(target_os = "linux")]
-pub use device::SnpDevice;
+pub use device::{SnpDevice, pick};
 pub use evidence::{ChipId, Evidence, Measurement, Platform};
 pub use policy::{AllowedMeasurement, EVIDENCE_AGE_LIMIT_MS, Policy, SnpPolicy, TcbFloor};
-pub use quoter::{QuoteError, Quoter};
+pub use quote_error::QuoteError;
+pub use quoter::Quoter;
 pub use refusal::Refusal;
 pub use simulator::authority::SimulatorAuthority;
 pub use simulator::chip::SimulatedChip;
@@ -49,4 +62,6 @@ pub use snp::layout::{REPORT_LEN, Report, guest_policy, key_info, platform_info}
 pub use snp::roots::{LeafKind, Pins, pins};
 pub use snp::{REPORT_VERSIONS, SIMULATOR_FAMILY_ID};
 pub use trust::{NetworkClass, SIMULATOR_ORGANISATION, SimulatorRoot, TrustRoots};
+#[cfg(target_os = "linux")]
+pub use tsm::{TSM_ROOT, TsmDevice};
 pub use verify::{Facts, Step, Verdict, Verified, verify, verify_steps};
