@@ -92,10 +92,11 @@ type Entry<'a> = ([u8; 16], &'a [u8]);
 fn footer_table(image: &[u8]) -> Result<Vec<Entry<'_>>, &'static str> {
     const BROKEN: &str = "its GUID table is broken";
     let until = image.len().checked_sub(BEHIND_TABLE).ok_or(BROKEN)?;
-    let (footer, _) = take_entry(image.get(..until).ok_or(BROKEN)?).ok_or(BROKEN)?;
-    if footer.0 != FOOTER {
+    let table = image.get(..until).ok_or(BROKEN)?;
+    if !table.ends_with(&FOOTER) {
         return Err("it has no GUID table at its end: it is no OVMF image");
     }
+    let (footer, _) = take_entry(table).ok_or(BROKEN)?;
     // The footer's size is that of the whole table, so its data are the entries.
     let mut entries = Vec::new();
     let mut rest = footer.1;
