@@ -6,7 +6,7 @@ SHELL := /bin/bash
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/tacit/target
 TACIT := $(CARGO_TARGET_DIR)/release/tacit
 
-.PHONY: testnet test build lint doc
+.PHONY: testnet test build lint wasm doc
 
 testnet: build
 	@scripts/demo "$(TACIT)"
@@ -17,9 +17,12 @@ build:
 test: build
 	scripts/cargo test --release --locked --workspace
 
-lint:
+lint: wasm
 	cargo fmt --all --check
 	scripts/cargo clippy --release --locked --workspace --all-targets -- -D warnings
+
+wasm:
+	scripts/wasm
 
 doc:
 	RUSTDOCFLAGS="-D warnings" scripts/cargo doc --release --locked --no-deps --workspace

@@ -1,13 +1,17 @@
 //! Attestation for Tacit: does this evidence prove that this chip runs this code for these keys?
 //!
 //! [`verify()`] is pure: the verdict depends on its arguments alone, so every validator reaches the same one.
-//! [`Quoter`] is the other side: it makes evidence, on hardware ([`SnpDevice`]) or in simulation
-//! ([`SimulatedQuoter`]), which counts only on networks of class `dev`.
+//! [`Quoter`] is the other side: it makes evidence, on hardware ([`TsmDevice`], [`SnpDevice`]) or in simulation
+//! ([`SimulatedQuoter`]), which counts only on networks of class `dev`. [`measure`] computes what hardware will
+//! measure, from the files of a release.
+//!
+//! Verification, policy and [`measurement`] compile for wasm32-unknown-unknown too; `TsmDevice`, `SnpDevice` and
+//! `measure` do not exist there.
 //!
 //! ```text
 //! Binding ──report_data──▶ Quoter ──Evidence──▶ verify(trust, policy, binding, now) ──▶ Verified
 //!                            ▲                                                     └─▶ Refusal
-//!               SnpDevice ───┴─── SimulatedQuoter
+//!   TsmDevice, SnpDevice ────┴─── SimulatedQuoter
 //! ```
 //!
 //! Limits, on purpose:
@@ -27,13 +31,21 @@ mod device;
 mod evidence;
 mod facts;
 pub mod limits;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod measure;
+pub mod measurement;
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+mod no_entropy;
 mod policy;
+mod quote_error;
 mod quoter;
 mod refusal;
 mod simulator;
 mod snp;
 mod suspension;
 mod trust;
+#[cfg(target_os = "linux")]
+mod tsm;
 mod verify;
 
 pub use binding::{Binding, REPORT_DATA_DOMAIN};
@@ -42,7 +54,7 @@ pub use collateral::{
 };
 pub use describe::describe;
 #[cfg(target_os = "linux")]
-pub use device::SnpDevice;
+pub use device::{SnpDevice, pick};
 pub use evidence::{ChipId, Evidence, Measurement, Platform, Vendor};
 pub use facts::{
     EnclaveFacts, Facts, Family, Fmspc, IntelBody, IntelFacts, SIMULATOR_OWNER_CONFIG, SnpFacts, TcbStatus,
@@ -53,7 +65,8 @@ pub use policy::{
     LOOSENING_DELAY_LIMIT_MS, NOT_BEFORE_TOLERANCE_LIMIT_MS, Policy, SgxPolicy, SnpPolicy, TcbFloor,
     TdxPolicy,
 };
-pub use quoter::{QuoteError, Quoter};
+pub use quote_error::QuoteError;
+pub use quoter::Quoter;
 pub use refusal::Refusal;
 pub use simulator::authority::SimulatorAuthority;
 pub use simulator::chip::SimulatedChip;
@@ -64,4 +77,6 @@ pub use snp::roots::{LeafKind, Pins, pins};
 pub use snp::{REPORT_VERSIONS, SIMULATOR_FAMILY_ID};
 pub use suspension::Suspension;
 pub use trust::{NetworkClass, SIMULATOR_ORGANISATION, SimulatorRoot, TrustRoots};
+#[cfg(target_os = "linux")]
+pub use tsm::{TSM_ROOT, TsmDevice};
 pub use verify::{Step, Verdict, Verified, verify, verify_steps};

@@ -1,14 +1,12 @@
 //! The seam to the machine: who makes evidence, and who holds a key that only this code on this chip has.
 
-use std::io;
-
-use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::evidence::{Evidence, Measurement, Platform};
+use crate::quote_error::QuoteError;
 
-/// A machine that can attest. Two implementations: [`crate::SnpDevice`], and [`crate::SimulatedQuoter`],
-/// which lies on purpose.
+/// A machine that can attest. Implementations: [`crate::TsmDevice`] for SEV-SNP and TDX by the kernel's common
+/// interface, [`crate::SnpDevice`] for SEV-SNP without it, and [`crate::SimulatedQuoter`], which lies on purpose.
 ///
 /// Blocking: the device may take tens of milliseconds, and its host may throttle it to seconds; call from a
 /// thread that may wait. Restart: quotes need nothing kept, and the sealing key comes back the same for the
@@ -27,42 +25,6 @@ pub trait Quoter: Send + Sync {
 
     /// What this machine was launched with; `None` when it cannot be asked.
     fn measurement(&self) -> Option<Measurement>;
-}
-
-/// Why a machine cannot attest, and what to do about it.
-#[derive(Debug, Error)]
-pub enum QuoteError {
-    /// The device file cannot be opened: no SNP guest, no driver, or no permission.
-    #[error("{path} cannot be opened ({source}): this needs an SEV-SNP guest with the sev-guest driver")]
-    NoDevice {
-        /// The device file.
-        path: &'static str,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// The firmware or the host refused the request.
-    #[error("the SNP firmware refused {request}: {detail}")]
-    Firmware {
-        /// What was asked for.
-        request: &'static str,
-        /// The firmware's or the host's words.
-        detail: String,
-    },
-    /// The host supplies no VCEK certificate with the report.
-    #[error("the host supplies no VCEK certificate: configure one, fetched from AMD for this chip and TCB")]
-    NoCertificate,
-    /// A simulator key file does not decode.
-    #[error("simulator key file is unusable: {reason}")]
-    KeyFile {
-        /// What is wrong with it.
-        reason: &'static str,
-    },
-    /// The simulator could not make a key, certificate or signature.
-    #[error("simulator failed to make {what}")]
-    Simulator {
-        /// What it was making.
-        what: &'static str,
-    },
 }
 
 /// One key per context from a key that hardware derived.

@@ -27,7 +27,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::chip::SimulatedChip;
 use super::{decode_file, subseed};
 use crate::limits;
-use crate::quoter::QuoteError;
+use crate::quote_error::QuoteError;
 use crate::snp::generation::Generation;
 use crate::snp::leaf::{OID_AMD, svn_arcs};
 use crate::trust::{SIMULATOR_ORGANISATION, SimulatorRoot};

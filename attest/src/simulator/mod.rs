@@ -12,7 +12,7 @@ pub(crate) mod quoter;
 use borsh::BorshDeserialize;
 
 use crate::limits::SIMULATOR_FILE_MAX;
-use crate::quoter::QuoteError;
+use crate::quote_error::QuoteError;
 
 /// Decodes a key file, bounded, trailing bytes refused.
 fn decode_file<T: BorshDeserialize>(bytes: &[u8]) -> Result<T, QuoteError> {

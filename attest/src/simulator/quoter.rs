@@ -4,7 +4,8 @@ use zeroize::Zeroizing;
 
 use super::chip::SimulatedChip;
 use crate::evidence::{Evidence, Measurement, Platform};
-use crate::quoter::{QuoteError, Quoter};
+use crate::quote_error::QuoteError;
+use crate::quoter::Quoter;
 use crate::snp::generation::Generation;
 
 /// A [`Quoter`] that claims `measurement` because it was told to.
