@@ -1,6 +1,8 @@
 //! The command line: `tacit <noun> <verb>`. Every verb's help ends with two examples.
 
+mod attest;
 mod chain;
+mod moment;
 mod nodes;
 mod wallet;
 
@@ -9,7 +11,11 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-pub(crate) use chain::{AttestVerb, Evidence, GenesisVerb, QueryVerb, VerifyArgs};
+pub(crate) use attest::{
+    AttestVerb, CollateralVerb, Evidence, MeasureArgs, PolicyVerb, QuoteArgs, ReportRules,
+};
+pub(crate) use chain::{GenesisVerb, QueryVerb, VerifyArgs};
+pub(crate) use moment::{bits, moment};
 pub(crate) use nodes::{LoadKind, NodeVerb, TeeChoice, TestnetVerb, UpArgs};
 pub(crate) use wallet::{NameVerb, RoomVerb, TrustVerb, WalletNoun, WalletOptions, WalletVerb};
 

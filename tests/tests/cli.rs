@@ -3,6 +3,8 @@
 
 #[path = "cli/command.rs"]
 mod command;
+#[path = "cli/evidence.rs"]
+mod evidence;
 #[path = "cli/failures.rs"]
 mod failures;
 #[path = "cli/networks.rs"]

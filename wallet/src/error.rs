@@ -137,6 +137,17 @@ pub enum Error {
         /// The account's address.
         account: String,
     },
+    /// The account may not propose or approve policies.
+    #[error(
+        "wallet {wallet} is no member of this network's governance ({})",
+        members_listed(members)
+    )]
+    NotAMember {
+        /// The wallet.
+        wallet: String,
+        /// Who is.
+        members: Vec<String>,
+    },
     /// The room does not exist or is not ours to see.
     #[error("no room {room} for this account")]
     RoomUnknown {
@@ -282,6 +293,13 @@ pub enum Error {
     },
 }
 
+fn members_listed(members: &[String]) -> String {
+    if members.is_empty() {
+        return "it has none: its policy is frozen".to_owned();
+    }
+    format!("members: {}", members.join(", "))
+}
+
 fn failure(code: FailureCode) -> String {
     code.to_string()
 }
@@ -319,6 +337,7 @@ impl Error {
             Self::NameUnknown { .. } => "names.unknown",
             Self::NoMailKey { .. } => "mail.no_key",
             Self::RoomUnknown { .. } => "room.not_found",
+            Self::NotAMember { .. } => "gov.not_a_member",
             Self::Unreachable(_) => "rpc.unreachable",
             Self::BadAnswer { .. } => "rpc.bad_answer",
             Self::Refused { code, .. } | Self::Proof { code, .. } => code,

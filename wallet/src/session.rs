@@ -1,4 +1,5 @@
-//! An opened wallet on a verified chain, and its private reads with their proofs. What it sends is in `transaction`.
+//! An opened wallet on a verified chain, and its private reads with their proofs. What it sends is in `transaction`, what
+//! a member of the network's governance signs is in `governance`.
 
 mod transaction;
 

@@ -1,4 +1,4 @@
-//! `tacit query`, `tacit attest`, `tacit genesis`, `tacit verify`
+//! `tacit query`, `tacit genesis`, `tacit verify`
 
 use std::path::PathBuf;
 
@@ -97,39 +97,6 @@ pub(crate) struct Page {
     /// Go on after this one
     #[arg(long, value_name = "CURSOR")]
     pub(crate) after: Option<u64>,
-}
-
-/// Whose evidence.
-#[derive(Args)]
-#[group(required = true, multiple = false)]
-pub(crate) struct Evidence {
-    /// A validator of the chain, by name or consensus key
-    #[arg(long, value_name = "NAME")]
-    pub(crate) validator: Option<String>,
-    /// A registration file, as `tacit node init` writes it
-    #[arg(long, value_name = "FILE")]
-    pub(crate) file: Option<PathBuf>,
-}
-
-#[derive(Subcommand)]
-pub(crate) enum AttestVerb {
-    /// Check evidence step by step
-    #[command(after_help = "Examples:\n  tacit attest verify --validator val-2\n  \
-                            tacit attest verify --file registration.json --genesis genesis.json")]
-    Verify {
-        #[command(flatten)]
-        evidence: Evidence,
-        /// Roots and policy from this genesis, offline, instead of from the pinned chain
-        #[arg(long, value_name = "FILE")]
-        genesis: Option<PathBuf>,
-    },
-    /// Print every field of evidence, judging nothing
-    #[command(after_help = "Examples:\n  tacit attest show --validator val-2\n  \
-                            tacit attest show --file registration.json --json")]
-    Show {
-        #[command(flatten)]
-        evidence: Evidence,
-    },
 }
 
 #[derive(Subcommand)]

@@ -42,7 +42,7 @@ fn run(context: &Context, noun: Noun) -> Done<ExitCode> {
     match noun {
         Noun::Wallet(noun) => wallet::run(context, noun)?,
         Noun::Query(verb) => query::run(context, verb)?,
-        Noun::Attest(verb) => attest::run(context, verb)?,
+        Noun::Attest(verb) => return attest::run(context, verb),
         Noun::Genesis(verb) => genesis::run(context, verb)?,
         Noun::Node(verb) => node::run(context, verb)?,
         Noun::Testnet(verb) => return testnet::run(context, verb),

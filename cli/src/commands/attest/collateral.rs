@@ -1,0 +1,179 @@
+//! `tacit attest collateral`: vendors' signed documents, in files and on the chain.
+
+use std::{path::Path, process::ExitCode};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use tacit_attest::{Collateral, CollateralUpdate, Document as Statement, PckAuthority, Refusal, TrustRoots};
+use tacit_wallet::Api;
+
+use super::{files, report};
+use crate::{
+    args::CollateralVerb,
+    commands::query::{render, table},
+    context::Context,
+    failure::{Done, Failure},
+    output::time,
+};
+
+/// What people see of documents.
+const DOCUMENTS: [(&str, &str); 5] = [
+    ("document", "/document"),
+    ("issued", "/issued"),
+    ("next update", "/next_update"),
+    ("verdict", "/verdict"),
+    ("reason", "/reason"),
+];
+
+/// What people see of the documents that a chain holds.
+const HELD: [(&str, &str); 4] = [
+    ("document", "/document"),
+    ("issued", "/issued"),
+    ("next update", "/next_update"),
+    ("number", "/number"),
+];
+
+/// A document and what became of it.
+#[derive(Serialize)]
+pub(crate) struct Document {
+    document: String,
+    verdict: &'static str,
+    refusal_code: Option<&'static str>,
+    reason: Option<String>,
+    issued: Option<String>,
+    next_update: Option<String>,
+    evaluation: Option<u32>,
+    #[serde(skip)]
+    pub(crate) refusal: Option<Refusal>,
+}
+
+pub(crate) fn run(context: &Context, verb: CollateralVerb) -> Done<ExitCode> {
+    match verb {
+        CollateralVerb::Show { file: Some(file) } => show(context, &file)?,
+        CollateralVerb::Show { file: None } => held(context)?,
+        CollateralVerb::Check { file, at, genesis } => {
+            return check(context, &file, at, genesis.as_deref());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Takes documents in, one after the other, and says of each what became of it.
+pub(crate) fn judged(
+    collateral: &mut Collateral,
+    updates: Vec<CollateralUpdate>,
+    trust: &TrustRoots,
+    at_ms: u64,
+) -> Vec<Document> {
+    updates
+        .into_iter()
+        .map(|update| {
+            let named = kind(&update);
+            match collateral.apply(update, trust, at_ms) {
+                Ok(key) => Document {
+                    document: key.to_string(),
+                    verdict: "ok",
+                    refusal_code: None,
+                    reason: None,
+                    issued: None,
+                    next_update: None,
+                    evaluation: None,
+                    refusal: None,
+                },
+                Err(refusal) => Document {
+                    document: named,
+                    verdict: "FAILED",
+                    refusal_code: Some(refusal.code()),
+                    reason: Some(refusal.to_string()),
+                    issued: None,
+                    next_update: None,
+                    evaluation: None,
+                    refusal: Some(refusal),
+                },
+            }
+        })
+        .collect()
+}
+
+fn check(context: &Context, file: &Path, at_ms: u64, genesis: Option<&Path>) -> Done<ExitCode> {
+    let trust = report::trust(context, genesis)?;
+    let updates = files::documents(file)?.map_err(|refusal| Failure::new(refusal.code(), refusal))?;
+    let documents = judged(&mut Collateral::new(), updates, &trust, at_ms);
+    let refused = documents.iter().find_map(|document| document.refusal.as_ref());
+    let value = json!({
+        "valid": refused.is_none(),
+        "refusal": refused.map(Refusal::code),
+        "at": time(at_ms),
+        "documents": documents,
+    });
+    context.output.result(&value, || listed(&value));
+    let Some(refusal) = refused else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let failure = Failure::new(refusal.code(), refusal);
+    if !context.output.json() {
+        failure.print(&context.output);
+    }
+    Ok(ExitCode::from(failure.exit()))
+}
+
+fn listed(value: &Value) -> String {
+    table(
+        &DOCUMENTS,
+        value["documents"].as_array().map_or(&[][..], Vec::as_slice),
+    )
+}
+
+/// Every field of each document, judging nothing.
+fn show(context: &Context, file: &Path) -> Done {
+    let updates = files::documents(file)?.map_err(|refusal| Failure::new(refusal.code(), refusal))?;
+    let documents: Vec<Value> = updates.iter().map(described).collect();
+    let value = json!({ "documents": documents });
+    context.output.result(&value, || render(&value));
+    Ok(())
+}
+
+/// What the chain holds, as the node shows it.
+fn held(context: &Context) -> Done {
+    let transport = context.http()?;
+    let page = Api::new(&transport).page("/v1/collateral", 0)?;
+    context.output.result(&page, || {
+        table(&HELD, page["items"].as_array().map_or(&[][..], Vec::as_slice))
+    });
+    Ok(())
+}
+
+/// What a document says it is, before anybody looked at it.
+fn kind(update: &CollateralUpdate) -> String {
+    let simulated = if update.simulated { "simulated " } else { "" };
+    let what = match &update.document {
+        Statement::TcbInfo(_) => "TCB info".to_owned(),
+        Statement::QeIdentity(_) => "QE identity".to_owned(),
+        Statement::IntelRootCrl(_) => "Intel root CRL".to_owned(),
+        Statement::IntelPckCrl { authority, .. } => match authority {
+            PckAuthority::Platform => "Intel platform CRL".to_owned(),
+            PckAuthority::Processor => "Intel processor CRL".to_owned(),
+        },
+        Statement::AmdCrl { generation, .. } => format!("AMD {generation} CRL"),
+    };
+    format!("{simulated}{what}")
+}
+
+/// All that a document says: the signed JSON as it stands, lists by their bytes.
+fn described(update: &CollateralUpdate) -> Value {
+    let mut value = json!({ "document": kind(update), "simulated": update.simulated });
+    match &update.document {
+        Statement::TcbInfo(signed) | Statement::QeIdentity(signed) => {
+            value["body"] = serde_json::from_str(&signed.body).unwrap_or_else(|_| signed.body.clone().into());
+            value["signature"] = hex::encode(&signed.signature).into();
+            value["signer"] = hex::encode(&signed.signer).into();
+        }
+        Statement::IntelRootCrl(list)
+        | Statement::IntelPckCrl { list, .. }
+        | Statement::AmdCrl { list, .. } => {
+            value["bytes"] = list.len().into();
+            value["list"] = hex::encode(list).into();
+        }
+    }
+    value
+}
