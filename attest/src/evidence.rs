@@ -133,6 +133,16 @@ pub struct Evidence {
 }
 
 impl Evidence {
+    /// SNP evidence whose key a cloud provider loaded: the DER of the VLEK and of the AMD intermediate (ASVK)
+    /// that signed it travel together, because no package ships the latter. Says nothing about either.
+    pub fn from_vlek(report: &[u8], leaf: &[u8], asvk: &[u8]) -> Self {
+        Self {
+            platform: Platform::SevSnp,
+            report: report.to_vec(),
+            leaf: [leaf, asvk].concat(),
+        }
+    }
+
     /// BLAKE3 of the encoding, to name these bytes in a log or a file. **Not an identity**: an ECDSA
     /// signature `(r, s)` has the twin `(r, n − s)` and a chip has many valid certificates, so different
     /// bytes can prove the same thing. Uniqueness and replay keys are the chip id and the bound keys.

@@ -52,7 +52,7 @@ pub use binding::{Binding, REPORT_DATA_DOMAIN};
 pub use collateral::{
     Collateral, CollateralKey, CollateralKind, CollateralUpdate, Document, PckAuthority, SignedJson,
 };
-pub use describe::describe;
+pub use describe::{describe, describe_certificate, describe_quote, describe_update};
 #[cfg(target_os = "linux")]
 pub use device::{SnpDevice, pick};
 pub use evidence::{ChipId, Evidence, Measurement, Platform, Vendor};

@@ -2,8 +2,10 @@
 
 use thiserror::Error;
 
+use crate::collateral::CollateralKey;
 use crate::evidence::{Measurement, Platform};
 use crate::snp::generation::Generation;
+use crate::snp::roots::pins;
 use crate::trust::NetworkClass;
 
 /// A refusal. The prover is at fault in all but the reasons of check 0 and [`Refusal::PolicyInvalid`], which
@@ -69,8 +71,12 @@ pub enum Refusal {
     LeafSubject { have: String, need: &'static str },
     #[error("leaf certificate extensions: {reason}")]
     LeafExtensions { reason: String },
-    #[error("leaf certificate is a VLEK without the AMD intermediate (ASVK) that signed it")]
-    VlekNotSupported,
+    #[error(
+        "leaf certificate is a VLEK without the intermediate that signed it: add AMD's ASVK certificate for \
+         {generation} in DER after it (SHA-256 {})",
+        hex::encode(pins(*generation).asvk)
+    )]
+    VlekNotSupported { generation: Generation },
     #[error("leaf certificate is valid from {not_before_ms} ms, the time is {now_ms} ms")]
     LeafNotYetValid { not_before_ms: u64, now_ms: u64 },
     #[error("leaf certificate is valid to {not_after_ms} ms, the time is {now_ms} ms")]
@@ -99,6 +105,34 @@ pub enum Refusal {
     LeafSignature,
     #[error("the leaf's key does not sign the report")]
     ReportSignature,
+
+    // Check 8: collateral, also where an update brings it.
+    #[error("no {what} is held: bring the vendor's")]
+    CollateralMissing { what: String },
+    #[error("the {document} begins at {issued_ms} ms, the time is {now_ms} ms")]
+    CollateralNotYetValid {
+        document: CollateralKey,
+        issued_ms: u64,
+        now_ms: u64,
+    },
+    #[error("the {document} ended at {next_update_ms} ms, the time is {now_ms} ms: bring the vendor's next")]
+    CollateralExpired {
+        document: CollateralKey,
+        next_update_ms: u64,
+        now_ms: u64,
+    },
+    #[error("the {which} certificate is revoked by the {list}")]
+    CertificateRevoked {
+        which: &'static str,
+        list: CollateralKey,
+    },
+    #[error("{what}: {reason}")]
+    CollateralEncoding {
+        what: &'static str,
+        reason: &'static str,
+    },
+    #[error("the signer does not sign the {what}")]
+    CollateralSignature { what: &'static str },
 
     // Checks 9 to 11: policy.
     #[error("policy is unusable: {reason}")]
@@ -178,7 +212,7 @@ impl Refusal {
             Self::LeafIssuer { .. } => "attest.leaf_issuer",
             Self::LeafSubject { .. } => "attest.leaf_subject",
             Self::LeafExtensions { .. } => "attest.leaf_extensions",
-            Self::VlekNotSupported => "attest.vlek_not_supported",
+            Self::VlekNotSupported { .. } => "attest.vlek_not_supported",
             Self::LeafNotYetValid { .. } => "attest.leaf_not_yet_valid",
             Self::LeafExpired { .. } => "attest.leaf_expired",
             Self::IssuerNotValid { .. } => "attest.issuer_not_valid",
@@ -188,6 +222,12 @@ impl Refusal {
             Self::RootSignature => "attest.root_signature",
             Self::LeafSignature => "attest.leaf_signature",
             Self::ReportSignature => "attest.report_signature",
+            Self::CollateralMissing { .. } => "attest.collateral_missing",
+            Self::CollateralNotYetValid { .. } => "attest.collateral_not_yet_valid",
+            Self::CollateralExpired { .. } => "attest.collateral_expired",
+            Self::CertificateRevoked { .. } => "attest.certificate_revoked",
+            Self::CollateralEncoding { .. } => "attest.collateral_encoding",
+            Self::CollateralSignature { .. } => "attest.collateral_signature",
             Self::PolicyInvalid { .. } => "attest.policy_invalid",
             Self::PlatformNotAllowed { .. } => "attest.platform_not_allowed",
             Self::GenerationNotAllowed { .. } => "attest.generation_not_allowed",
@@ -233,13 +273,19 @@ impl Refusal {
             | Self::LeafIssuer { .. }
             | Self::LeafSubject { .. }
             | Self::LeafExtensions { .. }
-            | Self::VlekNotSupported
+            | Self::VlekNotSupported { .. }
             | Self::LeafNotYetValid { .. }
             | Self::LeafExpired { .. }
             | Self::IssuerNotValid { .. } => 4,
             Self::LeafTcb { .. } => 5,
             Self::ChipIdMasked | Self::ChipIdMismatch => 6,
             Self::RootSignature | Self::LeafSignature | Self::ReportSignature => 7,
+            Self::CollateralMissing { .. }
+            | Self::CollateralNotYetValid { .. }
+            | Self::CollateralExpired { .. }
+            | Self::CertificateRevoked { .. }
+            | Self::CollateralEncoding { .. }
+            | Self::CollateralSignature { .. } => 8,
             Self::PolicyInvalid { .. }
             | Self::PlatformNotAllowed { .. }
             | Self::ReportVersionNotAllowed { .. }

@@ -141,7 +141,7 @@ pub fn verify_steps(
         let failed = refusal.filter(|refusal| refusal.number() == number);
         let (verdict, detail) = match (failed, passed.remove(&number)) {
             (Some(refusal), _) => (Verdict::Fail, format!("{refusal} [{}]", refusal.code())),
-            (None, Some(detail)) => (Verdict::Pass, detail),
+            (None, Some(noted)) => noted,
             (None, None) if refusal.is_some() => (Verdict::NotChecked, "not reached".to_owned()),
             (None, None) => (Verdict::NotChecked, "not asked for".to_owned()),
         };
@@ -204,12 +204,19 @@ pub(crate) struct Rules<'a> {
 }
 
 /// Details of the checks that passed, kept only when somebody reads them.
-pub(crate) struct Notes(pub(crate) Option<BTreeMap<u8, String>>);
+pub(crate) struct Notes(pub(crate) Option<BTreeMap<u8, (Verdict, String)>>);
 
 impl Notes {
     pub(crate) fn pass(&mut self, number: u8, detail: impl FnOnce() -> String) {
         if let Some(notes) = &mut self.0 {
-            notes.insert(number, detail());
+            notes.insert(number, (Verdict::Pass, detail()));
+        }
+    }
+
+    /// A check that has nothing to look at, and why.
+    pub(crate) fn skip(&mut self, number: u8, detail: impl FnOnce() -> String) {
+        if let Some(notes) = &mut self.0 {
+            notes.insert(number, (Verdict::NotChecked, detail()));
         }
     }
 }

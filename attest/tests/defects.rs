@@ -280,7 +280,7 @@ fn each_demand_on_a_guest_has_its_refusal() {
         ("attest.guest_key_unknown", |p| {
             p.snp.author_keys = vec![Measurement([9; 48])]
         }),
-        ("attest.revocation_list_missing", |p| p.snp.require_crl = true),
+        ("attest.collateral_missing", |p| p.snp.require_crl = true),
     ];
     let evidence = lie(|report| {
         report.guest_svn = 7;
@@ -306,10 +306,13 @@ fn each_demand_on_a_guest_has_its_refusal() {
 
 #[test]
 fn a_certificate_may_begin_late_by_the_policys_tolerance() {
-    let from = NOW_MS - DAY_MS;
+    // A leaf that AMD signs ten days from now.
+    let later = NOW_MS + 10 * DAY_MS;
+    let chip = authority().issue_chip([5; 32], Generation::Turin, later).unwrap();
+    let evidence = chip.sign(&chip.report(5, MEASUREMENT, [0; 64])).unwrap();
+    let from = later - DAY_MS;
     let at = |policy: Option<&Policy>, now_ms| {
-        verify(&lie(|_| {}), &dev(), &Collateral::new(), policy, None, now_ms)
-            .map_err(|refusal| refusal.code())
+        verify(&evidence, &dev(), &Collateral::new(), policy, None, now_ms).map_err(|refusal| refusal.code())
     };
     let mut policy = Policy::dev(MEASUREMENT);
     assert_eq!(at(Some(&policy), from - 1), Err("attest.leaf_not_yet_valid"));

@@ -161,7 +161,10 @@ fn describe_shows_fields_without_judging() {
     let fields = describe(&evidence).unwrap();
     let value = |name: &str| fields.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
     assert_eq!(value("report.version"), Some("2"));
-    assert_eq!(value("leaf.issuer"), Some("SEV-Milan"));
+    assert_eq!(
+        value("leaf.issuer"),
+        Some("CN=SEV-Milan,O=Advanced Micro Devices,ST=CA,L=Santa Clara,C=US,OU=Engineering")
+    );
     assert_eq!(
         value("leaf.validity"),
         Some("2023-04-03T19:23:43Z to 2030-04-03T19:23:43Z")

@@ -4,11 +4,7 @@
 
 mod common;
 
-use std::io::Write;
-use std::path::PathBuf;
-
-use common::{accepted_mutations, authentic, production, twin};
-use serde_json::Value;
+use common::{accepted_mutations, authentic, manifest, production, read, twin};
 use tacit_attest::{
     AllowedMeasurement, Collateral, Evidence, Generation, Platform, Policy, TcbFloor, pins, verify,
 };
@@ -20,30 +16,6 @@ struct Case {
     measurement: String,
     expect: Vec<(u64, bool)>,
     inside: u64,
-}
-
-fn folder() -> PathBuf {
-    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/evidence");
-    std::env::var_os("TACIT_EVIDENCE").map_or(beside, PathBuf::from)
-}
-
-fn read(path: &Value) -> Vec<u8> {
-    let path = folder().join(path.as_str().unwrap());
-    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-fn manifest() -> Option<Value> {
-    let path = folder().join("manifest.json");
-    let Ok(bytes) = std::fs::read(&path) else {
-        // Straight to the stream: what tests print by macro is captured when they pass.
-        let notice = format!(
-            "NOTICE: no evidence at {}: this test checked nothing\n",
-            path.display()
-        );
-        std::io::stderr().write_all(notice.as_bytes()).unwrap();
-        return None;
-    };
-    Some(serde_json::from_slice(&bytes).unwrap())
 }
 
 fn cases() -> Vec<Case> {

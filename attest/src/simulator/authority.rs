@@ -44,7 +44,7 @@ const LEAF_LIFE_S: u64 = 7 * 365 * DAY_S;
 
 /// The private half of a simulator's root. Whoever has it can make any evidence for its network.
 pub struct SimulatorAuthority {
-    ark: PssKey<Sha384>,
+    pub(super) ark: PssKey<Sha384>,
     ask: PssKey<Sha384>,
     root: SimulatorRoot,
 }
@@ -66,7 +66,7 @@ impl Drop for File {
     }
 }
 
-fn failed<E>(what: &'static str) -> impl FnOnce(E) -> QuoteError {
+pub(super) fn failed<E>(what: &'static str) -> impl FnOnce(E) -> QuoteError {
     move |_| QuoteError::Simulator { what }
 }
 

@@ -18,7 +18,7 @@ use crate::refusal::Refusal;
 
 const OID_COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 const OID_ORGANISATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.10");
-const OID_RSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
+pub(crate) const OID_RSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
 const OID_EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const OID_P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 /// The arc that all extensions of a leaf stand under.
@@ -207,12 +207,12 @@ impl Leaf {
         }
     }
 
-    /// Check 4, time. Bounds are inclusive in whole seconds, with no tolerance on either side: real evidence
-    /// one second outside is refused. A chip whose certificate is fresher than a lagging block clock
-    /// registers again some blocks later.
-    pub(crate) fn check_time(&self, issuer: &Issuer, now_ms: u64) -> Result<(), Refusal> {
+    /// Check 4, time. Bounds are inclusive in whole seconds: real evidence one second outside is refused. Only
+    /// the beginning of the leaf has a tolerance, the policy's: AMD signs leaves on demand, so a chip's may be
+    /// fresher than a lagging block clock. Without one the chip registers again some blocks later.
+    pub(crate) fn check_time(&self, issuer: &Issuer, now_ms: u64, tolerance_ms: u64) -> Result<(), Refusal> {
         let now = now_ms / 1000;
-        if now < self.not_before() {
+        if now_ms.saturating_add(tolerance_ms) / 1000 < self.not_before() {
             return Err(Refusal::LeafNotYetValid {
                 not_before_ms: self.not_before().saturating_mul(1000),
                 now_ms,
@@ -233,13 +233,6 @@ impl Leaf {
             }
         }
         Ok(())
-    }
-
-    /// Every extension by its arc under [`OID_AMD`], for display.
-    pub(crate) fn extensions(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.extensions
-            .iter()
-            .map(|(arc, value)| (arc.as_str(), value.as_slice()))
     }
 }
 

@@ -1,10 +1,11 @@
-//! SEV-SNP evidence: is it authentic? Checks 1 to 7 of the list; policy and binding come after.
+//! SEV-SNP evidence: is it authentic? Checks 1 to 8 of the list; policy and binding come after.
 //!
 //! The `sev` crate does the cryptography and nothing else. Alone it is no verifier: it checks its own
 //! re-encoding of a report instead of the bytes, ignores time, TCB extensions, hardware id and key kind,
 //! and one of its conversions panics on a CPUID that the prover chooses. So everything it is handed has
 //! passed the checks of this module first.
 
+pub(crate) mod crl;
 pub(crate) mod generation;
 pub(crate) mod layout;
 pub(crate) mod leaf;
@@ -86,7 +87,8 @@ pub(crate) fn authenticate(
     let issuer = roots.issuer(generation, kind, asvk)?;
     leaf.check_issuer(&issuer, roots.leaf_name(kind))?;
     leaf.check_extensions(generation, kind)?;
-    leaf.check_time(&issuer, rules.now_ms)?;
+    let tolerance_ms = rules.policy.map_or(0, |policy| policy.not_before_tolerance_ms);
+    leaf.check_time(&issuer, rules.now_ms, tolerance_ms)?;
     notes.pass(4, || {
         format!(
             "{} issued by {}, valid {}",
@@ -122,11 +124,18 @@ pub(crate) fn authenticate(
     check_signatures(&issuer, &leaf, &decoded)?;
     notes.pass(7, || "report, leaf, intermediate and root".to_owned());
 
+    // 8. Revocation.
+    let ends = [
+        leaf.not_after().saturating_mul(1000),
+        issuer.not_after_ms(),
+        check_revocation(&issuer, generation, roots, rules, notes)?,
+    ];
+
     Ok(Authentic {
         measurement: report.measurement,
         chip: report.chip_id,
         report_data: report.report_data,
-        not_after_ms: leaf.not_after().saturating_mul(1000),
+        not_after_ms: ends.into_iter().fold(u64::MAX, u64::min),
         facts: Facts::Snp(SnpFacts {
             generation,
             report_version: report.version,
@@ -245,6 +254,43 @@ fn check_chip(report: &Report, leaf: &Leaf, generation: Generation, kind: LeafKi
         return Err(Refusal::ChipIdMismatch);
     }
     Ok(())
+}
+
+/// Check 8: a list that is held must be in force and must not name a certificate of the chain; policy may ask
+/// that one is held. Returns when the list ends, which is never without one.
+fn check_revocation(
+    issuer: &Issuer,
+    generation: Generation,
+    roots: &Roots<'_>,
+    rules: &Rules<'_>,
+    notes: &mut Notes,
+) -> Result<u64, Refusal> {
+    let document = crl::key(generation, roots);
+    let Some(list) = crl::held(rules.collateral, generation, roots) else {
+        if rules.policy.is_some_and(|policy| policy.snp.require_crl) {
+            return Err(Refusal::CollateralMissing {
+                what: document.to_string(),
+            });
+        }
+        notes.skip(8, || format!("no {document} is held, and none is required"));
+        return Ok(u64::MAX);
+    };
+    let info = crl::check(list, generation, roots, rules.now_ms)?;
+    for (which, certificate) in [("intermediate", &issuer.intermediate), ("root", &issuer.root)] {
+        if info.revokes(certificate.tbs_certificate.serial_number.as_bytes()) {
+            return Err(Refusal::CertificateRevoked {
+                which,
+                list: document,
+            });
+        }
+    }
+    notes.pass(8, || {
+        format!(
+            "{document} number {} names neither intermediate nor root",
+            info.number
+        )
+    });
+    Ok(info.next_update_ms)
 }
 
 /// Check 7, from the report up: what a forger changes most is found first. `decoded` encodes to the very

@@ -121,6 +121,16 @@ impl<'a> Roots<'a> {
             .find(|generation| generation.name() == name)
     }
 
+    /// The root of `generation`, which signs revocation lists.
+    pub(crate) fn ark(&self, generation: Generation) -> Result<X509, Refusal> {
+        match self {
+            Self::Amd => amd_ark(generation).map(Into::into),
+            Self::Simulator(root) => {
+                parse_canonical(&root.ark).map_err(|reason| Refusal::SimulatorRootInvalid { reason })
+            }
+        }
+    }
+
     /// The root and intermediate for `generation` and `kind`. `asvk` is the certificate that came with a
     /// VLEK; it counts only when it hashes to the pin.
     pub(crate) fn issuer(
@@ -140,22 +150,31 @@ impl<'a> Roots<'a> {
 
 fn amd_issuer(generation: Generation, kind: LeafKind, asvk: &[u8]) -> Result<Issuer, Refusal> {
     let pins = pins(generation);
-    let (ark, ask) = match generation {
-        Generation::Milan => (builtin::milan::ark(), builtin::milan::ask()),
-        Generation::Genoa => (builtin::genoa::ark(), builtin::genoa::ask()),
-        Generation::Turin => (builtin::turin::ark(), builtin::turin::ask()),
+    let ask = match generation {
+        Generation::Milan => builtin::milan::ask(),
+        Generation::Genoa => builtin::genoa::ask(),
+        Generation::Turin => builtin::turin::ask(),
     };
-    let ark = pinned(ark, pins.ark).ok_or(Refusal::RootPin { generation })?;
+    let ark = amd_ark(generation)?;
     let intermediate = match kind {
         LeafKind::Vcek => pinned(ask, pins.ask).ok_or(Refusal::RootPin { generation })?,
         LeafKind::Vlek => {
             if sha256(asvk) != pins.asvk {
-                return Err(Refusal::VlekNotSupported);
+                return Err(Refusal::VlekNotSupported { generation });
             }
-            Certificate::from_der(asvk).map_err(|_| Refusal::VlekNotSupported)?
+            Certificate::from_der(asvk).map_err(|_| Refusal::VlekNotSupported { generation })?
         }
     };
     Ok(Issuer::new(ark, intermediate))
+}
+
+fn amd_ark(generation: Generation) -> Result<Certificate, Refusal> {
+    let ark = match generation {
+        Generation::Milan => builtin::milan::ark(),
+        Generation::Genoa => builtin::genoa::ark(),
+        Generation::Turin => builtin::turin::ark(),
+    };
+    pinned(ark, pins(generation).ark).ok_or(Refusal::RootPin { generation })
 }
 
 fn pinned(certificate: std::io::Result<Certificate>, pin: [u8; 32]) -> Option<Certificate> {
@@ -176,6 +195,15 @@ pub(crate) struct Issuer {
 }
 
 impl Issuer {
+    /// When the first of the two certificates ends, in Unix milliseconds.
+    pub(crate) fn not_after_ms(&self) -> u64 {
+        let end = |certificate: &X509| {
+            let end = certificate.tbs_certificate.validity.not_after;
+            end.to_unix_duration().as_secs().saturating_mul(1000)
+        };
+        end(&self.root).min(end(&self.intermediate))
+    }
+
     fn new(ark: Certificate, ask: Certificate) -> Self {
         let (root, intermediate) = (ark.clone().into(), ask.clone().into());
         Self {
@@ -210,6 +238,7 @@ mod tests {
         let refused = Roots::Amd
             .issuer(Generation::Milan, LeafKind::Vlek, b"not the ASVK")
             .err();
-        assert_eq!(refused, Some(Refusal::VlekNotSupported));
+        let generation = Generation::Milan;
+        assert_eq!(refused, Some(Refusal::VlekNotSupported { generation }));
     }
 }

@@ -1,5 +1,11 @@
 //! What the tests of real evidence share.
 
+#![allow(dead_code, reason = "each test takes what it needs")]
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use serde_json::Value;
 use tacit_attest::{Collateral, Evidence, NetworkClass, Refusal, TrustRoots, Verified, verify};
 
 pub(crate) fn production() -> TrustRoots {
@@ -7,6 +13,32 @@ pub(crate) fn production() -> TrustRoots {
         class: NetworkClass::Production,
         simulator: None,
     }
+}
+
+/// The evidence collection: beside the workspace, or where `TACIT_EVIDENCE` says.
+pub(crate) fn folder() -> PathBuf {
+    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/evidence");
+    std::env::var_os("TACIT_EVIDENCE").map_or(beside, PathBuf::from)
+}
+
+pub(crate) fn read(path: &Value) -> Vec<u8> {
+    let path = folder().join(path.as_str().unwrap());
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Its manifest; `None`, visibly, where there is no collection.
+pub(crate) fn manifest() -> Option<Value> {
+    let path = folder().join("manifest.json");
+    let Ok(bytes) = std::fs::read(&path) else {
+        // Straight to the stream: what tests print by macro is captured when they pass.
+        let notice = format!(
+            "NOTICE: no evidence at {}: this test checked nothing\n",
+            path.display()
+        );
+        std::io::stderr().write_all(notice.as_bytes()).unwrap();
+        return None;
+    };
+    Some(serde_json::from_slice(&bytes).unwrap())
 }
 
 /// Authenticity alone, at a Unix time in seconds.
