@@ -4,6 +4,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
+use crate::collateral::PckAuthority;
 use crate::limits::hex_array;
 use crate::snp::generation::{Generation, Tcb};
 use crate::snp::roots::LeafKind;
@@ -206,6 +207,55 @@ impl fmt::Display for TcbStatus {
     }
 }
 
+/// A part of a machine's firmware that is older than a level asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shortfall {
+    /// Which, in Intel's words.
+    pub component: String,
+    /// Its security version.
+    pub have: u16,
+    /// The level's.
+    pub need: u16,
+    /// Who brings a newer one: "BIOS", "OS/VMM", "TDX module"; empty where Intel does not say.
+    pub update: String,
+}
+
+/// What a machine lacks, in the order of Intel's components.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shortfalls(pub Vec<Shortfall>);
+
+impl fmt::Display for Shortfall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            component,
+            have,
+            need,
+            update,
+        } = self;
+        write!(f, "{component} has {have}, needs {need}")?;
+        if update.is_empty() {
+            Ok(())
+        } else {
+            write!(f, " (update: {update})")
+        }
+    }
+}
+
+impl fmt::Display for Shortfalls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, shortfall) in self.0.iter().enumerate() {
+            if i > 0 {
+                f.write_str("; ")?;
+            }
+            write!(f, "{shortfall}")?;
+        }
+        if self.0.is_empty() {
+            f.write_str("no component is short")?;
+        }
+        Ok(())
+    }
+}
+
 /// Further facts of a verified Intel quote.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IntelFacts {
@@ -221,8 +271,12 @@ pub struct IntelFacts {
     pub cpu_svn: [u8; 16],
     /// SVN of the provisioning certification enclave, from the leaf.
     pub pce_svn: u16,
+    /// Which of Intel's authorities issued the leaf.
+    pub authority: PckAuthority,
     /// Intel's verdict under the TCB info that was used.
     pub tcb_status: TcbStatus,
+    /// What keeps the machine below the lowest level that Intel does not call out of date; empty when nothing does.
+    pub shortfalls: Shortfalls,
     /// Advisories of the matched levels, in Intel's order, each once.
     pub advisories: Vec<String>,
     /// The lower of the evaluation numbers of TCB info and QE identity.

@@ -2,7 +2,7 @@
 //!
 //! [`verify()`] is pure: the verdict depends on its arguments alone, so every validator reaches the same one.
 //! [`Quoter`] is the other side: it makes evidence, on hardware ([`TsmDevice`], [`SnpDevice`]) or in simulation
-//! ([`SimulatedQuoter`]), which counts only on networks of class `dev`. [`measure`] computes what hardware will
+//! ([`SimulatedQuoter`], [`SimulatedTdQuoter`]), which counts only on networks of class `dev`. [`measure`] computes what hardware will
 //! measure, from the files of a release.
 //!
 //! Verification, policy and [`measurement`] compile for wasm32-unknown-unknown too; `TsmDevice`, `SnpDevice` and
@@ -15,9 +15,6 @@
 //! ```
 //!
 //! Limits, on purpose:
-//! - AMD SEV-SNP only; TDX and SGX keep their tags and are refused.
-//! - No revocation lists: AMD's covers its intermediates, which are pinned here. Chips and generations
-//!   are withdrawn by the ledger.
 //! - Freshness, age and uniqueness of chips are the ledger's: it knows blocks and other validators.
 //! - Evidence is malleable (see [`Evidence::digest`]): identity is the chip and the bound keys.
 //! - Time bounds of certificates are inclusive seconds without tolerance. AMD issues leaf certificates on
@@ -30,6 +27,7 @@ mod describe;
 mod device;
 mod evidence;
 mod facts;
+mod intel;
 pub mod limits;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod measure;
@@ -50,16 +48,23 @@ mod verify;
 
 pub use binding::{Binding, REPORT_DATA_DOMAIN};
 pub use collateral::{
-    Collateral, CollateralKey, CollateralKind, CollateralUpdate, Document, PckAuthority, SignedJson,
+    Collateral, CollateralInfo, CollateralKey, CollateralKind, CollateralUpdate, Document, PckAuthority,
+    SignedJson,
 };
 pub use describe::{describe, describe_certificate, describe_quote, describe_update};
 #[cfg(target_os = "linux")]
 pub use device::{SnpDevice, pick};
 pub use evidence::{ChipId, Evidence, Measurement, Platform, Vendor};
 pub use facts::{
-    EnclaveFacts, Facts, Family, Fmspc, IntelBody, IntelFacts, SIMULATOR_OWNER_CONFIG, SnpFacts, TcbStatus,
-    TdFacts, Tee,
+    EnclaveFacts, Facts, Family, Fmspc, IntelBody, IntelFacts, SIMULATOR_OWNER_CONFIG, Shortfall, Shortfalls,
+    SnpFacts, TcbStatus, TdFacts, Tee,
 };
+pub use intel::attributes::{enclave as enclave_attributes, td as td_attributes};
+pub use intel::quote::{
+    ENCLAVE_REPORT_LEN, EnclaveReport, QE_VENDOR_INTEL, QUOTE_HEADER_LEN, Quote, QuoteBody, QuoteHeader,
+    TD_REPORT_LENS, Td15, Td15Extended, TdReport,
+};
+pub use intel::roots::{IntelPins, intel_pins};
 pub use policy::{
     AllowedMeasurement, BLOCK_AGE_LIMIT, Change, Difference, EVIDENCE_AGE_LIMIT_MS, IntelPolicy,
     LOOSENING_DELAY_LIMIT_MS, NOT_BEFORE_TOLERANCE_LIMIT_MS, Policy, SgxPolicy, SnpPolicy, TcbFloor,
@@ -70,7 +75,9 @@ pub use quoter::Quoter;
 pub use refusal::Refusal;
 pub use simulator::authority::SimulatorAuthority;
 pub use simulator::chip::SimulatedChip;
+pub use simulator::documents::{SimulatedLevel, SimulatedList, SimulatedQeIdentity, SimulatedTcbInfo};
 pub use simulator::quoter::SimulatedQuoter;
+pub use simulator::td::{SIMULATED_FMSPC, SimulatedPck, SimulatedTd, SimulatedTdQuoter};
 pub use snp::generation::{Generation, Tcb};
 pub use snp::layout::{REPORT_LEN, Report, guest_policy, key_info, platform_info};
 pub use snp::roots::{LeafKind, Pins, pins};

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sev::certs::snp::Verifiable;
 
 use crate::evidence::Platform;
+use crate::intel::roots::IntelRoots;
 use crate::limits::{self, ROOT_BYTES_MAX};
 use crate::refusal::Refusal;
 use crate::snp::leaf::organisation;
@@ -51,22 +52,30 @@ impl fmt::Display for NetworkClass {
     }
 }
 
-/// The public half of a simulator's throw-away authority: two certificates in DER, each at most
+/// The public half of a simulator's throw-away authority: four certificates in DER, each at most
 /// [`ROOT_BYTES_MAX`] bytes.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SimulatorRoot {
-    /// The self-signed root.
+    /// The self-signed root that plays AMD's.
     #[borsh(deserialize_with = "limits::read_root")]
     #[serde(with = "limits::hexed")]
     pub ark: Vec<u8>,
-    /// The intermediate that signs simulated chips.
+    /// The intermediate that signs simulated SNP chips.
     #[borsh(deserialize_with = "limits::read_root")]
     #[serde(with = "limits::hexed")]
     pub ask: Vec<u8>,
+    /// The self-signed root that plays Intel's.
+    #[borsh(deserialize_with = "limits::read_root")]
+    #[serde(with = "limits::hexed")]
+    pub intel_root: Vec<u8>,
+    /// The authority that signs simulated TDX machines.
+    #[borsh(deserialize_with = "limits::read_root")]
+    #[serde(with = "limits::hexed")]
+    pub pck_ca: Vec<u8>,
 }
 
-/// Genesis' answer to "whom do we believe". AMD's roots are compiled in and not listed here.
+/// Genesis' answer to "whom do we believe". AMD's and Intel's roots are compiled in and not listed here.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrustRoots {
@@ -104,11 +113,17 @@ impl TrustRoots {
             return Err(Refusal::SimulatorForbidden { class: self.class });
         }
         let invalid = |reason| Refusal::SimulatorRootInvalid { reason };
-        if root.ark.len() > ROOT_BYTES_MAX || root.ask.len() > ROOT_BYTES_MAX {
+        let all = [&root.ark, &root.ask, &root.intel_root, &root.pck_ca];
+        if all.iter().any(|der| der.len() > ROOT_BYTES_MAX) {
             return Err(invalid("a certificate is too long"));
         }
+        let intel = IntelRoots::simulated(root).map_err(invalid)?;
         let issuer = Issuer::from_der(&root.ark, &root.ask).ok_or(invalid("certificates do not parse"))?;
-        for certificate in [&issuer.root, &issuer.intermediate] {
+        let amd = [&issuer.root, &issuer.intermediate];
+        for certificate in amd
+            .into_iter()
+            .chain(intel.all().map(|one| &one.certificate.x509))
+        {
             let tbs = &certificate.tbs_certificate;
             for name in [&tbs.issuer, &tbs.subject] {
                 if organisation(name).as_deref() != Some(SIMULATOR_ORGANISATION) {
@@ -116,10 +131,9 @@ impl TrustRoots {
                 }
             }
         }
-        issuer
-            .chain
-            .verify()
-            .map(|_| ())
-            .map_err(|_| invalid("the signatures do not verify"))
+        if issuer.chain.verify().is_err() || !intel.check_chain() {
+            return Err(invalid("the signatures do not verify"));
+        }
+        Ok(())
     }
 }

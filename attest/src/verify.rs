@@ -6,7 +6,7 @@
 //! |---|---|---|---|
 //! | 0 | this network may judge such evidence | platform, class, roots | the same |
 //! | 1 | shape | length, every unused byte zero, one encoding only | the same, of quote and certification data |
-//! | 2 | header | version, algorithm, key kind, simulator's mark | version, key type, TEE, QE vendor, mark |
+//! | 2 | header | version, algorithm, key kind, simulator's mark | version, key type, TEE, QE vendor, mark; a guest that nobody else may enter |
 //! | 3 | family | CPUID and leaf agree | FMSPC, PCK authority |
 //! | 4 | leaf certificate | encoding, pinned issuer, names, extensions, time | the same |
 //! | 5 | TCB | leaf's TCB is the reported TCB | a level of the signed TCB info matches |
@@ -18,7 +18,8 @@
 //! | 11 | policy: code | measurement | measurement |
 //! | 12 | report data | commits to the registration | the same |
 //!
-//! The order is by cost and by what later checks rely on; the first failure is the verdict.
+//! The order is by cost and by what later checks rely on; the first failure is the verdict. Where a check relies on one
+//! with a higher number, that one runs first: Intel's TCB levels (5) are judged after the collateral (8) that lists them.
 
 use std::collections::BTreeMap;
 
@@ -26,6 +27,7 @@ use crate::binding::Binding;
 use crate::collateral::Collateral;
 use crate::evidence::{ChipId, Evidence, Measurement, Platform, Vendor};
 use crate::facts::{Facts, Family};
+use crate::intel::{self, roots::IntelRoots};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
 use crate::snp::{self, roots::Roots};
@@ -243,7 +245,8 @@ fn run(
             snp::authenticate(evidence, &roots, rules, notes)?
         }
         Platform::Tdx | Platform::Sgx | Platform::SimulatedTdx => {
-            return Err(Refusal::PlatformNotSupported { platform });
+            let roots = IntelRoots::select(platform, rules.trust)?;
+            intel::authenticate(evidence, &roots, rules, notes)?
         }
     };
     let verified = Verified::new(platform, authentic);

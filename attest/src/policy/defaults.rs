@@ -173,7 +173,7 @@ impl TcbFloor {
 
 /// The measurement of the trust domain that the simulator makes of `build`: MRTD is the build, every other
 /// register zero but the simulator's mark.
-fn simulated_td(build: Measurement) -> Measurement {
+pub(crate) fn simulated_td(build: Measurement) -> Measurement {
     Measurement::of_td(&TdFacts {
         tee_tcb_svn: [0; 16],
         tee_tcb_svn2: None,

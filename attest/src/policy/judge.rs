@@ -25,7 +25,16 @@ impl Policy {
                 self.judge_snp_tcb(facts)?;
                 notes.pass(10, || format!("{} is at or above the floor", facts.reported_tcb));
             }
-            Facts::Intel(_) => return Err(Refusal::PlatformNotSupported { platform }),
+            Facts::Intel(facts) => {
+                self.judge_intel_machine(facts)?;
+                notes.pass(9, || {
+                    format!("version {}: {} admitted", self.version, verified.family())
+                });
+                self.judge_intel_tcb(facts)?;
+                notes.pass(10, || {
+                    format!("{}, evaluation {}", facts.tcb_status, facts.evaluation)
+                });
+            }
         }
         let listed = self.measurements.iter();
         let allowed = listed

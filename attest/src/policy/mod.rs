@@ -5,12 +5,14 @@ use serde::{Deserialize, Serialize};
 
 mod compare;
 mod defaults;
+mod intel;
 mod judge;
 #[cfg(test)]
 mod tests;
 mod validate;
 
 pub use compare::{Change, Difference};
+pub(crate) use defaults::simulated_td;
 
 use crate::evidence::{Measurement, Platform};
 use crate::facts::{Fmspc, TcbStatus};

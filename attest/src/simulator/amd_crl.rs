@@ -16,7 +16,7 @@ use x509_cert::{Certificate, Version};
 
 use super::authority::{SimulatorAuthority, failed};
 use super::subseed;
-use crate::quoter::QuoteError;
+use crate::quote_error::QuoteError;
 
 /// cRLNumber, RFC 5280, 5.2.3.
 const OID_CRL_NUMBER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.20");

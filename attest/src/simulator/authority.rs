@@ -1,4 +1,4 @@
-//! The throw-away root: it plays AMD's ARK and ASK and issues simulated chips.
+//! The throw-away root: it plays AMD's ARK and ASK, and Intel's root and authorities, and issues simulated machines.
 //!
 //! RSA signing by the `rsa` crate leaks time (RUSTSEC-2023-0071, unpatched). Here that is the key of a
 //! simulator, which protects nothing; the verifier uses public keys only.
@@ -25,6 +25,7 @@ use x509_cert::{Certificate, TbsCertificate, Version};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::chip::SimulatedChip;
+use super::intel::IntelAuthority;
 use super::{decode_file, subseed};
 use crate::limits;
 use crate::quote_error::QuoteError;
@@ -40,22 +41,26 @@ const DAY_S: u64 = 24 * 60 * 60;
 const BACKDATE_S: u64 = DAY_S;
 const ROOT_LIFE_S: u64 = 25 * 365 * DAY_S;
 /// As a VCEK.
-const LEAF_LIFE_S: u64 = 7 * 365 * DAY_S;
+pub(super) const LEAF_LIFE_S: u64 = 7 * 365 * DAY_S;
 
 /// The private half of a simulator's root. Whoever has it can make any evidence for its network.
 pub struct SimulatorAuthority {
     pub(super) ark: PssKey<Sha384>,
     ask: PssKey<Sha384>,
+    pub(super) intel: IntelAuthority,
     root: SimulatorRoot,
 }
 
-/// The key file: PKCS#8 keys and the certificates.
+/// The key file: PKCS#8 keys of AMD's part, scalars of Intel's, and the certificates.
 #[derive(BorshSerialize, BorshDeserialize)]
 struct File {
     #[borsh(deserialize_with = "limits::read_root")]
     ark_key: Vec<u8>,
     #[borsh(deserialize_with = "limits::read_root")]
     ask_key: Vec<u8>,
+    intel_keys: [[u8; 32]; 3],
+    #[borsh(deserialize_with = "limits::read_root")]
+    tcb_signer: Vec<u8>,
     root: SimulatorRoot,
 }
 
@@ -63,6 +68,7 @@ impl Drop for File {
     fn drop(&mut self) {
         self.ark_key.zeroize();
         self.ask_key.zeroize();
+        self.intel_keys.zeroize();
     }
 }
 
@@ -70,12 +76,12 @@ pub(super) fn failed<E>(what: &'static str) -> impl FnOnce(E) -> QuoteError {
     move |_| QuoteError::Simulator { what }
 }
 
-fn unusable<E>(reason: &'static str) -> impl FnOnce(E) -> QuoteError {
+pub(super) fn unusable<E>(reason: &'static str) -> impl FnOnce(E) -> QuoteError {
     move |_| QuoteError::KeyFile { reason }
 }
 
 impl SimulatorAuthority {
-    /// Makes both keys from `seed` and both certificates valid around `now_ms` (Unix milliseconds). The same
+    /// Makes all keys from `seed` and all certificates valid around `now_ms` (Unix milliseconds). The same
     /// arguments make the same authority, so the seed must be random and secret.
     pub fn generate(seed: [u8; 32], now_ms: u64) -> Result<Self, QuoteError> {
         let seed = Zeroizing::new(seed);
@@ -104,16 +110,28 @@ impl SimulatorAuthority {
                 None,
             )
         };
+        let intel = IntelAuthority::generate(&seed, now_ms, ROOT_LIFE_S)?;
         let root = SimulatorRoot {
             ark: certify(&ark_name, &ark)?,
             ask: certify(&ask_name, &ask)?,
+            intel_root: intel.root.clone(),
+            pck_ca: intel.ca.clone(),
         };
-        Ok(Self { ark, ask, root })
+        Ok(Self {
+            ark,
+            ask,
+            intel,
+            root,
+        })
     }
 
     /// What the genesis names.
     pub fn root(&self) -> SimulatorRoot {
         self.root.clone()
+    }
+
+    pub(super) fn root_ref(&self) -> &SimulatorRoot {
+        &self.root
     }
 
     /// The secret key file.
@@ -128,6 +146,8 @@ impl SimulatorAuthority {
         let file = File {
             ark_key: key(&self.ark)?,
             ask_key: key(&self.ask)?,
+            intel_keys: self.intel.keys().map(|key| *key),
+            tcb_signer: self.intel.signer.clone(),
             root: self.root.clone(),
         };
         borsh::to_vec(&file)
@@ -146,6 +166,12 @@ impl SimulatorAuthority {
         Ok(Self {
             ark: key(&file.ark_key)?,
             ask: key(&file.ask_key)?,
+            intel: IntelAuthority::from_keys(
+                &file.intel_keys,
+                file.root.intel_root.clone(),
+                file.root.pck_ca.clone(),
+                file.tcb_signer.clone(),
+            )?,
             root: file.root.clone(),
         })
     }
@@ -174,24 +200,25 @@ impl SimulatorAuthority {
     }
 }
 
-fn subject(common_name: &str) -> Result<Name, QuoteError> {
+pub(super) fn subject(common_name: &str) -> Result<Name, QuoteError> {
     Name::from_str(&format!("CN={common_name},O={SIMULATOR_ORGANISATION}")).map_err(failed("a name"))
 }
 
-fn validity(now_ms: u64, life_s: u64) -> Result<Validity, QuoteError> {
+pub(super) fn validity(now_ms: u64, life_s: u64) -> Result<Validity, QuoteError> {
     let from = (now_ms / 1000).saturating_sub(BACKDATE_S);
-    // RFC 5280, 4.1.2.5: UTCTime through 2049, GeneralizedTime after.
-    let time = |seconds| {
-        let duration = Duration::from_secs(seconds);
-        UtcTime::from_unix_duration(duration)
-            .map(Time::UtcTime)
-            .or_else(|_| GeneralizedTime::from_unix_duration(duration).map(Time::GeneralTime))
-            .map_err(failed("a time"))
-    };
     Ok(Validity {
-        not_before: time(from)?,
-        not_after: time(from.saturating_add(life_s))?,
+        not_before: time_of(from)?,
+        not_after: time_of(from.saturating_add(life_s))?,
     })
+}
+
+/// RFC 5280, 4.1.2.5: UTCTime through 2049, GeneralizedTime after.
+pub(super) fn time_of(seconds: u64) -> Result<Time, QuoteError> {
+    let duration = Duration::from_secs(seconds);
+    UtcTime::from_unix_duration(duration)
+        .map(Time::UtcTime)
+        .or_else(|_| GeneralizedTime::from_unix_duration(duration).map(Time::GeneralTime))
+        .map_err(failed("a time"))
 }
 
 fn extensions(chip: &SimulatedChip) -> Result<Vec<Extension>, QuoteError> {

@@ -8,7 +8,10 @@
 pub(crate) mod amd_crl;
 pub(crate) mod authority;
 pub(crate) mod chip;
+pub(crate) mod documents;
+pub(crate) mod intel;
 pub(crate) mod quoter;
+pub(crate) mod td;
 
 use borsh::BorshDeserialize;
 

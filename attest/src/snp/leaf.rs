@@ -308,12 +308,17 @@ fn attribute(name: &Name, oid: ObjectIdentifier) -> Option<String> {
     core::str::from_utf8(value.value()).ok().map(str::to_owned)
 }
 
+/// The common name of a name.
+pub(crate) fn common_name(name: &Name) -> Option<String> {
+    attribute(name, OID_COMMON_NAME)
+}
+
 /// The organisation of a name.
 pub(crate) fn organisation(name: &Name) -> Option<String> {
     attribute(name, OID_ORGANISATION)
 }
 
-fn same_but_common_name(a: &Name, b: &Name) -> bool {
+pub(crate) fn same_but_common_name(a: &Name, b: &Name) -> bool {
     let rest = |name: &Name| {
         let all = name.0.iter().map(|rdn| rdn.0.iter().cloned().collect::<Vec<_>>());
         all.filter(|rdn| !rdn.iter().any(|attribute| attribute.oid == OID_COMMON_NAME))

@@ -307,3 +307,8 @@ fn check_signatures(issuer: &Issuer, leaf: &Leaf, decoded: &AttestationReport) -
         .map(|_| ())
         .map_err(|_| Refusal::RootSignature)
 }
+
+/// Whether a report carries the simulator's mark; for those who must guess what they hold.
+pub(crate) fn is_marked_simulated(report: &[u8]) -> bool {
+    sized(report).is_ok_and(|bytes| Report::read(bytes, Generation::Genoa).family_id == SIMULATOR_FAMILY_ID)
+}

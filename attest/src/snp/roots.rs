@@ -53,7 +53,7 @@ pub const fn pins(generation: Generation) -> Pins {
     }
 }
 
-const fn unhex(text: &[u8; 64]) -> [u8; 32] {
+pub(crate) const fn unhex(text: &[u8; 64]) -> [u8; 32] {
     const fn digit(c: u8) -> u8 {
         match c {
             b'0'..=b'9' => c - b'0',

@@ -4,6 +4,16 @@
 //! Each document has one place, its [`CollateralKey`], and each place only moves forward: a document that is
 //! older than the one held, or from the future, is refused by name. TCB infos and QE identities stand under
 //! their evaluation number, so that Intel's next level can be held, and forecast, before a policy asks for it.
+//!
+//! ```text
+//! update ──apply: signature, time, newer──▶ place ──select: number, time──▶ verify
+//! ```
+
+pub(crate) mod apply;
+pub(crate) mod list;
+mod qvl;
+pub(crate) mod read;
+pub(crate) mod select;
 
 use std::collections::BTreeMap;
 
@@ -13,9 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::facts::{Fmspc, Tee};
 use crate::limits;
-use crate::refusal::Refusal;
 use crate::snp::generation::Generation;
-use crate::trust::TrustRoots;
 
 /// A document and who signed it.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
@@ -189,6 +197,19 @@ impl fmt::Display for CollateralKey {
     }
 }
 
+/// Dates and numbers of a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CollateralInfo {
+    /// First moment, Unix milliseconds.
+    pub issued_ms: u64,
+    /// Last second, Unix milliseconds; inclusive.
+    pub next_update_ms: u64,
+    /// `tcbEvaluationDataNumber` of a TCB info or QE identity.
+    pub evaluation: Option<u32>,
+    /// The number of a revocation list; 0 where it has none.
+    pub number: Option<u64>,
+}
+
 /// All documents held, each verified when it came. At most [`limits::COLLATERAL_ITEMS_MAX`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize)]
 pub struct Collateral {
@@ -214,23 +235,6 @@ impl Collateral {
         Self::default()
     }
 
-    /// Takes a document in, after checking its signature under the pinned roots, its time and that it is newer
-    /// than the one held.
-    ///
-    /// # Errors
-    /// A named [`Refusal`]; the collateral is then unchanged.
-    pub fn apply(
-        &mut self,
-        update: CollateralUpdate,
-        trust: &TrustRoots,
-        now_ms: u64,
-    ) -> Result<CollateralKey, Refusal> {
-        let _ = (update, trust, now_ms);
-        Err(Refusal::PlatformNotSupported {
-            platform: crate::Platform::Tdx,
-        })
-    }
-
     /// BLAKE3 of the encoding: what the ledger certifies.
     pub fn digest(&self) -> [u8; 32] {
         let bytes = borsh::to_vec(self).unwrap_or_default();
@@ -242,6 +246,59 @@ impl Collateral {
     /// Everything held, in order.
     pub fn documents(&self) -> impl Iterator<Item = (&CollateralKey, &CollateralUpdate)> {
         self.documents.iter()
+    }
+
+    /// The document of a place.
+    pub fn get(&self, key: &CollateralKey) -> Option<&CollateralUpdate> {
+        self.documents.get(key)
+    }
+
+    /// Dates and numbers of the document of a place; `None` where none is held.
+    pub fn info(&self, key: &CollateralKey) -> Option<CollateralInfo> {
+        read::info(&self.get(key)?.document).ok()
+    }
+
+    /// The evaluation numbers of the TCB infos held for one kind of machine, in order.
+    pub fn levels(&self, simulated: bool, tee: Tee, fmspc: Fmspc) -> Vec<u32> {
+        self.levels_of(|key| match key.kind {
+            CollateralKind::TcbInfo {
+                tee: t,
+                fmspc: f,
+                evaluation,
+            } if key.simulated == simulated && t == tee && f == fmspc => Some(evaluation),
+            _ => None,
+        })
+    }
+
+    /// The evaluation numbers of the QE identities held for one TEE, in order.
+    pub fn identity_levels(&self, simulated: bool, tee: Tee) -> Vec<u32> {
+        self.levels_of(|key| match key.kind {
+            CollateralKind::QeIdentity { tee: t, evaluation } if key.simulated == simulated && t == tee => {
+                Some(evaluation)
+            }
+            _ => None,
+        })
+    }
+
+    fn levels_of(&self, level: impl Fn(&CollateralKey) -> Option<u32>) -> Vec<u32> {
+        self.documents.keys().filter_map(level).collect()
+    }
+
+    /// Drops every document that has ended, and says which.
+    pub fn remove_expired(&mut self, now_ms: u64) -> Vec<CollateralKey> {
+        let ended = |update: &CollateralUpdate| {
+            read::info(&update.document).is_ok_and(|info| now_ms / 1000 > info.next_update_ms / 1000)
+        };
+        let keys: Vec<_> = self
+            .documents
+            .iter()
+            .filter(|(_, update)| ended(update))
+            .map(|(key, _)| *key)
+            .collect();
+        for key in &keys {
+            self.documents.remove(key);
+        }
+        keys
     }
 
     /// Whether nothing is held.
