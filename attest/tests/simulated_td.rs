@@ -4,8 +4,8 @@ mod simulated;
 
 use simulated::{MEASUREMENT, NOW_MS, authority, binding, dev};
 use tacit_attest::{
-    Collateral, Evidence, Facts, NetworkClass, Platform, Policy, Quoter, Refusal, SimulatedTdQuoter, TcbStatus,
-    TrustRoots, Verified, verify, verify_steps,
+    Collateral, Evidence, Facts, NetworkClass, Platform, Policy, Quoter, Refusal, SimulatedTdQuoter,
+    TcbStatus, TrustRoots, Verified, verify, verify_steps,
 };
 
 fn collateral() -> Collateral {

@@ -1,16 +1,18 @@
 //! `tacit attest collateral`: vendors' signed documents, in files and on the chain.
 
-use std::{path::Path, process::ExitCode};
+use std::{collections::BTreeMap, path::Path, process::ExitCode};
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use tacit_attest::{Collateral, CollateralUpdate, Document as Statement, PckAuthority, Refusal, TrustRoots};
+use tacit_attest::{
+    Collateral, CollateralUpdate, Document as Statement, PckAuthority, Refusal, TrustRoots, describe_update,
+};
 use tacit_wallet::Api;
 
-use super::{files, report};
+use super::{files, report, show::lines};
 use crate::{
     args::CollateralVerb,
-    commands::query::{render, table},
+    commands::query::table,
     context::Context,
     failure::{Done, Failure},
     output::time,
@@ -70,16 +72,19 @@ pub(crate) fn judged(
         .map(|update| {
             let named = kind(&update);
             match collateral.apply(update, trust, at_ms) {
-                Ok(key) => Document {
-                    document: key.to_string(),
-                    verdict: "ok",
-                    refusal_code: None,
-                    reason: None,
-                    issued: None,
-                    next_update: None,
-                    evaluation: None,
-                    refusal: None,
-                },
+                Ok(key) => {
+                    let info = collateral.info(&key);
+                    Document {
+                        document: key.to_string(),
+                        verdict: "ok",
+                        refusal_code: None,
+                        reason: None,
+                        issued: info.map(|info| time(info.issued_ms)),
+                        next_update: info.map(|info| time(info.next_update_ms)),
+                        evaluation: info.and_then(|info| info.evaluation),
+                        refusal: None,
+                    }
+                }
                 Err(refusal) => Document {
                     document: named,
                     verdict: "FAILED",
@@ -127,9 +132,25 @@ fn listed(value: &Value) -> String {
 /// Every field of each document, judging nothing.
 fn show(context: &Context, file: &Path) -> Done {
     let updates = files::documents(file)?.map_err(|refusal| Failure::new(refusal.code(), refusal))?;
-    let documents: Vec<Value> = updates.iter().map(described).collect();
-    let value = json!({ "documents": documents });
-    context.output.result(&value, || render(&value));
+    let described: Vec<_> = updates
+        .iter()
+        .map(|update| (kind(update), describe_update(update)))
+        .collect();
+    let documents: Vec<Value> = described
+        .iter()
+        .map(|(kind, fields)| {
+            json!({
+                "document": kind,
+                "fields": fields.iter().cloned().collect::<BTreeMap<_, _>>(),
+            })
+        })
+        .collect();
+    context.output.result(&json!({ "documents": documents }), || {
+        described
+            .iter()
+            .map(|(kind, fields)| format!("{kind}\n{}\n", lines(fields)))
+            .collect()
+    });
     Ok(())
 }
 
@@ -157,23 +178,4 @@ fn kind(update: &CollateralUpdate) -> String {
         Statement::AmdCrl { generation, .. } => format!("AMD {generation} CRL"),
     };
     format!("{simulated}{what}")
-}
-
-/// All that a document says: the signed JSON as it stands, lists by their bytes.
-fn described(update: &CollateralUpdate) -> Value {
-    let mut value = json!({ "document": kind(update), "simulated": update.simulated });
-    match &update.document {
-        Statement::TcbInfo(signed) | Statement::QeIdentity(signed) => {
-            value["body"] = serde_json::from_str(&signed.body).unwrap_or_else(|_| signed.body.clone().into());
-            value["signature"] = hex::encode(&signed.signature).into();
-            value["signer"] = hex::encode(&signed.signer).into();
-        }
-        Statement::IntelRootCrl(list)
-        | Statement::IntelPckCrl { list, .. }
-        | Statement::AmdCrl { list, .. } => {
-            value["bytes"] = list.len().into();
-            value["list"] = hex::encode(list).into();
-        }
-    }
-    value
 }

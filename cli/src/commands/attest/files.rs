@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
 use tacit_attest::{
-    CollateralUpdate, Document, Evidence, Generation, PckAuthority, Platform, Refusal, key_info, pins,
+    Collateral, CollateralUpdate, Document, Evidence, Generation, PckAuthority, Platform, Refusal, key_info,
+    pins,
 };
 
 use crate::{
@@ -33,7 +34,7 @@ pub(crate) fn evidence(
     report: &Path,
     leaves: &[PathBuf],
 ) -> Done<Result<Evidence, Refusal>> {
-    let report = unhex(read_file(report, MAX_REPORT)?);
+    let report = self::report(report)?;
     let mut chain = Vec::new();
     for path in leaves {
         chain.extend(certificates(path)?);
@@ -42,16 +43,21 @@ pub(crate) fn evidence(
     chain.retain(|certificate| pinned(certificate) != Some(Pinned::Root));
     chain.sort_by_key(|certificate| pinned(certificate).is_some());
     let leaf = chain.concat();
-    let found = detect(&report, &leaf);
+    let found = Evidence::detect(&report, (!leaf.is_empty()).then_some(leaf.as_slice()));
     if let (Ok(evidence), [_], Some(path)) = (&found, chain.as_slice(), leaves.first())
         && signed_by_vlek(evidence)
         && let Some((file, intermediate)) = neighbour(path)
     {
         let text = format!("{}: AMD's VLEK signer, by its fingerprint", file.display());
         context.output.note("found", text);
-        return Ok(detect(&report, &[leaf, intermediate].concat()));
+        return Ok(Evidence::detect(&report, Some(&[leaf, intermediate].concat())));
     }
     Ok(found)
+}
+
+/// A report or quote as hardware gave it.
+pub(crate) fn report(path: &Path) -> Done<Vec<u8>> {
+    Ok(unhex(read_file(path, MAX_REPORT)?))
 }
 
 /// Documents of collateral files, in their order.
@@ -87,23 +93,7 @@ pub(crate) fn documents(path: &Path) -> Done<Result<Vec<CollateralUpdate>, Refus
     if quotes.get("tcb_info").is_none() {
         return Err(unknown());
     }
-    Ok(quote_collateral(text))
-}
-
-/// The evidence that bytes are, by their form.
-fn detect(report: &[u8], leaf: &[u8]) -> Result<Evidence, Refusal> {
-    Ok(Evidence {
-        platform: Platform::SevSnp,
-        report: report.to_vec(),
-        leaf: leaf.to_vec(),
-    })
-}
-
-/// The documents of a verifier's JSON.
-fn quote_collateral(_: &str) -> Result<Vec<CollateralUpdate>, Refusal> {
-    Err(Refusal::PlatformNotSupported {
-        platform: Platform::Tdx,
-    })
+    Ok(Collateral::from_qvl_json(text))
 }
 
 /// A list, put where its issuer's name says; whether the issuer signed it is for the verifier.

@@ -25,21 +25,22 @@ pub(crate) fn run(context: &Context, args: &QuoteArgs) -> Done {
     let failed = |error: tacit_attest::QuoteError| Failure::new("quote.failed", error);
     let machine = pick(leaf).map_err(failed)?;
     let evidence = machine.quote(report_data).map_err(failed)?;
-    let quote = (evidence.platform == Platform::Tdx).then(|| evidence.report.clone());
     let mut value = json!({
         "platform": evidence.platform.to_string(),
         "report_data": hex::encode(report_data),
         "file": args.out,
     });
-    match quote {
-        // A quote carries its certificates.
-        Some(quote) => write(&args.out, &quote)?,
-        None => {
-            let beside = beside(&args.out);
-            write(&args.out, &evidence.report)?;
-            write(&beside, &evidence.leaf)?;
-            value["leaf"] = json!(beside);
-        }
+    if evidence.platform == Platform::SevSnp {
+        let beside = beside(&args.out);
+        write(&args.out, &evidence.report)?;
+        write(&beside, &evidence.leaf)?;
+        value["leaf"] = json!(beside);
+    } else {
+        // A quote carries its certificates, as other verifiers want it.
+        let quote = evidence
+            .to_quote()
+            .map_err(|refusal| Failure::new(refusal.code(), refusal))?;
+        write(&args.out, &quote)?;
     }
     context.output.result(&value, || render(&value));
     Ok(())
