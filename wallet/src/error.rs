@@ -195,6 +195,14 @@ pub enum Error {
         /// After this height it cannot be committed any more.
         expires_at: u64,
     },
+    /// Waiting for a transaction of the public lane ended first. It may still be included.
+    #[error("transaction {id} of the public lane was in no final block after {waited_ms} ms; it may be in a later one")]
+    SystemTimeout {
+        /// The transaction.
+        id: Digest,
+        /// How long was waited, in milliseconds.
+        waited_ms: u64,
+    },
     /// Sealing again did not help.
     #[error("epochs closed or envelopes expired {tries} times in a row")]
     Resealed {
@@ -342,7 +350,7 @@ impl Error {
             Self::BadAnswer { .. } => "rpc.bad_answer",
             Self::Refused { code, .. } | Self::Proof { code, .. } => code,
             Self::NotAValidator { .. } => "query.not_a_validator",
-            Self::WaitTimeout { .. } => "wait.timeout",
+            Self::WaitTimeout { .. } | Self::SystemTimeout { .. } => "wait.timeout",
             Self::Resealed { .. } => "tx.expired",
             Self::NoPin => "trust.missing",
             Self::GenesisHash { .. } => "genesis.hash_mismatch",

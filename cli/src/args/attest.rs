@@ -43,6 +43,18 @@ pub(crate) enum AttestVerb {
                             tacit attest quote --bind 9c1e2ab4 --out report.bin --leaf vcek.der --json"
     )]
     Quote(QuoteArgs),
+    /// Until when each validator's evidence is accepted: today, under pending policies, at the vendor's next level
+    #[command(
+        after_help = "Examples:\n  tacit attest status\n  tacit attest status --validator val-2 --strict --json"
+    )]
+    Status {
+        /// One validator, by name; all when absent
+        #[arg(long, value_name = "NAME")]
+        validator: Option<String>,
+        /// Fail also when a pending policy or the vendor's next level would refuse one
+        #[arg(long)]
+        strict: bool,
+    },
     /// Vendors' signed documents: TCB levels, identities, revocation lists
     #[command(subcommand)]
     Collateral(CollateralVerb),
@@ -108,6 +120,13 @@ pub(crate) enum CollateralVerb {
         /// The network whose roots count: needed for simulated documents
         #[arg(long, value_name = "FILE")]
         genesis: Option<PathBuf>,
+    },
+    /// Bring newer documents onto the chain; anybody may, the vendor signed them
+    #[command(after_help = "Examples:\n  tacit attest collateral push collateral.json\n  \
+                            tacit attest collateral push collateral.json --rpc http://127.0.0.1:26610 --json")]
+    Push {
+        /// Documents as `dcap-qvl` writes them, or one revocation list (DER)
+        file: PathBuf,
     },
 }
 

@@ -123,6 +123,15 @@ pub(crate) enum GenesisVerb {
         /// An initial balance; give it once an account
         #[arg(long = "allocation", value_name = "ADDRESS=AMOUNT")]
         allocations: Vec<String>,
+        /// Who may change the policy; give it once a member, in the order of their numbers. Without members it is frozen
+        #[arg(long = "member", value_name = "NAME=ADDRESS")]
+        members: Vec<String>,
+        /// How many members adopt a policy; more than half of them when absent
+        #[arg(long, value_name = "COUNT", requires = "members")]
+        threshold: Option<u16>,
+        /// The vendor's documents that the founders' evidence is judged with; give it once a file
+        #[arg(long = "collateral", value_name = "FILE")]
+        collateral: Vec<PathBuf>,
         /// Longest epoch
         #[arg(long, default_value = "1day", value_parser = humantime::parse_duration, value_name = "TIME")]
         epoch: std::time::Duration,

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     args::{NodeVerb, TeeChoice},
-    commands::{genesis, query},
+    commands::{genesis, query, suspend},
     context::{Context, hash, read_file, read_text},
     failure::{Done, Failure},
 };
@@ -41,6 +41,7 @@ pub(crate) fn run(context: &Context, verb: NodeVerb) -> Done {
             context.output.result(&status, || query::render(&status));
             Ok(())
         }
+        NodeVerb::Suspend(args) => suspend::run(context, &args),
         NodeVerb::Health => health(context),
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tacit_attest::{
     Collateral, CollateralUpdate, Document as Statement, PckAuthority, Refusal, TrustRoots, describe_update,
 };
+use tacit_ledger::SystemTx;
 use tacit_wallet::Api;
 
 use super::{files, report, show::lines};
@@ -29,10 +30,18 @@ const DOCUMENTS: [(&str, &str); 5] = [
 
 /// What people see of the documents that a chain holds.
 const HELD: [(&str, &str); 4] = [
-    ("document", "/document"),
     ("issued", "/issued"),
     ("next update", "/next_update"),
-    ("number", "/number"),
+    ("expired", "/expired"),
+    ("document", "/text"),
+];
+
+/// What people see of documents that were brought.
+const PUSHED: [(&str, &str); 4] = [
+    ("document", "/document"),
+    ("verdict", "/verdict"),
+    ("height", "/height"),
+    ("reason", "/reason"),
 ];
 
 /// A document and what became of it.
@@ -56,6 +65,7 @@ pub(crate) fn run(context: &Context, verb: CollateralVerb) -> Done<ExitCode> {
         CollateralVerb::Check { file, at, genesis } => {
             return check(context, &file, at, genesis.as_deref());
         }
+        CollateralVerb::Push { file } => push(context, &file)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -161,6 +171,37 @@ fn held(context: &Context) -> Done {
     context.output.result(&page, || {
         table(&HELD, page["items"].as_array().map_or(&[][..], Vec::as_slice))
     });
+    Ok(())
+}
+
+/// Brings documents onto the chain, each in a transaction of its own. One that is held already is no failure: somebody
+/// else was faster.
+fn push(context: &Context, file: &Path) -> Done {
+    let updates = files::documents(file)?.map_err(|refusal| Failure::new(refusal.code(), refusal))?;
+    let transport = context.http()?;
+    let api = Api::new(&transport);
+    let mut items = Vec::new();
+    for update in updates {
+        let document = kind(&update);
+        match api.settle(&SystemTx::Collateral(update), context.global.timeout) {
+            Ok((id, included)) => items.push(json!({
+                "document": document,
+                "id": id.to_string(),
+                "height": included.height,
+                "verdict": "taken",
+            })),
+            Err(tacit_wallet::Error::Refused {
+                code: "attest.collateral_not_newer",
+                detail,
+            }) => items.push(json!({ "document": document, "verdict": "held", "reason": detail })),
+            Err(error) => {
+                // What came before it stays on the chain: scripts see how far it came.
+                return Err(Failure::from(error).detail("document", document).detail("done", items));
+            }
+        }
+    }
+    let value = json!({ "documents": items });
+    context.output.result(&value, || table(&PUSHED, &items));
     Ok(())
 }
 

@@ -2,13 +2,14 @@
 
 mod collateral;
 mod facts;
-mod files;
+pub(crate) mod files;
 mod measure;
-mod policy;
+pub(crate) mod policy;
 mod quote;
 mod registration;
 mod report;
 mod show;
+mod status;
 
 use crate::{args::AttestVerb, context::Context, failure::Done};
 
@@ -31,6 +32,9 @@ pub(crate) fn run(context: &Context, verb: AttestVerb) -> Done<ExitCode> {
         },
         AttestVerb::Measure(args) => measure::run(context, &args)?,
         AttestVerb::Quote(args) => quote::run(context, &args)?,
+        AttestVerb::Status { validator, strict } => {
+            return status::run(context, validator.as_deref(), strict);
+        }
         AttestVerb::Collateral(verb) => return collateral::run(context, verb),
         AttestVerb::Policy(verb) => policy::run(context, verb)?,
     }
