@@ -11,6 +11,7 @@ use crate::snp::roots::LeafKind;
 
 /// Facts by platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "one in each verdict, never in a list")]
 pub enum Facts {
     /// AMD SEV-SNP, or its simulation.
     Snp(SnpFacts),
@@ -293,6 +294,7 @@ pub struct IntelFacts {
 
 /// The part of a quote that describes the guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "one in each verdict, never in a list")]
 pub enum IntelBody {
     /// A trust domain.
     Td(TdFacts),

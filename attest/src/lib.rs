@@ -2,11 +2,11 @@
 //!
 //! [`verify()`] is pure: the verdict depends on its arguments alone, so every validator reaches the same one.
 //! [`Quoter`] is the other side: it makes evidence, on hardware ([`TsmDevice`], [`SnpDevice`]) or in simulation
-//! ([`SimulatedQuoter`], [`SimulatedTdQuoter`]), which counts only on networks of class `dev`. [`measure`] computes what hardware will
-//! measure, from the files of a release.
+//! ([`SimulatedQuoter`], [`SimulatedTdQuoter`]), which counts only on networks of class `dev`. [`measure`]
+//! computes what hardware will measure, from the files of a release.
 //!
-//! Verification, policy and [`measurement`] compile for wasm32-unknown-unknown too; `TsmDevice`, `SnpDevice` and
-//! `measure` do not exist there.
+//! Verification and policy compile for wasm32-unknown-unknown too, where `TsmDevice`, `SnpDevice` and `measure`
+//! do not exist.
 //!
 //! ```text
 //! Binding ──report_data──▶ Quoter ──Evidence──▶ verify(trust, policy, binding, now) ──▶ Verified
@@ -31,7 +31,6 @@ mod intel;
 pub mod limits;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod measure;
-pub mod measurement;
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 mod no_entropy;
 mod policy;

@@ -10,13 +10,14 @@
 //!
 //! For TDX see [`tdx`]: its registers come from the machine or from the firmware's own tools.
 
+mod error;
 mod firmware;
 
 use core::fmt;
 use core::str::FromStr;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -24,11 +25,11 @@ use sev::measurement::snp::{SnpMeasurementArgs, snp_calc_launch_digest};
 use sev::measurement::vcpu_types::CpuType;
 use sev::measurement::vmsa::{GuestFeatures, VMMType};
 use sha2::{Digest, Sha256};
-use thiserror::Error;
 
 use crate::evidence::Measurement;
+use crate::facts::TdFacts;
 use crate::limits::POLICY_MEASUREMENTS_MAX;
-pub use crate::measurement::tdx;
+pub use error::MeasureError;
 
 /// Bytes of firmware. OVMF has 4 MiB; more than 16 MiB do not fit below 4 GiB in QEMU's machines.
 pub const FIRMWARE_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -183,53 +184,6 @@ impl Family {
     }
 }
 
-/// Why nothing was measured: the inputs are at fault.
-#[derive(Debug, Error)]
-#[allow(
-    missing_docs,
-    reason = "each variant's message says what it means, each field is named there"
-)]
-pub enum MeasureError {
-    #[error("cannot read {}: {source}", path.display())]
-    File { path: PathBuf, source: io::Error },
-    #[error("{} is not a regular file", path.display())]
-    NotAFile { path: PathBuf },
-    #[error("{} has {have} bytes, a {role} may have {max}: is it the right file?", path.display())]
-    TooLarge {
-        path: PathBuf,
-        role: &'static str,
-        have: u64,
-        max: u64,
-    },
-    #[error("firmware {} is unusable, {reason}: give OVMF built for SEV-SNP", path.display())]
-    Firmware { path: PathBuf, reason: &'static str },
-    #[error(
-        "firmware {} has no page for the kernel's hashes, so kernel, initrd and command line would go unmeasured: \
-         use OVMF's AmdSev build, or measure without a kernel", path.display()
-    )]
-    NoKernelHashes { path: PathBuf },
-    #[error("firmware {} cannot start a second vCPU: its reset block is empty", path.display())]
-    OneProcessor { path: PathBuf },
-    #[error("{what} is given without a kernel: it is not measured then, leave it out or give the kernel")]
-    WithoutKernel { what: &'static str },
-    #[error("the command line {reason}: write it exactly as the VMM passes it")]
-    Cmdline { reason: &'static str },
-    #[error("vCPU type {have:?} is unknown, must be one of {}", VCPU_TYPES.join(", "))]
-    VcpuType { have: String },
-    #[error("{have} vCPUs cannot be measured, must be 1 to {max}")]
-    VcpuCount { have: u32, max: u32 },
-    #[error("VMM {have:?} is unknown, must be qemu, ec2 or krun")]
-    Vmm { have: String },
-    #[error("guest features {have:#x} lack bit 0, SNP: such a guest has no SNP report")]
-    GuestFeatures { have: u64 },
-    #[error(
-        "a family of {have} digests is above {max}, as many as a policy may name: publish fewer combinations"
-    )]
-    FamilySize { have: usize, max: usize },
-    #[error("`sev` cannot measure this: {detail}")]
-    Calculation { detail: String },
-}
-
 /// The launch digest of one guest.
 ///
 /// # Errors
@@ -283,6 +237,32 @@ pub fn family(inputs: &Inputs, vcpus: &[u32], vcpu_types: &[String]) -> Result<F
         guest_features: inputs.guest_features,
         vmm: inputs.vmm,
         members,
+    })
+}
+
+/// The measurement of a trust domain from its eight registers: [`Measurement::of_td`], for whoever has the
+/// registers and no quote.
+///
+/// MRTD alone says only what the firmware was: kernel, initrd and command line are in RTMR 1 and 2, which the
+/// firmware extends, and the host chooses the last three at launch. A policy that names this digest names all.
+pub fn tdx(
+    mr_td: [u8; 48],
+    rtmr: [[u8; 48]; 4],
+    mr_config_id: [u8; 48],
+    mr_owner: [u8; 48],
+    mr_owner_config: [u8; 48],
+) -> Measurement {
+    Measurement::of_td(&TdFacts {
+        tee_tcb_svn: [0; 16],
+        tee_tcb_svn2: None,
+        attributes: 0,
+        xfam: 0,
+        mr_seam: [0; 48],
+        mr_td,
+        mr_config_id,
+        mr_owner,
+        mr_owner_config,
+        rtmr,
     })
 }
 

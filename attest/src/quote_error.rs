@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::evidence::Platform;
+use crate::refusal::Refusal;
 
 /// Why a machine cannot attest, and what to do about it. The fault is this machine's or its host's.
 #[derive(Debug, Error)]
@@ -223,6 +224,14 @@ pub enum QuoteError {
         /// The platform.
         platform: Platform,
     },
+    /// What the hardware gave cannot be made into evidence.
+    #[error("the {platform} quote makes no evidence: {refusal}")]
+    Evidence {
+        /// The platform.
+        platform: Platform,
+        /// What a verifier would say.
+        refusal: Refusal,
+    },
     /// The certificate table that the host supplies does not decode.
     #[error("the host's certificate table is unusable: {reason}")]
     CertificateTable {
@@ -290,6 +299,7 @@ impl QuoteError {
             Self::NoPrivilegeLevel { .. } => "quote.no_privilege_level",
             Self::ReportLayout { .. } => "quote.report_layout",
             Self::OtherReportData { .. } => "quote.other_report_data",
+            Self::Evidence { .. } => "quote.evidence",
             Self::CertificateTable { .. } => "quote.certificate_table",
             Self::NoCertificate { .. } => "quote.no_certificate",
             Self::LeafTooLong { .. } => "quote.leaf_too_long",

@@ -330,11 +330,16 @@ fn tdx_evidence(quote: Vec<u8>, report_data: &[u8; 64]) -> Result<Evidence, Quot
             platform: Platform::Tdx,
         });
     }
-    Ok(Evidence {
+    let evidence = Evidence {
         platform: Platform::Tdx,
         report: quote,
         leaf: Vec::new(),
-    })
+    };
+    evidence.check_bounds().map_err(|refusal| QuoteError::Evidence {
+        platform: Platform::Tdx,
+        refusal,
+    })?;
+    Ok(evidence)
 }
 
 fn td_body(quote: &[u8]) -> Result<TdBody, QuoteError> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tacit_attest::measure::{
     CMDLINE_BYTES_MAX, FIRMWARE_BYTES_MAX, Family, Inputs, KERNEL_BYTES_MAX, MeasureError, VCPU_TYPES,
-    VCPUS_MAX, Vmm, family, snp,
+    VCPUS_MAX, Vmm, family, snp, tdx,
 };
 use tempfile::TempDir;
 
@@ -339,14 +339,21 @@ fn broken_firmware_is_refused_with_a_reason_and_never_panics() {
         image[at..at + 4].copy_from_slice(&value.to_le_bytes());
         image
     };
+    let footer_size = |value: u16| {
+        let mut image = AMDSEV.to_vec();
+        image[TABLE_END..TABLE_END + 2].copy_from_slice(&value.to_le_bytes());
+        image
+    };
     let section = |number: usize, field: usize, value| word(SECTIONS + 12 * number + 4 * field, value);
     let cases: Vec<(Vec<u8>, &str)> = vec![
         (Vec::new(), "multiple of 4,096"),
         (AMDSEV[..4095].to_vec(), "multiple of 4,096"),
         (vec![0; 4096], "no OVMF image"),
-        (word(TABLE_END, 0), "GUID table is broken"),
-        (word(TABLE_END, 17), "GUID table is broken"),
-        (word(TABLE_END, 0xffff), "GUID table is broken"),
+        (footer_size(0), "GUID table is broken"),
+        (footer_size(17), "GUID table is broken"),
+        (footer_size(0xffff), "GUID table is broken"),
+        // The table without its entries: no image says so little of itself.
+        (footer_size(18), "no SEV-ES reset block"),
         (word(METADATA, 0), "version 1"),
         (word(METADATA + 4, 0), "reaches beyond"),
         (word(METADATA + 4, u32::MAX), "reaches beyond"),
@@ -483,4 +490,38 @@ fn a_family_is_as_large_as_a_policy_can_name() {
         VCPU_TYPES
     );
     assert_eq!(all.measurements().len(), 5);
+}
+
+fn numbered(first: u8) -> [u8; 48] {
+    core::array::from_fn(|at| first.wrapping_add(at as u8))
+}
+
+#[test]
+fn the_measurement_of_a_trust_domain_is_pinned() {
+    // sha384("tacit 2026 tdx measurement" + eight runs of 48 consecutive bytes from 16, 32, .. 128).
+    let pinned =
+        "3718621c39009c83f0e40955d46b49360f16fdedcdbd8e963e0294a03a01864c4a692617618b990bd8e568467f40eca4";
+    let measured = tdx(
+        numbered(16),
+        [numbered(32), numbered(48), numbered(64), numbered(80)],
+        numbered(96),
+        numbered(112),
+        numbered(128),
+    );
+    assert_eq!(measured.to_string(), pinned);
+}
+
+#[test]
+fn every_register_counts_and_so_does_its_place() {
+    let base = [[0; 48]; 8];
+    let digest = |r: &[[u8; 48]; 8]| tdx(r[0], [r[1], r[2], r[3], r[4]], r[5], r[6], r[7]);
+    let mut seen = vec![digest(&base)];
+    for at in 0..8 {
+        let mut changed = base;
+        changed[at][47] = 1;
+        seen.push(digest(&changed));
+    }
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 9);
 }

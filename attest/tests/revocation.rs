@@ -7,7 +7,7 @@ use common::production;
 use simulated::{MEASUREMENT, NOW_MS, authority, dev, lie};
 use tacit_attest::{
     Collateral, CollateralKey, CollateralKind, CollateralUpdate, Document, Evidence, Generation, Platform,
-    Policy, Refusal, SimulatorAuthority, Verdict, Verified, verify, verify_steps,
+    Policy, Refusal, SimulatedList, SimulatorAuthority, Verdict, Verified, verify, verify_steps,
 };
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -59,7 +59,7 @@ fn a_list_in_force_that_names_nobody_passes_and_bounds_the_verdict() {
 fn a_held_list_must_be_in_force() {
     let held = holding(true, Generation::Turin, list(&[]));
     assert_eq!(code(&held, END_MS + 1000), "attest.collateral_expired");
-    let future = authority().amd_crl(NOW_MS + 1000, END_MS, 7, &[]).unwrap();
+    let future = signed(authority(), NOW_MS + 1000, &[]);
     let held = holding(true, Generation::Turin, future);
     assert_eq!(code(&held, NOW_MS), "attest.collateral_not_yet_valid");
     assert!(judge(&held, NOW_MS + 1000).is_ok());
@@ -89,7 +89,7 @@ fn a_policy_can_require_a_list_of_the_evidences_generation() {
     assert_eq!(judge(&holding(true, Generation::Turin, list(&[]))), Ok(()));
     // Another generation's list, a real one's place: neither is looked at.
     for (simulated, generation) in [(true, Generation::Genoa), (false, Generation::Turin)] {
-        let refusal = judge(&holding(simulated, generation, list(&[0]))).unwrap_err();
+        let refusal = judge(&holding(simulated, generation, list(&[&[0]]))).unwrap_err();
         assert_eq!(
             (refusal.code(), refusal.number()),
             ("attest.collateral_missing", 8)
@@ -99,7 +99,7 @@ fn a_policy_can_require_a_list_of_the_evidences_generation() {
 
 #[test]
 fn no_byte_of_a_list_is_malleable() {
-    let honest = list(&[3]);
+    let honest = list(&[&[3]]);
     assert!(judge(&holding(true, Generation::Turin, honest.clone()), NOW_MS).is_ok());
     // One bit in each eighth byte here; every bit beside the parser.
     for byte in (0..honest.len()).step_by(8) {
@@ -119,7 +119,7 @@ fn no_byte_of_a_list_is_malleable() {
 #[test]
 fn only_the_generations_own_root_revokes() {
     let other = SimulatorAuthority::generate([2; 32], NOW_MS).unwrap();
-    let foreign = other.amd_crl(NOW_MS - DAY_MS, END_MS, 7, &[0]).unwrap();
+    let foreign = signed(&other, NOW_MS - DAY_MS, &[&[0]]);
     let held = holding(true, Generation::Turin, foreign);
     assert_eq!(code(&held, NOW_MS), "attest.collateral_signature");
     // A simulated list in the place of AMD's.
@@ -136,6 +136,6 @@ fn only_the_generations_own_root_revokes() {
 
 #[test]
 fn the_same_arguments_make_the_same_list() {
-    assert_eq!(list(&[1, 2]), list(&[1, 2]));
-    assert_ne!(list(&[1, 2]), list(&[1]));
+    assert_eq!(list(&[&[1], &[2]]), list(&[&[1], &[2]]));
+    assert_ne!(list(&[&[1], &[2]]), list(&[&[1]]));
 }

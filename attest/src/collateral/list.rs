@@ -54,6 +54,12 @@ impl List {
                 return Err("has an extension that this code does not know");
             }
         }
+        // RFC 5280, 5.3: whoever does not understand a critical part of an entry must not use the list.
+        let entries = tbs.revoked_certificates.iter().flatten();
+        let mut extensions = entries.flat_map(|entry| entry.crl_entry_extensions.iter().flatten());
+        if extensions.any(|extension| extension.critical) {
+            return Err("has an entry with a critical extension");
+        }
         Ok(Self {
             issued,
             next_update,

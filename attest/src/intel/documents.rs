@@ -1,6 +1,8 @@
 //! What Intel says of machines: TCB infos and QE identities of version 3 and 2 of Intel's "Get TCB Info" and "Get QE
 //! Identity" interfaces. Only what judges is read; the signature covers the rest.
 
+use core::cmp::Reverse;
+
 use serde::Deserialize;
 use x509_cert::der::DateTime;
 
@@ -138,8 +140,7 @@ impl TcbInfo {
             return Err("lacks the TDX module or its components");
         }
         // Intel's verifier does not rely on the order either: highest first.
-        info.tcb_levels
-            .sort_by(|a, b| key(&b.tcb, tdx).cmp(&key(&a.tcb, tdx)));
+        info.tcb_levels.sort_by_key(|level| Reverse(key(&level.tcb, tdx)));
         Ok(info)
     }
 

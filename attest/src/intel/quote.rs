@@ -57,6 +57,7 @@ pub struct QuoteHeader {
 
 /// What is attested.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "one in each quote, never in a list")]
 pub enum QuoteBody {
     /// An enclave; version 3.
     Enclave(EnclaveReport),

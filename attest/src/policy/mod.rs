@@ -59,7 +59,7 @@ pub struct Policy {
     /// How far below the including block the block may be that evidence is bound to, in heights; 1 to
     /// [`BLOCK_AGE_LIMIT`]. The ledger applies it.
     pub block_age_max: u64,
-    /// Tolerance for the beginning of a leaf certificate, in milliseconds; 0 is exact, at most
+    /// Tolerance for the beginning of certificates and collateral, in milliseconds; 0 is exact, at most
     /// [`NOT_BEFORE_TOLERANCE_LIMIT_MS`]. AMD issues leaf certificates on demand, so one may begin later than a
     /// lagging block clock.
     pub not_before_tolerance_ms: u64,

@@ -4,8 +4,9 @@ use rand_chacha_old::ChaCha20Rng;
 use rand_chacha_old::rand_core::{RngCore, SeedableRng};
 
 use super::*;
+use crate::collateral::PckAuthority;
 use crate::evidence::ChipId;
-use crate::facts::{EnclaveFacts, Facts, IntelBody, IntelFacts, SnpFacts, TdFacts, Tee};
+use crate::facts::{EnclaveFacts, Facts, IntelBody, IntelFacts, Shortfalls, SnpFacts, TdFacts, Tee};
 use crate::refusal::Refusal;
 use crate::snp::layout::{guest_policy, platform_info};
 use crate::snp::roots::LeafKind;
@@ -186,6 +187,8 @@ impl Draw {
             tee,
             quote_version: if tee == Tee::Tdx { self.pick(&[4, 5]) } else { 3 },
             fmspc: self.pick(&FMSPCS),
+            authority: PckAuthority::Platform,
+            shortfalls: Shortfalls::default(),
             sgx_type: self.small(),
             cpu_svn: [0; 16],
             pce_svn: 0,

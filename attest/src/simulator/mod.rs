@@ -5,7 +5,6 @@
 //! that only a genesis of class `dev` may name, `SIM-` and "SIMULATOR - NOT HARDWARE" in every
 //! certificate, and a family id in every report. Verification takes the same path as for AMD's.
 
-pub(crate) mod amd_crl;
 pub(crate) mod authority;
 pub(crate) mod chip;
 pub(crate) mod documents;

@@ -22,8 +22,7 @@ use crate::intel::quote::{
     TdReport,
 };
 use crate::limits;
-use crate::quote_error::QuoteError;
-use crate::quoter::{Quoter, sealing_key};
+use crate::quoter::{QuoteError, Quoter, sealing_key};
 
 /// The kind of machine that the simulator makes; no Intel machine's.
 pub const SIMULATED_FMSPC: Fmspc = Fmspc(*b"SIMTDX");

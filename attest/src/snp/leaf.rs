@@ -14,6 +14,7 @@ use x509_cert::spki::ObjectIdentifier;
 
 use super::generation::{Generation, Tcb};
 use super::roots::{Issuer, LeafKind};
+use crate::collateral::select::Clock;
 use crate::refusal::Refusal;
 
 const OID_COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
@@ -208,17 +209,17 @@ impl Leaf {
     }
 
     /// Check 4, time. Bounds are inclusive in whole seconds: real evidence one second outside is refused. Only
-    /// the beginning of the leaf has a tolerance, the policy's: AMD signs leaves on demand, so a chip's may be
-    /// fresher than a lagging block clock. Without one the chip registers again some blocks later.
-    pub(crate) fn check_time(&self, issuer: &Issuer, now_ms: u64, tolerance_ms: u64) -> Result<(), Refusal> {
-        let now = now_ms / 1000;
-        if now_ms.saturating_add(tolerance_ms) / 1000 < self.not_before() {
+    /// beginnings have a tolerance, the policy's: AMD signs leaves on demand, so a chip's may be fresher than a
+    /// lagging block clock. Without one the chip registers again some blocks later.
+    pub(crate) fn check_time(&self, issuer: &Issuer, clock: Clock) -> Result<(), Refusal> {
+        let now_ms = clock.now_ms;
+        if !clock.has_begun(self.not_before()) {
             return Err(Refusal::LeafNotYetValid {
                 not_before_ms: self.not_before().saturating_mul(1000),
                 now_ms,
             });
         }
-        if now > self.not_after() {
+        if clock.second() > self.not_after() {
             return Err(Refusal::LeafExpired {
                 not_after_ms: self.not_after().saturating_mul(1000),
                 now_ms,
@@ -228,7 +229,7 @@ impl Leaf {
             let validity = &certificate.tbs_certificate.validity;
             let from = validity.not_before.to_unix_duration().as_secs();
             let to = validity.not_after.to_unix_duration().as_secs();
-            if now < from || now > to {
+            if !clock.covers(from, to) {
                 return Err(Refusal::IssuerNotValid { which, now_ms });
             }
         }

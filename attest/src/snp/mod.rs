@@ -5,16 +5,17 @@
 //! and one of its conversions panics on a CPUID that the prover chooses. So everything it is handed has
 //! passed the checks of this module first.
 
-pub(crate) mod crl;
 pub(crate) mod generation;
 pub(crate) mod layout;
 pub(crate) mod leaf;
+mod revocation;
 pub(crate) mod roots;
 
 use sev::certs::snp::Verifiable;
 use sev::firmware::guest::AttestationReport;
 use sev::parser::ByteParser;
 
+use crate::collateral::select::Clock;
 use crate::evidence::{Evidence, Platform};
 use crate::facts::{Facts, SnpFacts};
 use crate::refusal::Refusal;
@@ -87,8 +88,11 @@ pub(crate) fn authenticate(
     let issuer = roots.issuer(generation, kind, asvk)?;
     leaf.check_issuer(&issuer, roots.leaf_name(kind))?;
     leaf.check_extensions(generation, kind)?;
-    let tolerance_ms = rules.policy.map_or(0, |policy| policy.not_before_tolerance_ms);
-    leaf.check_time(&issuer, rules.now_ms, tolerance_ms)?;
+    let clock = Clock {
+        now_ms: rules.now_ms,
+        tolerance_ms: rules.policy.map_or(0, |policy| policy.not_before_tolerance_ms),
+    };
+    leaf.check_time(&issuer, clock)?;
     notes.pass(4, || {
         format!(
             "{} issued by {}, valid {}",
@@ -128,7 +132,7 @@ pub(crate) fn authenticate(
     let ends = [
         leaf.not_after().saturating_mul(1000),
         issuer.not_after_ms(),
-        check_revocation(&issuer, generation, roots, rules, notes)?,
+        revocation::check(&issuer, generation, evidence.platform, rules, clock, notes)?,
     ];
 
     Ok(Authentic {
@@ -254,43 +258,6 @@ fn check_chip(report: &Report, leaf: &Leaf, generation: Generation, kind: LeafKi
         return Err(Refusal::ChipIdMismatch);
     }
     Ok(())
-}
-
-/// Check 8: a list that is held must be in force and must not name a certificate of the chain; policy may ask
-/// that one is held. Returns when the list ends, which is never without one.
-fn check_revocation(
-    issuer: &Issuer,
-    generation: Generation,
-    roots: &Roots<'_>,
-    rules: &Rules<'_>,
-    notes: &mut Notes,
-) -> Result<u64, Refusal> {
-    let document = crl::key(generation, roots);
-    let Some(list) = crl::held(rules.collateral, generation, roots) else {
-        if rules.policy.is_some_and(|policy| policy.snp.require_crl) {
-            return Err(Refusal::CollateralMissing {
-                what: document.to_string(),
-            });
-        }
-        notes.skip(8, || format!("no {document} is held, and none is required"));
-        return Ok(u64::MAX);
-    };
-    let info = crl::check(list, generation, roots, rules.now_ms)?;
-    for (which, certificate) in [("intermediate", &issuer.intermediate), ("root", &issuer.root)] {
-        if info.revokes(certificate.tbs_certificate.serial_number.as_bytes()) {
-            return Err(Refusal::CertificateRevoked {
-                which,
-                list: document,
-            });
-        }
-    }
-    notes.pass(8, || {
-        format!(
-            "{document} number {} names neither intermediate nor root",
-            info.number
-        )
-    });
-    Ok(info.next_update_ms)
 }
 
 /// Check 7, from the report up: what a forger changes most is found first. `decoded` encodes to the very

@@ -121,16 +121,6 @@ impl<'a> Roots<'a> {
             .find(|generation| generation.name() == name)
     }
 
-    /// The root of `generation`, which signs revocation lists.
-    pub(crate) fn ark(&self, generation: Generation) -> Result<X509, Refusal> {
-        match self {
-            Self::Amd => amd_ark(generation).map(Into::into),
-            Self::Simulator(root) => {
-                parse_canonical(&root.ark).map_err(|reason| Refusal::SimulatorRootInvalid { reason })
-            }
-        }
-    }
-
     /// The root and intermediate for `generation` and `kind`. `asvk` is the certificate that came with a
     /// VLEK; it counts only when it hashes to the pin.
     pub(crate) fn issuer(
@@ -150,12 +140,12 @@ impl<'a> Roots<'a> {
 
 fn amd_issuer(generation: Generation, kind: LeafKind, asvk: &[u8]) -> Result<Issuer, Refusal> {
     let pins = pins(generation);
-    let ask = match generation {
-        Generation::Milan => builtin::milan::ask(),
-        Generation::Genoa => builtin::genoa::ask(),
-        Generation::Turin => builtin::turin::ask(),
+    let (ark, ask) = match generation {
+        Generation::Milan => (builtin::milan::ark(), builtin::milan::ask()),
+        Generation::Genoa => (builtin::genoa::ark(), builtin::genoa::ask()),
+        Generation::Turin => (builtin::turin::ark(), builtin::turin::ask()),
     };
-    let ark = amd_ark(generation)?;
+    let ark = pinned(ark, pins.ark).ok_or(Refusal::RootPin { generation })?;
     let intermediate = match kind {
         LeafKind::Vcek => pinned(ask, pins.ask).ok_or(Refusal::RootPin { generation })?,
         LeafKind::Vlek => {
@@ -166,15 +156,6 @@ fn amd_issuer(generation: Generation, kind: LeafKind, asvk: &[u8]) -> Result<Iss
         }
     };
     Ok(Issuer::new(ark, intermediate))
-}
-
-fn amd_ark(generation: Generation) -> Result<Certificate, Refusal> {
-    let ark = match generation {
-        Generation::Milan => builtin::milan::ark(),
-        Generation::Genoa => builtin::genoa::ark(),
-        Generation::Turin => builtin::turin::ark(),
-    };
-    pinned(ark, pins(generation).ark).ok_or(Refusal::RootPin { generation })
 }
 
 fn pinned(certificate: std::io::Result<Certificate>, pin: [u8; 32]) -> Option<Certificate> {

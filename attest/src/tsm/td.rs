@@ -1,7 +1,7 @@
 //! What a TDX guest reads of its own quote.
 
 use crate::evidence::Measurement;
-use crate::measurement::{REGISTER_LEN, tdx};
+use crate::measure::tdx;
 
 /// Bytes of the quote's header (Intel, "TDX DCAP Quoting Library API", appendix 3).
 const HEADER_LEN: usize = 48;
@@ -34,15 +34,15 @@ impl TdBody {
             _ => return None,
         };
         let body = body.first_chunk::<BODY_LEN>()?;
-        let register = |at: usize| -> Option<[u8; REGISTER_LEN]> { body.get(at..)?.first_chunk().copied() };
+        let register = |at: usize| -> Option<[u8; 48]> { body.get(at..)?.first_chunk().copied() };
         Some(Self {
             report_data: *body.get(520..)?.first_chunk()?,
             measurement: tdx(
-                &register(136)?,
-                &[register(328)?, register(376)?, register(424)?, register(472)?],
-                &register(184)?,
-                &register(232)?,
-                &register(280)?,
+                register(136)?,
+                [register(328)?, register(376)?, register(424)?, register(472)?],
+                register(184)?,
+                register(232)?,
+                register(280)?,
             ),
         })
     }
@@ -91,11 +91,11 @@ mod tests {
         let need = TdBody {
             report_data: [0xda; 64],
             measurement: tdx(
-                &register(1),
-                &[register(2), register(3), register(4), register(5)],
-                &register(6),
-                &register(7),
-                &register(8),
+                register(1),
+                [register(2), register(3), register(4), register(5)],
+                register(6),
+                register(7),
+                register(8),
             ),
         };
         for version in [4, 5] {
@@ -141,11 +141,11 @@ mod tests {
                 case["id"]
             );
             let need = tdx(
-                &register("mr_td"),
-                &["rtmr0", "rtmr1", "rtmr2", "rtmr3"].map(register),
-                &register("mr_config_id"),
-                &register("mr_owner"),
-                &register("mr_owner_config"),
+                register("mr_td"),
+                ["rtmr0", "rtmr1", "rtmr2", "rtmr3"].map(register),
+                register("mr_config_id"),
+                register("mr_owner"),
+                register("mr_owner_config"),
             );
             assert_eq!(body.measurement, need, "{}", case["id"]);
             count += 1;

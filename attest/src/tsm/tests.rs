@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use super::double::{EBUSY, EEXIST, EFBIG, EINVAL, Kernel, OUTBLOB_MAX, errno};
 use super::*;
-use crate::limits::LEAF_BYTES_MAX;
+use crate::limits::{LEAF_BYTES_MAX, REPORT_BYTES_MAX};
 
 const REPORT_HEX: &str = include_str!("../../tests/fixtures/sev-milan.report.hex");
 const VCEK_DER: &[u8] = include_bytes!("../../tests/fixtures/sev-milan.vcek.der");
@@ -130,12 +130,12 @@ fn a_machine_knows_what_it_was_launched_with() {
     assert_eq!(snp.0, snp_bytes(&[0; 64], 0)[0x90..0xc0]);
     let tdx = opened(&tdx_kernel()).measurement().expect("a quote");
     let register = |byte: u8| [byte; 48];
-    let need = crate::measurement::tdx(
-        &register(1),
-        &[register(5), register(6), register(7), register(8)],
-        &register(2),
-        &register(3),
-        &register(4),
+    let need = crate::measure::tdx(
+        register(1),
+        [register(5), register(6), register(7), register(8)],
+        register(2),
+        register(3),
+        register(4),
     );
     assert_eq!(tdx, need);
 }
@@ -422,6 +422,28 @@ fn a_report_over_other_data_or_of_another_shape_is_refused() {
             "case {number}"
         );
     }
+}
+
+#[test]
+fn a_quote_larger_than_evidence_is_named() {
+    let padded = |len| {
+        let kernel = Kernel::new(
+            "tdx_guest",
+            Box::new(move |data, _| {
+                let mut quote = td_quote(data);
+                quote.resize(len, 0);
+                Ok((quote, Vec::new()))
+            }),
+        );
+        let quote = opened(&kernel).quote(ASKED);
+        (kernel, quote)
+    };
+    let (_, quote) = padded(REPORT_BYTES_MAX);
+    assert_eq!(quote.expect("it fits").report.len(), REPORT_BYTES_MAX);
+    let (kernel, quote) = padded(REPORT_BYTES_MAX + 1);
+    let (code, text) = refused(&kernel, quote);
+    assert_eq!(code, "quote.evidence");
+    assert!(text.contains("8193"), "{text}");
 }
 
 #[test]
