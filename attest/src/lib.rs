@@ -27,6 +27,7 @@ mod describe;
 mod device;
 mod evidence;
 mod facts;
+mod forecast;
 mod intel;
 pub mod limits;
 #[cfg(not(target_arch = "wasm32"))]
@@ -37,6 +38,7 @@ mod policy;
 mod quote_error;
 mod quoter;
 mod refusal;
+mod remedy;
 mod simulator;
 mod snp;
 mod suspension;
@@ -58,6 +60,7 @@ pub use facts::{
     EnclaveFacts, Facts, Family, Fmspc, IntelBody, IntelFacts, SIMULATOR_OWNER_CONFIG, Shortfall, Shortfalls,
     SnpFacts, TcbStatus, TdFacts, Tee,
 };
+pub use forecast::{Forecast, NextLevel, forecast, next_level};
 pub use intel::attributes::{enclave as enclave_attributes, td as td_attributes};
 pub use intel::quote::{
     ENCLAVE_REPORT_LEN, EnclaveReport, QE_VENDOR_INTEL, QUOTE_HEADER_LEN, Quote, QuoteBody, QuoteHeader,

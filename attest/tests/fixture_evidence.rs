@@ -92,8 +92,8 @@ fn lengths_are_exact() {
 #[test]
 fn it_is_refused_under_any_other_platform_tag() {
     for (platform, code) in [
-        (Platform::Tdx, "attest.platform_not_supported"),
-        (Platform::Sgx, "attest.platform_not_supported"),
+        (Platform::Tdx, "attest.quote_version"),
+        (Platform::Sgx, "attest.quote_version"),
         (Platform::Simulated, "attest.simulator_forbidden"),
     ] {
         let evidence = Evidence { platform, ..milan() };

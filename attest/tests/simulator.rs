@@ -166,23 +166,31 @@ fn another_simulators_root_is_another_world() {
     for root in [
         SimulatorRoot {
             ark: theirs.ark.clone(),
-            ask: ours.ask.clone(),
+            ..ours.clone()
         },
         SimulatorRoot {
-            ark: ours.ark.clone(),
             ask: leaf,
+            ..ours.clone()
         },
         SimulatorRoot {
             ark: Vec::new(),
-            ask: ours.ask.clone(),
+            ..ours.clone()
         },
         SimulatorRoot {
             ark: [&ours.ark[..], &[0]].concat(),
-            ask: ours.ask.clone(),
+            ..ours.clone()
         },
         SimulatorRoot {
             ark: vec![0; 5000],
-            ask: ours.ask,
+            ..ours.clone()
+        },
+        SimulatorRoot {
+            intel_root: theirs.intel_root.clone(),
+            ..ours.clone()
+        },
+        SimulatorRoot {
+            pck_ca: theirs.pck_ca.clone(),
+            ..ours
         },
     ] {
         let trust = TrustRoots {

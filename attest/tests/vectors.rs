@@ -87,13 +87,15 @@ fn trust_roots() {
     let simulator = Some(SimulatorRoot {
         ark: vec![1],
         ask: vec![2, 3],
+        intel_root: vec![4],
+        pck_ca: vec![5],
     });
     assert_eq!(
         encoded(&TrustRoots {
             class: NetworkClass::Dev,
             simulator
         }),
-        "02010100000001020000000203"
+        "0201010000000102000000020301000000040100000005"
     );
     assert_eq!(
         encoded(&TrustRoots {

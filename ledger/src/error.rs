@@ -227,11 +227,9 @@ impl RegistrationError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Evidence(refusal) => refusal.code(),
-            Self::Name
-            | Self::SameKey
-            | Self::KemKey(_)
-            | Self::ConsensusSignature
-            | Self::NodeSignature => "renew.signature",
+            Self::Name | Self::SameKey | Self::KemKey(_) | Self::ConsensusSignature | Self::NodeSignature => {
+                "renew.signature"
+            }
         }
     }
 }
@@ -290,7 +288,9 @@ pub enum GenesisError {
     Documents { have: usize, max: usize },
     #[error("collateral {index}: {source}")]
     Collateral { index: usize, source: Refusal },
-    #[error("validator {index}: {group} would have more than the {max} % of the seats that the policy allows")]
+    #[error(
+        "validator {index}: {group} would have more than the {max} % of the seats that the policy allows"
+    )]
     Share { index: usize, group: String, max: u8 },
     #[error("{have} allocations, at most {max} are allowed")]
     Allocations { have: usize, max: usize },
@@ -390,7 +390,9 @@ pub enum LightError {
     Policy { epoch: Epoch },
     #[error("the collateral is not what epoch {epoch} was judged with")]
     Collateral { epoch: Epoch },
-    #[error("validator {index}: evidence of {age_ms} ms when the set was decided, the policy allows {max_ms} ms")]
+    #[error(
+        "validator {index}: evidence of {age_ms} ms when the set was decided, the policy allows {max_ms} ms"
+    )]
     Aged {
         index: usize,
         age_ms: Millis,

@@ -188,7 +188,11 @@ impl Genesis {
             epoch: 0,
             start_height: 1,
             start_ms: self.time_ms,
-            validators: self.validators.iter().map(|one| ValidatorRecord::of(one, self.time_ms)).collect(),
+            validators: self
+                .validators
+                .iter()
+                .map(|one| ValidatorRecord::of(one, self.time_ms))
+                .collect(),
             sealing_key: None,
             suite: SUITE_XWING,
             policy_version: self.policy.version,
@@ -318,7 +322,10 @@ impl Genesis {
             }
             verdicts.push(verdict);
         }
-        match first_over_share(&self.policy, verdicts.iter().map(|one| (one.vendor(), one.family()))) {
+        match first_over_share(
+            &self.policy,
+            verdicts.iter().map(|one| (one.vendor(), one.family())),
+        ) {
             Some(over) => Err(GenesisError::Share {
                 index: over.index,
                 group: over.group,

@@ -73,7 +73,9 @@ impl Governance {
         for (index, GovernanceMember { name, account }) in self.members.iter().enumerate() {
             let refused = |what| GovernanceError::Member { index, what };
             if !is_name(name, 1) {
-                return Err(refused("has a name that is not 1 to 32 characters of a-z, 0-9 and -"));
+                return Err(refused(
+                    "has a name that is not 1 to 32 characters of a-z, 0-9 and -",
+                ));
             }
             if !account.is_valid() {
                 return Err(refused("has an account that is no public key"));

@@ -313,7 +313,11 @@ impl TrustedState {
                 bundle.policy.evidence_age_max_ms,
             );
             if age_ms > max_ms {
-                return Err(LightError::Aged { index, age_ms, max_ms });
+                return Err(LightError::Aged {
+                    index,
+                    age_ms,
+                    max_ms,
+                });
             }
             let fresh = chips.insert((verdict.platform.vendor(), verdict.chip));
             if !fresh && bundle.policy.chip_unique {

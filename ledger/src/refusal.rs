@@ -22,7 +22,9 @@ pub enum SystemRefusal {
     Ending,
     #[error("{have} bytes, at most {max} are allowed")]
     TooLarge { have: usize, max: usize },
-    #[error("the block is full: it holds {max} such transactions, {max_bytes} bytes, {proposals} of them a proposal")]
+    #[error(
+        "the block is full: it holds {max} such transactions, {max_bytes} bytes, {proposals} of them a proposal"
+    )]
     BlockFull {
         max: usize,
         max_bytes: usize,

@@ -12,7 +12,7 @@ use tacit_ledger::Genesis;
 use crate::NodeError;
 
 /// The longest genesis file that is read, in bytes.
-const MAX_GENESIS_BYTES: u64 = 4 << 20;
+const MAX_GENESIS_BYTES: u64 = tacit_ledger::MAX_GENESIS_BYTES as u64;
 
 /// The directory of one node.
 #[derive(Debug, Clone)]

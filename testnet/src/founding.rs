@@ -19,7 +19,7 @@ use tacit_ledger::{
 };
 use tacit_node::config::{Config, Role};
 use tacit_node::home::Home;
-use tacit_node::init::{self, InitConfig, Tee};
+use tacit_node::init::{self, InitConfig, SimulatedMachine, Tee};
 
 use crate::error::{Error, io_error};
 use crate::facts::{FACTS_VERSION, Facts, NodeFacts, NodeRole, WalletFacts, write_whole};
@@ -77,6 +77,7 @@ pub(crate) fn found(
         if validator {
             let tee = Tee::Simulated {
                 authority: &authority,
+                machine: if options.is_tdx(i) { SimulatedMachine::Tdx } else { SimulatedMachine::SevSnp },
                 chip_seed: seeds::derive(options.seed, &format!("chip of {name}")),
                 now_ms: time_ms,
                 measurement,
@@ -106,6 +107,13 @@ pub(crate) fn found(
         });
     }
 
+    // Only trust domains are judged with collateral.
+    let collateral = match options.tdx {
+        0 => Vec::new(),
+        _ => authority
+            .collateral(time_ms)
+            .map_err(|e| founding("the simulator's collateral", e))?,
+    };
     let genesis = Genesis {
         version: GENESIS_VERSION,
         name: NETWORK.into(),

@@ -301,6 +301,14 @@ impl Collateral {
         keys
     }
 
+    /// The same without the documents in places that `keep` refuses: what would be if they were gone.
+    pub(crate) fn retaining(&self, keep: impl Fn(&CollateralKey) -> bool) -> Self {
+        let kept = self.documents.iter().filter(|(key, _)| keep(key));
+        Self {
+            documents: kept.map(|(key, update)| (*key, update.clone())).collect(),
+        }
+    }
+
     /// Whether nothing is held.
     pub fn is_empty(&self) -> bool {
         self.documents.is_empty()

@@ -20,7 +20,7 @@ use super::intel::{algorithm, sign_der, sign_raw, subject_of};
 use super::td::{SIMULATED_FMSPC, SIMULATED_QE_MR_SIGNER, SIMULATED_QE_PROD_ID};
 use crate::collateral::{CollateralUpdate, Document, PckAuthority, SignedJson};
 use crate::facts::{Fmspc, TcbStatus, Tee};
-use crate::quoter::QuoteError;
+use crate::quote_error::QuoteError;
 use crate::snp::generation::Generation;
 
 pub(crate) const OID_CRL_NUMBER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.20");

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::authority::{failed, subject, unusable, validity};
 use super::subseed;
 use crate::intel::ec::{OID_EC_PUBLIC_KEY, OID_ECDSA_SHA256, OID_P256};
-use crate::quoter::QuoteError;
+use crate::quote_error::QuoteError;
 
 pub(crate) const OID_BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
 pub(crate) const OID_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.15");

@@ -22,7 +22,8 @@ use crate::intel::quote::{
     TdReport,
 };
 use crate::limits;
-use crate::quoter::{QuoteError, Quoter, sealing_key};
+use crate::quote_error::QuoteError;
+use crate::quoter::{Quoter, sealing_key};
 
 /// The kind of machine that the simulator makes; no Intel machine's.
 pub const SIMULATED_FMSPC: Fmspc = Fmspc(*b"SIMTDX");

@@ -1,5 +1,7 @@
 //! A simulated machine and its network, for the tests that use or misuse them.
 
+#![allow(dead_code, reason = "each test takes what it needs")]
+
 use std::sync::OnceLock;
 
 use tacit_attest::{
@@ -41,7 +43,6 @@ pub(crate) fn binding() -> Binding {
     }
 }
 
-#[allow(dead_code, reason = "not every test judges by this policy")]
 pub(crate) fn judge(evidence: &Evidence) -> Result<Verified, Refusal> {
     verify(
         evidence,

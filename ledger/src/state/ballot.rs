@@ -6,10 +6,10 @@ use tacit_attest::{Change, Policy, Suspension};
 use tacit_consensus::{Digest, Millis};
 
 use crate::{
+    epoch::policy_digest,
     governance::{Governance, GovernanceMember, PolicyApproval, PolicyProposal, SuspendVote},
     limits::{MAX_POLICIES_KEPT, MAX_REINSTATED, MAX_SUSPEND_VOTES, MAX_SUSPENSIONS},
     refusal::SystemRefusal,
-    epoch::policy_digest,
     state::{
         registry::{AdoptedPolicy, Adoption, OpenProposal, Registry, Scene, Suspended},
         seats::{Terms, quorum},
@@ -109,7 +109,10 @@ impl Registry {
         let (validator, target) = (vote.validator, vote.target);
         let seats = scene.current.validators.len();
         let seat = scene.current.validators.get(usize::from(validator));
-        let seat = seat.ok_or(SystemRefusal::VoteSeat { have: validator, seats })?;
+        let seat = seat.ok_or(SystemRefusal::VoteSeat {
+            have: validator,
+            seats,
+        })?;
         if self.suspensions.contains_key(&target) {
             return Err(SystemRefusal::Suspended { target });
         }
@@ -147,7 +150,10 @@ impl Registry {
         if have > max || !targets.is_sorted_by(|a, b| a < b) {
             return Err(SystemRefusal::Reinstate { have, max });
         }
-        match targets.iter().find(|target| !self.suspensions.contains_key(*target)) {
+        match targets
+            .iter()
+            .find(|target| !self.suspensions.contains_key(*target))
+        {
             Some(target) => Err(SystemRefusal::NotSuspended { target: *target }),
             None => Ok(()),
         }

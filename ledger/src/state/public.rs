@@ -22,7 +22,8 @@ use crate::{
     state::{
         history::KEEP_VERSIONS,
         registry::{
-            AdoptedPolicy, Fixed, OpenProposal, RecentBlocks, Registered, Registry, Scene, Suspended, difference,
+            AdoptedPolicy, Fixed, OpenProposal, RecentBlocks, Registered, Registry, Scene, Suspended,
+            difference,
         },
         seats::{Bench, Decision, Terms},
         tail::{Step, SystemError, Tail},

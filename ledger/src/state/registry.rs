@@ -163,7 +163,12 @@ pub struct OpenProposal {
 
 impl OpenProposal {
     fn leaf(&self) -> Digest {
-        let rest = (&self.proposal.signature, self.height, self.time_ms, &self.approvals);
+        let rest = (
+            &self.proposal.signature,
+            self.height,
+            self.time_ms,
+            &self.approvals,
+        );
         hash("open proposal", &[&self.id.0, &encode(&rest)])
     }
 }
@@ -426,7 +431,9 @@ impl Registry {
             (PublicEntry::Policy, self.in_force.digest),
             (PublicEntry::Collateral, self.collateral_digest),
         ];
-        let recovery = self.recovery.then(|| (PublicEntry::Recovery, hash("recovery", &[])));
+        let recovery = self
+            .recovery
+            .then(|| (PublicEntry::Recovery, hash("recovery", &[])));
         registered
             .chain(policies)
             .chain(proposals)
@@ -444,7 +451,10 @@ pub(crate) fn difference(
     before: &BTreeMap<[u8; 32], Digest>,
     after: &BTreeMap<[u8; 32], Digest>,
 ) -> Vec<LeafWrite> {
-    let gone = before.keys().filter(|key| !after.contains_key(*key)).map(|key| (*key, None));
+    let gone = before
+        .keys()
+        .filter(|key| !after.contains_key(*key))
+        .map(|key| (*key, None));
     let new = after.iter().filter(|(key, leaf)| before.get(*key) != Some(leaf));
     gone.chain(new.map(|(key, leaf)| (*key, Some(*leaf)))).collect()
 }

@@ -111,8 +111,17 @@ impl<'a> Bench<'a> {
     /// Steps 1 to 3.
     pub(crate) fn acceptable(&self, terms: &Terms<'_>) -> Acceptable<'a> {
         let registry: &'a Registry = self.registry;
-        let seats: BTreeSet<&str> = self.current.validators.iter().map(|seat| seat.name.as_str()).collect();
-        let staying = self.current.validators.iter().filter_map(|seat| registry.registered.get(&seat.name));
+        let seats: BTreeSet<&str> = self
+            .current
+            .validators
+            .iter()
+            .map(|seat| seat.name.as_str())
+            .collect();
+        let staying = self
+            .current
+            .validators
+            .iter()
+            .filter_map(|seat| registry.registered.get(&seat.name));
         let new = registry
             .registered
             .values()
@@ -161,9 +170,7 @@ impl<'a> Bench<'a> {
         if age_ms > terms.policy.evidence_age_max_ms {
             return Err("attest.evidence_expired");
         }
-        let verified = self
-            .verdict(registered, terms)
-            .map_err(|error| error.code())?;
+        let verified = self.verdict(registered, terms).map_err(|error| error.code())?;
         let suspended = self.registry.suspensions.keys();
         let mut suspended = suspended.filter(|target| !terms.reinstate.contains(target));
         if suspended.any(|target| target.covers(&verified)) {
@@ -183,19 +190,29 @@ impl<'a> Bench<'a> {
         let staying = acceptable.staying.len();
         let quorum = quorum(seats);
         // The licence is for the turn that brings the policy, not for every lapse while it is in force.
-        let licensed = due.allow_below_quorum && due.policy.version != self.current.policy_version && staying > 0;
+        let licensed =
+            due.allow_below_quorum && due.policy.version != self.current.policy_version && staying > 0;
         let kept = staying < quorum && !licensed;
         let mut dropped = acceptable.dropped;
         let validators = if kept {
             let seats = self.current.validators.iter();
             let whole = seats.filter_map(|seat| self.registry.registered.get(&seat.name));
-            dropped.extend(acceptable.new.iter().map(|one| (one.seat.name.as_str(), "epoch.newcomers")));
+            dropped.extend(
+                acceptable
+                    .new
+                    .iter()
+                    .map(|one| (one.seat.name.as_str(), "epoch.newcomers")),
+            );
             whole.map(|one| one.seat.clone()).collect()
         } else {
             // With fewer than a quorum staying there are too few dealers for more.
             let room = if staying < quorum { 0 } else { (seats / 3).max(1) };
             let (new, waiting) = acceptable.new.split_at(room.min(acceptable.new.len()));
-            dropped.extend(waiting.iter().map(|one| (one.seat.name.as_str(), "epoch.newcomers")));
+            dropped.extend(
+                waiting
+                    .iter()
+                    .map(|one| (one.seat.name.as_str(), "epoch.newcomers")),
+            );
             let seats = acceptable.staying.iter().chain(new);
             seats.map(|one| one.seat.clone()).collect()
         };
@@ -245,7 +262,8 @@ pub(crate) fn first_over_share(
         *vendors.entry(vendor).or_insert(0usize) += 1;
         *families.entry(family).or_insert(0usize) += 1;
     }
-    let over = |count: Option<&usize>, max: u8| count.is_some_and(|count| count * 100 > usize::from(max) * total);
+    let over =
+        |count: Option<&usize>, max: u8| count.is_some_and(|count| count * 100 > usize::from(max) * total);
     let mut backwards = seats.enumerate().rev();
     backwards.find_map(|(index, (vendor, family))| {
         if over(vendors.get(&vendor), policy.vendor_share_max) {

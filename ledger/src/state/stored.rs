@@ -213,7 +213,9 @@ impl Stored {
         });
         let seated = Seated {
             registrations: seated.collect::<Option<_>>()?,
-            collateral: self.seated_collateral.map_or_else(|| collateral.clone(), Arc::new),
+            collateral: self
+                .seated_collateral
+                .map_or_else(|| collateral.clone(), Arc::new),
         };
         let seats = seated.registrations.iter().zip(&current.validators);
         let fits = seats.into_iter().all(|(one, seat)| one.seat == *seat)

@@ -301,7 +301,9 @@ impl PublicState {
             (EpochReason::Schedule, time_ms >= self.scheduled_ms()),
             (EpochReason::Recovery, registry.recovery),
         ];
-        reasons.into_iter().find_map(|(reason, due)| due.then_some(reason))
+        reasons
+            .into_iter()
+            .find_map(|(reason, due)| due.then_some(reason))
     }
 
     /// From which block time on the epoch is due to end, as far as this state knows; 0 where it is due already.

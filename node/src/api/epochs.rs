@@ -3,7 +3,7 @@
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use tacit_ledger::{EpochReason, EpochRecord};
+use tacit_ledger::EpochRecord;
 
 use super::chain::SUITE;
 use super::problem::{Answer, ProblemBody, Refusal};
@@ -113,10 +113,7 @@ fn describe(api: &Api, record: &EpochRecord) -> Answer<EpochBody> {
             .iter()
             .map(|holder| holder.consensus_key.to_string())
             .collect(),
-        reason: match record.reason {
-            EpochReason::Genesis => "genesis",
-            EpochReason::Schedule => "schedule",
-        },
+        reason: record.reason.name(),
         policy_version: record.policy_version,
         record: borsh64(record)?,
     })

@@ -490,7 +490,6 @@ fn light_client(node: &Stage) -> TrustedState {
         head: None,
         holders: Vec::new(),
         trust: genesis.trust.clone(),
-        genesis_ms: genesis.time_ms,
         nonce: genesis.nonce,
     }
 }

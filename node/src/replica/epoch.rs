@@ -9,18 +9,14 @@ use super::{Effect, Replica};
 use crate::NodeError;
 
 impl Replica {
-    /// Whether the running epoch has lasted its time.
+    /// Whether the running epoch is to end.
     pub(super) fn epoch_due(&self, now: Millis) -> bool {
         self.core.is_some() && self.public.end_due(now).is_some()
     }
 
-    /// When the running epoch will have lasted its time; `None` once it has.
+    /// When the running epoch is due to end, for its age or a policy's time; `None` once it is.
     pub(super) fn epoch_due_at(&self) -> Option<Millis> {
-        let at = self
-            .record
-            .start_ms
-            .saturating_add(self.genesis.params.epoch_ms_max);
-        (self.core.is_some() && !self.work).then_some(at)
+        (self.core.is_some() && !self.work).then(|| self.public.end_due_ms())
     }
 
     /// The contributions of the running tail, with those in `block`.

@@ -130,10 +130,17 @@ impl Replica {
         let mut next_epoch = None;
         if let Some(seat) = self
             .me
-            .and_then(|me| state.dealer(me))
-            .filter(|_| state.contributions_missing() > 0)
+            .and_then(|me| state.dealer(me, time_ms))
+            .filter(|_| state.contributions_missing(time_ms) > 0)
         {
-            let contribution = deal(&mut self.rng, &self.chain, next, seat, &recipients(state)).ok()?;
+            let contribution = deal(
+                &mut self.rng,
+                &self.chain,
+                next,
+                seat,
+                &recipients(state, time_ms),
+            )
+            .ok()?;
             if let Some(record) = self.closing_record(state, time_ms, &contribution) {
                 next_epoch = Some(record.digest());
                 system.push(SystemTx::Contribute(contribution));
@@ -152,10 +159,10 @@ impl Replica {
         ))
     }
 
-    pub(super) fn my_next_index(&self, state: &PublicState) -> Option<u16> {
+    pub(super) fn my_next_index(&self, state: &PublicState, time_ms: Millis) -> Option<u16> {
         let key = self.validator.as_ref()?.signer.public();
         state
-            .next_validators()
+            .next_validators(time_ms)
             .iter()
             .position(|v| v.consensus_key == key)
             .and_then(|i| u16::try_from(i).ok())
@@ -179,6 +186,7 @@ impl Replica {
     pub(super) fn check_dealt(
         &mut self,
         state: &PublicState,
+        time_ms: Millis,
         me: u16,
         contribution: &Contribution,
     ) -> Result<(), DealError> {
@@ -188,7 +196,7 @@ impl Replica {
             return Err(unopened);
         }
         let share = self.shares.get(&contribution.commitment).ok_or(unopened)?;
-        check_shares(&self.chain, contribution, share, &recipients(state))
+        check_shares(&self.chain, contribution, share, &recipients(state, time_ms))
     }
 
     /// Opens this validator's share of a contribution, checked against its commitment, and remembers it.
@@ -219,10 +227,10 @@ impl Replica {
         time_ms: Millis,
         own: &Contribution,
     ) -> Option<EpochRecord> {
-        if state.contributions_missing() != 1 {
+        if state.contributions_missing(time_ms) != 1 {
             return None;
         }
-        let me = self.my_next_index(state)?;
+        let me = self.my_next_index(state, time_ms)?;
         let mut given = state
             .tail()
             .map(|tail| tail.contributions.clone())
@@ -234,6 +242,7 @@ impl Replica {
 }
 
 /// Whom the next epoch's contributions are dealt to.
-fn recipients(state: &PublicState) -> Vec<SealingPublic> {
-    state.next_validators().into_iter().map(|v| v.kem_key).collect()
+fn recipients(state: &PublicState, time_ms: Millis) -> Vec<SealingPublic> {
+    let next = state.next_validators(time_ms);
+    next.into_iter().map(|v| v.kem_key).collect()
 }

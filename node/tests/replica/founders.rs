@@ -7,7 +7,8 @@ use tacit_attest::{
 };
 use tacit_consensus::{Digest, Ed25519Signer, Signer};
 use tacit_ledger::{
-    AccountKey, GENESIS_VERSION, Genesis, Params, Registration, RegistrationPlace, SealingSecret, UNIT,
+    AccountKey, GENESIS_VERSION, Genesis, Governance, Params, Registration, RegistrationPlace, SealingSecret,
+    UNIT,
 };
 use tacit_node::{
     keyring::{IdentitySeeds, Keyring},
@@ -59,6 +60,8 @@ pub(crate) fn genesis(params: Params) -> Arc<Genesis> {
         time_ms: TIME,
         params,
         policy: Policy::dev(MEASUREMENT),
+        governance: Governance::none(),
+        collateral: Vec::new(),
         validators: registrations.clone(),
         allocations: vec![(alice().id(), 1_000 * UNIT), (bob().id(), 500 * UNIT)],
     };

@@ -12,8 +12,8 @@ use tacit_consensus::{
 };
 use tacit_ledger::{
     Batch, BlockResult, CommittedBlock, Durability, ENCAPSULATION_BYTES, Envelope, EnvelopeKey, EpochLink,
-    EpochReason, EpochRecord, Genesis, HolderVerdict, MemoryStore, Params, Registration, SealedReceipt,
-    SealingPublic, SealingSecret, Store, StoredReceipt, TxRecord, VerdictCache, WriteBatch,
+    EpochReason, EpochRecord, Genesis, Governance, HolderVerdict, MemoryStore, Params, Registration,
+    SealedReceipt, SealingPublic, SealingSecret, Store, StoredReceipt, TxRecord, VerdictCache, WriteBatch,
     block_receipts_root, chain_receipts,
 };
 use tokio::sync::watch;
@@ -395,6 +395,8 @@ fn genesis() -> Genesis {
         time_ms: 1_763_820_000_000,
         params: Params::default(),
         policy: Policy::dev(Measurement([7; 48])),
+        governance: Governance::none(),
+        collateral: Vec::new(),
         validators: (0..4).map(registration).collect(),
         allocations: Vec::new(),
     }
