@@ -19,7 +19,7 @@ use tacit_ledger::{
 };
 use tacit_node::config::{Config, Role};
 use tacit_node::home::Home;
-use tacit_node::init::{self, InitConfig, SimulatedMachine, Tee};
+use tacit_node::init::{self, InitConfig, Tee};
 
 use crate::error::{Error, io_error};
 use crate::facts::{FACTS_VERSION, Facts, NodeFacts, NodeRole, WalletFacts, write_whole};
@@ -75,12 +75,22 @@ pub(crate) fn found(
         let home = Home::at(dir.join(&name));
         let keys = seeds::derive(options.seed, &format!("keys of {name}"));
         if validator {
-            let tee = Tee::Simulated {
-                authority: &authority,
-                machine: if options.is_tdx(i) { SimulatedMachine::Tdx } else { SimulatedMachine::SevSnp },
-                chip_seed: seeds::derive(options.seed, &format!("chip of {name}")),
-                now_ms: time_ms,
-                measurement,
+            let (authority, now_ms) = (&authority, time_ms);
+            let chip_seed = seeds::derive(options.seed, &format!("chip of {name}"));
+            let tee = if options.is_tdx(i) {
+                Tee::SimulatedTdx {
+                    authority,
+                    chip_seed,
+                    now_ms,
+                    measurement,
+                }
+            } else {
+                Tee::Simulated {
+                    authority,
+                    chip_seed,
+                    now_ms,
+                    measurement,
+                }
             };
             let seeds = Some(keys);
             let config = InitConfig {

@@ -45,8 +45,8 @@ pub(crate) fn evidence(
     let leaf = chain.concat();
     let found = Evidence::detect(&report, (!leaf.is_empty()).then_some(leaf.as_slice()));
     if let (Ok(evidence), [_], Some(path)) = (&found, chain.as_slice(), leaves.first())
-        && signed_by_vlek(evidence)
-        && let Some((file, intermediate)) = neighbour(path)
+        && let Some(generation) = vlek_generation(evidence)
+        && let Some((file, intermediate)) = neighbour(path, generation)
     {
         let text = format!("{}: AMD's VLEK signer, by its fingerprint", file.display());
         context.output.note("found", text);
@@ -123,15 +123,19 @@ fn revocation_list(list: Vec<u8>) -> Option<Document> {
     Some(Document::AmdCrl { generation, list })
 }
 
-/// Whether an SNP report says that a provider's key signs it.
-fn signed_by_vlek(evidence: &Evidence) -> bool {
+/// The generation of an SNP report that says that a provider's key signs it.
+fn vlek_generation(evidence: &Evidence) -> Option<Generation> {
     const KEY_INFO: std::ops::Range<usize> = 0x48..0x4c;
-    let key = evidence
-        .report
-        .get(KEY_INFO)
-        .and_then(|bytes| bytes.try_into().ok());
-    let kind = key.map(u32::from_le_bytes).unwrap_or(0) >> key_info::SIGNING_KEY_SHIFT;
-    evidence.platform == Platform::SevSnp && kind & key_info::SIGNING_KEY_MASK == 1
+    let key = evidence.report.get(KEY_INFO)?.try_into().ok()?;
+    let kind = u32::from_le_bytes(key) >> key_info::SIGNING_KEY_SHIFT;
+    if evidence.platform != Platform::SevSnp || kind & key_info::SIGNING_KEY_MASK != 1 {
+        return None;
+    }
+    let fields = describe(evidence).ok()?;
+    let (_, named) = fields.into_iter().find(|(name, _)| name == "report.generation")?;
+    Generation::ALL
+        .into_iter()
+        .find(|generation| named.starts_with(&generation.to_string()))
 }
 
 /// The first certificate of a file.
@@ -210,9 +214,9 @@ fn pinned(certificate: &[u8]) -> Option<Pinned> {
     })
 }
 
-/// AMD's VLEK signer in the folder of a leaf, or in the folder `roots` there. Only the pinned fingerprints count, so
-/// it is no matter whose file it is.
-fn neighbour(leaf: &Path) -> Option<(PathBuf, Vec<u8>)> {
+/// AMD's VLEK signer of a generation, in the folder of a leaf or in the folder `roots` there. Only the pinned
+/// fingerprint counts, so it is no matter whose file it is.
+fn neighbour(leaf: &Path, generation: Generation) -> Option<(PathBuf, Vec<u8>)> {
     let folder = match leaf.parent()? {
         here if here.as_os_str().is_empty() => Path::new("."),
         folder => folder,
@@ -238,9 +242,7 @@ fn neighbour(leaf: &Path) -> Option<(PathBuf, Vec<u8>)> {
         };
         let is_signer = |certificate: &Vec<u8>| {
             let hash: [u8; 32] = Sha256::digest(certificate).into();
-            Generation::ALL
-                .iter()
-                .any(|generation| pins(*generation).asvk == hash)
+            pins(generation).asvk == hash
         };
         found
             .into_iter()
