@@ -20,6 +20,7 @@ pub mod proofs;
 mod readiness;
 pub mod replica;
 mod runtime;
+mod system_waiting;
 pub mod wire;
 
 pub use self::{

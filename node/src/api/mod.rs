@@ -16,6 +16,7 @@
 
 mod blocks;
 mod chain;
+mod collateral;
 mod connection;
 mod epochs;
 mod events;
@@ -28,6 +29,8 @@ mod query;
 mod rate;
 mod server;
 mod status;
+mod suspensions;
+mod system;
 #[cfg(test)]
 mod tests;
 mod txs;

@@ -450,28 +450,30 @@ pub(crate) struct EpochBody {
     pub(crate) ends_at: String,
     /// Consensus keys of those who can open what is sealed to it.
     pub(crate) holders: Vec<String>,
-    /// Why it began.
+    /// Why it began: `genesis`, `schedule`, `policy`, `suspension` or `recovery`.
     #[schema(example = "schedule")]
     pub(crate) reason: &'static str,
     /// Attestation policy in force.
     pub(crate) policy_version: u64,
+    /// The time at which the evidence of its validators was judged.
+    pub(crate) judged_at: String,
+    /// Digest of the collateral with which it was.
+    pub(crate) collateral: String,
+    /// Too few of the set before were acceptable, so it stayed whole: wallets do not seal to this epoch.
+    pub(crate) kept: bool,
+    /// Who is registered and has no seat, or in a kept set should have none.
+    pub(crate) dropped: Vec<DroppedBody>,
     /// Borsh of the record, base64; its hash stands in the closing block before it.
     pub(crate) record: String,
 }
 
-/// The rules by which evidence is judged.
+/// A registered validator that was found wanting.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct PolicyBody {
-    /// Number of the policy.
-    pub(crate) version: u64,
-    /// `real` or `simulated`.
-    pub(crate) tee: &'static str,
-    /// Its digest, as in epoch records.
-    pub(crate) digest: String,
-    /// The rules.
-    pub(crate) policy: serde_json::Value,
-    /// Borsh of the rules, base64.
-    pub(crate) bytes: String,
+pub(crate) struct DroppedBody {
+    /// Its name.
+    pub(crate) name: String,
+    /// Why, as a code of the table of codes.
+    pub(crate) code: String,
 }
 
 /// What a wallet needs to move its trust forward.

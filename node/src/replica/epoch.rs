@@ -9,12 +9,12 @@ use super::{Effect, Replica};
 use crate::NodeError;
 
 impl Replica {
-    /// Whether the running epoch is to end.
+    /// Whether the running epoch has lasted its time, or ends for what members or validators decided.
     pub(super) fn epoch_due(&self, now: Millis) -> bool {
         self.core.is_some() && self.public.end_due(now).is_some()
     }
 
-    /// When the running epoch is due to end, for its age or a policy's time; `None` once it is.
+    /// When the running epoch will be due to end, as far as the state tells; `None` once that wants a block.
     pub(super) fn epoch_due_at(&self) -> Option<Millis> {
         (self.core.is_some() && !self.work).then(|| self.public.end_due_ms())
     }
