@@ -496,8 +496,8 @@ impl NodeHandle {
     /// An observer's way in: each connected validator is asked in turn until one answers.
     async fn relay_system(&self, bytes: Vec<u8>) -> Result<SystemAccepted, Problem> {
         let kind = decode_system(&bytes)?.kind();
-        let request =
-            borsh::to_vec(&FetchRequest::System(bytes)).map_err(|e| Problem::new("internal", e.to_string()))?;
+        let request = borsh::to_vec(&FetchRequest::System(bytes))
+            .map_err(|e| Problem::new("internal", e.to_string()))?;
         for peer in self.shared.network.peers().into_iter().filter(|p| p.validator) {
             let Ok(bytes) = self.shared.network.request(peer.peer, request.clone()).await else {
                 continue;

@@ -3,8 +3,8 @@
 use std::{io::Read, path::Path, sync::Arc};
 
 use tacit_attest::{
-    Generation, Measurement, Platform, QuoteError, Quoter, SimulatedChip, SimulatedQuoter, SimulatedTd, SimulatedTdQuoter,
-    SimulatorAuthority,
+    Generation, Measurement, Platform, QuoteError, Quoter, SimulatedChip, SimulatedQuoter, SimulatedTd,
+    SimulatedTdQuoter, SimulatorAuthority,
 };
 use tacit_consensus::{Ed25519Signer, Millis};
 use tacit_ledger::{Genesis, Registration, RegistrationPlace, SealingSecret};

@@ -167,7 +167,12 @@ pub(crate) fn found(
         base_port: base,
         nodes,
         wallets: Vec::new(),
-        members: genesis.governance.members.iter().map(|one| one.name.clone()).collect(),
+        members: genesis
+            .governance
+            .members
+            .iter()
+            .map(|one| one.name.clone())
+            .collect(),
         threshold: genesis.governance.threshold,
         password_file: PathBuf::new(),
         load_accounts: options.load_accounts,

@@ -287,7 +287,8 @@ impl<'a> Api<'a> {
                 other => Some(other?),
             };
             if let Some(SystemAnswer {
-                refusal: Some(refusal), ..
+                refusal: Some(refusal),
+                ..
             }) = &answer
             {
                 return Err(self.refused(&format!("/v1/system/{id}"), &refusal.code, &refusal.detail));
@@ -406,7 +407,10 @@ impl<'a> Api<'a> {
                 code: row.code,
                 detail: printable(detail),
             },
-            None => self.bad(path, format!("a refusal that this release does not know: {}", printable(code))),
+            None => self.bad(
+                path,
+                format!("a refusal that this release does not know: {}", printable(code)),
+            ),
         }
     }
 

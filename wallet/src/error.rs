@@ -196,7 +196,9 @@ pub enum Error {
         expires_at: u64,
     },
     /// Waiting for a transaction of the public lane ended first. It may still be included.
-    #[error("transaction {id} of the public lane was in no final block after {waited_ms} ms; it may be in a later one")]
+    #[error(
+        "transaction {id} of the public lane was in no final block after {waited_ms} ms; it may be in a later one"
+    )]
     SystemTimeout {
         /// The transaction.
         id: Digest,

@@ -31,8 +31,8 @@ pub mod trust;
 
 pub use address::{Address, looks_like_address};
 pub use api::{
-    Accepted, Api, Included, MAX_WAIT_MS, NodeAnswer, RefusalAnswer, StatusAnswer, SyncAnswer, SystemAnswer, TxAnswer,
-    Until,
+    Accepted, Api, Included, MAX_WAIT_MS, NodeAnswer, RefusalAnswer, StatusAnswer, SyncAnswer, SystemAnswer,
+    TxAnswer, Until,
 };
 #[cfg(feature = "http")]
 pub use client::HttpTransport;

@@ -7,8 +7,11 @@ use clap::{Args, Subcommand, ValueEnum};
 /// Which TEE.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum TeeChoice {
+    Guest,
     SevSnp,
+    Tdx,
     Simulated,
+    SimulatedTdx,
 }
 
 #[derive(Subcommand)]
@@ -22,9 +25,13 @@ pub(crate) enum NodeVerb {
         /// The node's name: 1 to 32 of a-z, 0-9 and -
         #[arg(long)]
         name: String,
-        /// Where the keys will live; simulated protects nothing, and is for dev networks only
-        #[arg(long, value_enum, default_value_t = TeeChoice::SevSnp)]
+        /// Where the keys will live: the guest that this runs in, whatever it is or of this kind alone; simulated protects
+        /// nothing, and is for dev networks only
+        #[arg(long, value_enum, default_value_t = TeeChoice::Guest)]
         tee: TeeChoice,
+        /// This chip's certificate (DER or PEM), where the host supplies none; SEV-SNP only
+        #[arg(long, value_name = "FILE")]
+        leaf: Option<PathBuf>,
         /// The founders' nonce, 64 hex digits: all founders of one network use the same
         #[arg(long, value_name = "HEX", required_unless_present = "observer")]
         nonce: Option<String>,

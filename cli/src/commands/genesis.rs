@@ -4,13 +4,13 @@ use std::{fs, path::Path};
 
 use serde_json::{Value, json};
 use tacit_attest::{
-    Collateral, CollateralUpdate, IntelBody, Measurement, NetworkClass, Policy, Refusal, SimulatorRoot, TrustRoots,
-    Verified,
+    Collateral, CollateralUpdate, IntelBody, Measurement, NetworkClass, Policy, Refusal, SimulatorRoot,
+    TrustRoots, Verified,
 };
 use tacit_consensus::Digest;
 use tacit_ledger::{
-    AccountId, Amount, GENESIS_VERSION, Genesis, Governance, MAX_GENESIS_BYTES, Member, Params, Registration, format_amount,
-    parse_amount,
+    AccountId, Amount, GENESIS_VERSION, Genesis, Governance, MAX_GENESIS_BYTES, Member, Params, Registration,
+    format_amount, parse_amount,
 };
 use tacit_wallet::{Address, system_clock};
 
@@ -162,9 +162,12 @@ fn dev_policy(
     let refused = |refusal: Refusal| Failure::new(refusal.code(), refusal);
     let mut collateral = Collateral::new();
     for document in documents {
-        collateral.apply(document.clone(), trust, time_ms).map_err(refused)?;
+        collateral
+            .apply(document.clone(), trust, time_ms)
+            .map_err(refused)?;
     }
-    let seen = tacit_attest::verify(&first.evidence, trust, &collateral, None, None, time_ms).map_err(refused)?;
+    let seen =
+        tacit_attest::verify(&first.evidence, trust, &collateral, None, None, time_ms).map_err(refused)?;
     let mut policy = Policy::dev(build_of(&seen));
     policy.version = first.policy_version;
     Ok(policy)
@@ -193,7 +196,11 @@ fn governance(members: &[String], threshold: Option<u16>, class: NetworkClass) -
             })
         })
         .collect::<Done<Vec<_>>>()?;
-    let majority = if members.is_empty() { 0 } else { members.len() / 2 + 1 };
+    let majority = if members.is_empty() {
+        0
+    } else {
+        members.len() / 2 + 1
+    };
     Ok(Governance {
         threshold: threshold.unwrap_or_else(|| u16::try_from(majority).unwrap_or(u16::MAX)),
         members,

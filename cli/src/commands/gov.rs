@@ -64,7 +64,15 @@ fn propose(context: &Context, options: &WalletOptions, file: &Path, allow_below_
     let proposal = wallet.propose(policy, Vec::new(), allow_below_quorum)?;
     let id = proposal.id();
     let (_, included) = api.settle(&SystemTx::Propose(proposal), context.global.timeout)?;
-    report(context, &api, &wallet, &id, "proposed", included.height, &change["change"])
+    report(
+        context,
+        &api,
+        &wallet,
+        &id,
+        "proposed",
+        included.height,
+        &change["change"],
+    )
 }
 
 fn approve(context: &Context, options: &WalletOptions, id: &str) -> Done {
@@ -84,14 +92,23 @@ fn approve(context: &Context, options: &WalletOptions, id: &str) -> Done {
         context.output.note("reinstates", targets.join(", "));
     }
     if proposal.allow_below_quorum {
-        context
-            .output
-            .note("warning", "it may leave fewer than a quorum of today's validators");
+        context.output.note(
+            "warning",
+            "it may leave fewer than a quorum of today's validators",
+        );
     }
     let approval = wallet.approve(&proposal)?;
     let (_, included) = api.settle(&SystemTx::Approve(approval), context.global.timeout)?;
     let change = policy::compared(&newest, &proposal.policy);
-    report(context, &api, &wallet, &id, "approved", included.height, &change["change"])
+    report(
+        context,
+        &api,
+        &wallet,
+        &id,
+        "approved",
+        included.height,
+        &change["change"],
+    )
 }
 
 /// Where a proposal stands after a member's word: still open, or adopted and in force from when on.
@@ -140,7 +157,12 @@ fn list(context: &Context) -> Done {
             "approvals": page["adoption"]["approvals"],
         })
     };
-    let pending: Vec<Value> = now["pending"].as_array().into_iter().flatten().map(short).collect();
+    let pending: Vec<Value> = now["pending"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(short)
+        .collect();
     let value = json!({
         "members": now["governance"]["members"],
         "threshold": now["governance"]["threshold"],
@@ -204,8 +226,10 @@ fn show(context: &Context, id: &str) -> Done {
             });
             Ok(())
         }
-        several => Err(Failure::usage(format!("{} ids begin with {id:?}", several.len()))
-            .hint("give more digits of it")),
+        several => {
+            Err(Failure::usage(format!("{} ids begin with {id:?}", several.len()))
+                .hint("give more digits of it"))
+        }
     }
 }
 

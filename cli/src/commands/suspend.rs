@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 use tacit_attest::{Platform, Suspension, Vendor};
 use tacit_consensus::Ed25519Signer;
 use tacit_ledger::{SuspendVote, SystemTx};
-use tacit_node::{home::Home, init, keyring};
-use tacit_wallet::Api;
+use tacit_node::{config::Config, home::Home, init, keyring};
+use tacit_wallet::{Api, HttpTransport};
 
 use crate::{
     args::SuspendArgs,
@@ -19,7 +19,9 @@ pub(crate) fn run(context: &Context, args: &SuspendArgs) -> Done {
     let home = Home::at(context.node_home()?);
     if !home.keyring().exists() {
         let message = format!("{} is no validator's home", home.root().display());
-        return Err(Failure::new("home.missing", message).hint("give the --home of a validator of this network"));
+        return Err(
+            Failure::new("home.missing", message).hint("give the --home of a validator of this network")
+        );
     }
     let chain = home.load_genesis()?.chain_id();
     // The running node keeps its home's lock; its keyring can be read beside it.
@@ -28,7 +30,12 @@ pub(crate) fn run(context: &Context, args: &SuspendArgs) -> Done {
     let node = Ed25519Signer::from_seed(keyring.identity().node);
     drop(keyring);
 
-    let transport = context.http()?;
+    // Its own node, unless another one is named.
+    let rpc = match &context.global.rpc {
+        Some(rpc) => rpc.clone(),
+        None => format!("http://{}", Config::load(&home.config())?.api.listen),
+    };
+    let transport = HttpTransport::new(&rpc, context.global.timeout)?;
     let api = Api::new(&transport);
     let status = api.status()?;
     if status.genesis_hash != chain.to_string() {
@@ -81,8 +88,11 @@ fn seat(api: &Api<'_>, own: &str) -> Done<(u64, u16)> {
         .and_then(|item| item["index"].as_u64())
         .and_then(|index| u16::try_from(index).ok());
     seat.map(|seat| (number, seat)).ok_or_else(|| {
-        Failure::new("validator.not_found", format!("this node has no seat in epoch {number}"))
-            .hint("only validators of the epoch in force may vote")
+        Failure::new(
+            "validator.not_found",
+            format!("this node has no seat in epoch {number}"),
+        )
+        .hint("only validators of the epoch in force may vote")
     })
 }
 
@@ -108,12 +118,19 @@ fn target(args: &SuspendArgs) -> Done<Suspension> {
         let of = |value: Value| serde_json::from_value(value).map(Suspension::Family).ok();
         return of(json!({ "epyc": family }))
             .or_else(|| of(json!({ "intel": family })))
-            .ok_or_else(|| word("family: milan, genoa, turin, or the 12 hex digits of an FMSPC", family));
+            .ok_or_else(|| {
+                word(
+                    "family: milan, genoa, turin, or the 12 hex digits of an FMSPC",
+                    family,
+                )
+            });
     }
     let platform = platform(args.platform.as_deref().unwrap_or_default())?;
     match &args.measurement {
         Some(value) => {
-            let value = value.parse().map_err(|_| word("measurement: 96 hex digits", value))?;
+            let value = value
+                .parse()
+                .map_err(|_| word("measurement: 96 hex digits", value))?;
             Ok(Suspension::Measurement { platform, value })
         }
         None => Ok(Suspension::Platform(platform)),
@@ -142,9 +159,16 @@ mod tests {
         assert_eq!(said(args(Some(&chip), None, None)), format!("amd chip {chip}"));
         assert_eq!(said(args(None, Some("milan"), None)), "milan");
         assert!(said(args(None, Some("00806f050000"), None)).ends_with("fmspc 00806f050000"));
-        assert_eq!(said(args(None, None, Some(&build))), format!("sev-snp measurement {build}"));
+        assert_eq!(
+            said(args(None, None, Some(&build))),
+            format!("sev-snp measurement {build}")
+        );
         assert_eq!(said(args(None, None, None)), "platform sev-snp");
-        for bad in [args(Some("ab"), None, None), args(None, Some("rome"), None), args(None, None, Some("cd"))] {
+        for bad in [
+            args(Some("ab"), None, None),
+            args(None, Some("rome"), None),
+            args(None, None, Some("cd")),
+        ] {
             assert_eq!(target(&bad).err().unwrap().code, "usage.invalid");
         }
     }

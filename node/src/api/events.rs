@@ -212,7 +212,11 @@ impl Types {
                 "policy" => types.policy = true,
                 "validator" => types.validator = true,
                 "epoch" => types.epoch = true,
-                _ => return Err(Refusal::malformed("types are block, tx, policy, validator and epoch")),
+                _ => {
+                    return Err(Refusal::malformed(
+                        "types are block, tx, policy, validator and epoch",
+                    ));
+                }
             }
         }
         Ok(types)
@@ -416,7 +420,11 @@ fn system_event(
 ) -> Answer<Option<Event>> {
     let member = |index: u16| {
         let members = &api.node().genesis().governance;
-        Some(members.member(index).map_or_else(|| index.to_string(), |one| one.name.clone()))
+        Some(
+            members
+                .member(index)
+                .map_or_else(|| index.to_string(), |one| one.name.clone()),
+        )
     };
     let policy = PolicyEvent {
         height: at.height,

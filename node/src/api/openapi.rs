@@ -6,7 +6,8 @@ use utoipa::OpenApi;
 
 use super::problem::{Answer, Refusal};
 use super::{
-    blocks, collateral, epochs, events, light, policy, problem, query, status, suspensions, system, txs, validators,
+    blocks, collateral, epochs, events, light, policy, problem, query, status, suspensions, system, txs,
+    validators,
 };
 
 #[derive(OpenApi)]
@@ -49,8 +50,14 @@ use super::{
         light::bundle,
         events::events,
     ),
-    components(schemas(problem::ProblemBody, events::BlockEvent, events::TxEvent, events::EpochEvent,
-        events::PolicyEvent, events::ValidatorEvent))
+    components(schemas(
+        problem::ProblemBody,
+        events::BlockEvent,
+        events::TxEvent,
+        events::EpochEvent,
+        events::PolicyEvent,
+        events::ValidatorEvent
+    ))
 )]
 struct Description;
 

@@ -187,10 +187,15 @@ pub(crate) async fn version(
             .chain([in_force])
             .find(|policy| policy.policy.version == version)
             .ok_or_else(|| {
-                let (held, newest) = (in_force.policy.version, state.next_policy_version().saturating_sub(1));
+                let (held, newest) = (
+                    in_force.policy.version,
+                    state.next_policy_version().saturating_sub(1),
+                );
                 Refusal::new(
                     "policy.not_found",
-                    format!("version {held} is in force, {newest} is the newest adopted; older ones are not kept"),
+                    format!(
+                        "version {held} is in force, {newest} is the newest adopted; older ones are not kept"
+                    ),
                 )
             })?;
         tagged(&describe(api, &state, policy)?, false)

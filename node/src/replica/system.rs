@@ -59,7 +59,10 @@ impl Replica {
             Taken::Held(held) => return Ok(Admitted::Known(held)),
             Taken::New { replaced: Some(old) } => self.out.push(Effect::SystemDropped {
                 id: old,
-                refused: Refused::new("system.replaced", format!("{id} by the same author took its place")),
+                refused: Refused::new(
+                    "system.replaced",
+                    format!("{id} by the same author took its place"),
+                ),
             }),
             Taken::New { replaced: None } => {}
         }
@@ -68,7 +71,12 @@ impl Replica {
 
     /// The waiting transactions that a block of `time_ms` on `state` may carry, oldest first, each on what the ones
     /// before it leave. One that does not fit in now waits on: `state` is not final.
-    pub(super) fn select_system(&self, state: &PublicState, parent: &Digest, time_ms: Millis) -> Vec<Vec<u8>> {
+    pub(super) fn select_system(
+        &self,
+        state: &PublicState,
+        parent: &Digest,
+        time_ms: Millis,
+    ) -> Vec<Vec<u8>> {
         if self.system.is_empty() {
             return Vec::new();
         }
@@ -84,7 +92,10 @@ impl Replica {
             .map(|(_, tx, encoded)| (tx, encoded))
             .unzip();
         let verdicts = state.select(candidates, time_ms);
-        let good = verdicts.iter().zip(encoded).filter(|(verdict, _)| verdict.is_ok());
+        let good = verdicts
+            .iter()
+            .zip(encoded)
+            .filter(|(verdict, _)| verdict.is_ok());
         good.map(|(_, encoded)| encoded.to_vec()).collect()
     }
 

@@ -70,7 +70,9 @@ enum Wish {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum SystemPoolError {
     /// Its kind holds as much as it may.
-    #[error("{items} transactions of kind {kind} with {bytes} bytes wait here already, which is as much as may")]
+    #[error(
+        "{items} transactions of kind {kind} with {bytes} bytes wait here already, which is as much as may"
+    )]
     Full {
         /// The kind, as [`SystemTx::kind`] names it.
         kind: &'static str,
@@ -190,16 +192,16 @@ impl SystemPool {
             return Ok((id, Taken::Held(held)));
         }
         let replaced = self.by_wish.get(&wish).copied();
-        let freed = replaced.and_then(|id| self.items.get(&id)).map_or(
-            Share { items: 0, bytes: 0 },
-            |item| Share {
-                items: 1,
-                bytes: item.bytes.len(),
-            },
-        );
+        let freed =
+            replaced
+                .and_then(|id| self.items.get(&id))
+                .map_or(Share { items: 0, bytes: 0 }, |item| Share {
+                    items: 1,
+                    bytes: item.bytes.len(),
+                });
         let (held, share) = (self.held(kind), share(kind));
-        let fits = held.items - freed.items < share.items
-            && held.bytes - freed.bytes + bytes.len() <= share.bytes;
+        let fits =
+            held.items - freed.items < share.items && held.bytes - freed.bytes + bytes.len() <= share.bytes;
         if !fits {
             return Err(full(&tx, held));
         }
@@ -300,10 +302,7 @@ fn place(tx: &SystemTx) -> Result<(Kind, Wish), SystemPoolError> {
     Ok(match tx {
         SystemTx::Collateral(_) => (Kind::Collateral, Wish::Collateral(tx.id())),
         SystemTx::Propose(proposal) => (Kind::Propose, Wish::Propose(proposal.member)),
-        SystemTx::Approve(approval) => (
-            Kind::Approve,
-            Wish::Approve(approval.member, approval.proposal),
-        ),
+        SystemTx::Approve(approval) => (Kind::Approve, Wish::Approve(approval.member, approval.proposal)),
         SystemTx::Suspend(vote) => (Kind::Suspend, Wish::Suspend(vote.validator, vote.target)),
         SystemTx::Renew(registration) => (Kind::Renew, Wish::Renew(registration.name.clone())),
         SystemTx::EndEpoch { .. } | SystemTx::Contribute(_) | SystemTx::CloseEpoch(_) => {

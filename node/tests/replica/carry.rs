@@ -284,7 +284,9 @@ impl World {
 
     /// A gossiped system transaction; the number under which the verdict comes, or none when it does not decode.
     pub(crate) fn take_system(&mut self, to: usize, bytes: &[u8]) -> Option<u64> {
-        let tx = SystemTx::decode_ordinary(bytes).ok().filter(SystemTx::is_ordinary)?;
+        let tx = SystemTx::decode_ordinary(bytes)
+            .ok()
+            .filter(SystemTx::is_ordinary)?;
         let token = self.reply();
         let (source, tx) = (SystemSource::Gossip { token }, Box::new(tx));
         self.input(to, Input::System { source, tx });

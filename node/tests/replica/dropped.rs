@@ -10,7 +10,10 @@ use crate::{
 
 /// The chip of a validator, as everybody's state names it.
 fn chip(world: &World, index: usize) -> Suspension {
-    let registered = world.public().registered(&format!("val-{index}")).expect("registered");
+    let registered = world
+        .public()
+        .registered(&format!("val-{index}"))
+        .expect("registered");
     let (vendor, chip) = registered.chip.expect("a verified founder");
     Suspension::Chip { vendor, chip }
 }
@@ -39,7 +42,10 @@ fn three_of_four_validators_suspend_the_fourth_and_the_epoch_ends_at_once() {
     assert!(!record.kept);
     world.settle();
     assert_eq!(world.nodes[3].up().me(), None);
-    assert!(world.nodes[3].up().opener().is_none(), "it does not hold the new key");
+    assert!(
+        world.nodes[3].up().opener().is_none(),
+        "it does not hold the new key"
+    );
     for node in [3, observer] {
         assert_eq!(world.nodes[node].epoch(), 2, "node {node} follows");
         let suspended = world.nodes[node].up().public().suspensions().next();
@@ -92,7 +98,10 @@ fn votes_do_not_outlive_their_epoch() {
     let late = world.vote(2, target);
     world.run_until("epoch 2 begins", 20_000, |world| world.all_in(2));
     assert_eq!(world.public().suspend_votes().count(), 0);
-    assert_eq!(world.hand_in(2, &late).expect_err("of epoch 1").code, "suspend.epoch");
+    assert_eq!(
+        world.hand_in(2, &late).expect_err("of epoch 1").code,
+        "suspend.epoch"
+    );
     world.settle();
     assert_eq!(world.public().suspensions().count(), 0);
     world.assert_calm();

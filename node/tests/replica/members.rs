@@ -77,7 +77,9 @@ impl World {
 
     /// Hands it in, and waits until it is in everybody's chain.
     pub(crate) fn carry_through(&mut self, index: usize, tx: &SystemTx) {
-        let id = self.hand_in(index, tx).unwrap_or_else(|refused| panic!("{refused:?}"));
+        let id = self
+            .hand_in(index, tx)
+            .unwrap_or_else(|refused| panic!("{refused:?}"));
         self.run_until("the system transaction is in the chain", 30_000, |world| {
             world.all_have_system(&id)
         });

@@ -47,7 +47,11 @@ fn two_of_three_members_tighten_the_policy_and_the_epoch_turns_at_once() {
         let replica = world.nodes[index].up();
         replica.public().root(replica.head().height)
     };
-    assert_eq!(root(observer), root(0), "an observer's public state is everybody's");
+    assert_eq!(
+        root(observer),
+        root(0),
+        "an observer's public state is everybody's"
+    );
     world.transfer(0, &alice(), 0, bob().id());
     world.assert_calm();
 }
@@ -111,7 +115,11 @@ fn what_a_restart_loses_can_be_handed_in_again_and_what_is_committed_is_known_fo
     let top = world.top();
     world.crash(3);
     world.start(3);
-    assert_eq!(world.hand_in(3, &proposal), Ok(id), "known, and not proposed again");
+    assert_eq!(
+        world.hand_in(3, &proposal),
+        Ok(id),
+        "known, and not proposed again"
+    );
     world.run_for(3_000);
     assert_eq!(world.waiting(3), 0);
     assert_eq!(world.nodes[0].height(), top, "nothing wanted a block");
@@ -152,12 +160,15 @@ fn a_leader_that_puts_an_invalid_transaction_into_a_block_gets_no_votes() {
             proposal.sequence += 1;
             SystemTx::Propose(proposal)
         }),
-        ("an approval of nothing", |world| world.approve(1, Digest([4; 32]))),
+        ("an approval of nothing", |world| {
+            world.approve(1, Digest([4; 32]))
+        }),
         ("another chain's", |world| {
             SystemTx::Propose(world.propose(0, |proposal| proposal.chain = Digest([5; 32])))
         }),
         ("a vote by who has no such seat", |world| {
-            let SystemTx::Suspend(mut vote) = world.vote(1, tacit_attest::Suspension::Platform(Platform::Tdx))
+            let SystemTx::Suspend(mut vote) =
+                world.vote(1, tacit_attest::Suspension::Platform(Platform::Tdx))
             else {
                 unreachable!("a vote")
             };
@@ -249,10 +260,16 @@ fn refusals_have_names_and_nothing_refused_waits_or_wants_a_block() {
     for (tx, code, verdict) in cases {
         let refused = world.hand_in(0, &tx).expect_err(code);
         assert_eq!(refused.code, code, "{}", refused.detail);
-        assert!(tacit_ledger::codes::lookup(code).is_some(), "{code} is in the table");
+        assert!(
+            tacit_ledger::codes::lookup(code).is_some(),
+            "{code} is in the table"
+        );
         match world.take_system(1, &tx.encode()) {
             Some(token) => assert_eq!(world.nodes[1].seen.verdicts[&token], verdict, "{code}"),
-            None => assert_eq!(code, "system.not_ordinary", "refused before it reaches the replica"),
+            None => assert_eq!(
+                code, "system.not_ordinary",
+                "refused before it reaches the replica"
+            ),
         }
     }
     world.run_for(3_000);

@@ -196,7 +196,9 @@ fn push(context: &Context, file: &Path) -> Done {
             }) => items.push(json!({ "document": document, "verdict": "held", "reason": detail })),
             Err(error) => {
                 // What came before it stays on the chain: scripts see how far it came.
-                return Err(Failure::from(error).detail("document", document).detail("done", items));
+                return Err(Failure::from(error)
+                    .detail("document", document)
+                    .detail("done", items));
             }
         }
     }
