@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
 use tacit_attest::{
-    Collateral, CollateralUpdate, Document, Evidence, Generation, PckAuthority, Platform, Refusal, key_info,
-    pins,
+    Collateral, CollateralUpdate, Document, Evidence, Generation, PckAuthority, Platform, Refusal, describe,
+    key_info, pins,
 };
 
 use crate::{
