@@ -390,6 +390,24 @@ mod tests {
         assert_eq!(lookup("no.such_code"), None);
     }
 
+    /// The words between quotes in a source that look like codes of `prefixes`.
+    fn codes_in<'a>(source: &'a str, prefixes: &[&str]) -> Vec<&'a str> {
+        let known = |word: &&str| prefixes.iter().any(|prefix| word.starts_with(prefix));
+        source.split('"').filter(known).collect()
+    }
+
+    #[test]
+    fn every_refusal_of_evidence_and_of_system_transactions_has_a_row() {
+        let evidence = codes_in(include_str!("../../attest/src/refusal.rs"), &["attest."]);
+        let prefixes = ["gov.", "suspend.", "renew.", "system.", "policy.", "epoch.", "attest."];
+        let ordinary = codes_in(include_str!("refusal.rs"), &prefixes);
+        let seats = codes_in(include_str!("state/seats.rs"), &prefixes);
+        assert!(evidence.len() > 90 && ordinary.len() > 30 && seats.len() > 5);
+        for code in evidence.into_iter().chain(ordinary).chain(seats) {
+            assert!(lookup(code).is_some(), "{code} has no row");
+        }
+    }
+
     #[test]
     fn exit_codes_of_the_interface_hold() {
         let exits = [

@@ -82,6 +82,11 @@ impl Acceptable<'_> {
     pub(crate) fn staying(&self) -> usize {
         self.staying.len()
     }
+
+    /// Why a registered validator is not acceptable, if it is not: a row of [`crate::codes`].
+    pub(crate) fn dropped(&self, name: &str) -> Option<&'static str> {
+        self.dropped.get(name).copied()
+    }
 }
 
 struct Candidate<'a> {
