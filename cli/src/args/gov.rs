@@ -25,6 +25,10 @@ pub(crate) enum GovVerb {
     Propose {
         /// The policy (JSON), as `tacit attest policy show` prints it
         file: PathBuf,
+        /// End a suspension with it, as `tacit gov list` names it: platform=sev-snp, family=milan, chip=amd:HEX or
+        /// measurement=sev-snp:HEX; give it once a suspension
+        #[arg(long = "reinstate", value_name = "TARGET")]
+        reinstate: Vec<String>,
         /// Adopt it even if fewer than a quorum of today's validators remain acceptable
         #[arg(long)]
         allow_below_quorum: bool,

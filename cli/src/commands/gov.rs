@@ -15,9 +15,11 @@ use crate::{
     commands::{
         attest::policy,
         query::{render, table},
+        suspend,
     },
     context::{Context, hash},
     failure::{Done, Failure},
+    output::printable,
 };
 
 /// What people see of open proposals, before their ids.
@@ -36,16 +38,30 @@ pub(crate) fn run(context: &Context, noun: GovNoun) -> Done {
     match noun.verb {
         GovVerb::Propose {
             file,
+            reinstate,
             allow_below_quorum,
-        } => propose(context, &noun.options, &file, allow_below_quorum),
+        } => propose(context, &noun.options, &file, &reinstate, allow_below_quorum),
         GovVerb::Approve { id } => approve(context, &noun.options, &id),
         GovVerb::List => list(context),
         GovVerb::Show { id } => show(context, &id),
     }
 }
 
-fn propose(context: &Context, options: &WalletOptions, file: &Path, allow_below_quorum: bool) -> Done {
+fn propose(
+    context: &Context,
+    options: &WalletOptions,
+    file: &Path,
+    reinstate: &[String],
+    allow_below_quorum: bool,
+) -> Done {
     let mut policy = policy::read(file)?;
+    let mut reinstate = reinstate
+        .iter()
+        .map(|text| suspend::named(text))
+        .collect::<Done<Vec<_>>>()?;
+    // The ledger takes them in one order only.
+    reinstate.sort();
+    reinstate.dedup();
     let mut wallet = context.wallet(options)?;
     let transport = context.http()?;
     let api = Api::new(&transport);
@@ -61,7 +77,7 @@ fn propose(context: &Context, options: &WalletOptions, file: &Path, allow_below_
     let newest = newest(&now)?;
     context.output.progress(&policy::lines(&newest, &policy));
     let change = policy::compared(&newest, &policy);
-    let proposal = wallet.propose(policy, Vec::new(), allow_below_quorum)?;
+    let proposal = wallet.propose(policy, reinstate, allow_below_quorum)?;
     let id = proposal.id();
     let (_, included) = api.settle(&SystemTx::Propose(proposal), context.global.timeout)?;
     report(
@@ -148,6 +164,7 @@ fn list(context: &Context) -> Done {
     let api = Api::new(&transport);
     let now = api.page("/v1/policy", 0)?;
     let proposals = open(&api)?;
+    let suspensions = api.page("/v1/suspensions", 0)?;
     let short = |page: &Value| {
         json!({
             "version": page["version"],
@@ -170,6 +187,8 @@ fn list(context: &Context) -> Done {
         "pending": pending,
         "next_version": now["next_version"],
         "proposals": proposals,
+        "suspensions": suspensions["items"],
+        "votes": suspensions["votes"],
     });
     context.output.result(&value, || {
         let names: Vec<&str> = now["governance"]["members"]
@@ -185,6 +204,18 @@ fn list(context: &Context) -> Done {
             "pending": pending,
         });
         let mut text = render(&head);
+        for (label, list) in [("suspended", "items"), ("votes for", "votes")] {
+            for one in suspensions[list].as_array().into_iter().flatten() {
+                let voters = one["voters"].as_array().map_or(0, Vec::len);
+                let what = one["text"].as_str().map(printable).unwrap_or_default();
+                let votes = if voters > 0 {
+                    format!(": {voters} of {}", suspensions["quorum"])
+                } else {
+                    String::new()
+                };
+                text.push_str(&format!("{label}  {what}{votes}\n"));
+            }
+        }
         if proposals.is_empty() {
             text.push_str("no proposal is open");
             return text;

@@ -98,42 +98,56 @@ fn seat(api: &Api<'_>, own: &str) -> Done<(u64, u16)> {
 
 /// Whom the options name; the parser sees to it that they name one group.
 fn target(args: &SuspendArgs) -> Done<Suspension> {
-    let word = |what: &str, text: &str| Failure::usage(format!("{text:?} is no {what}"));
+    let word = |text: &Option<String>| text.clone().unwrap_or_default();
+    named(&match (&args.chip, &args.family, &args.measurement) {
+        (Some(chip), _, _) => format!("chip={}:{chip}", word(&args.vendor)),
+        (None, Some(family), _) => format!("family={family}"),
+        (None, None, Some(value)) => format!("measurement={}:{value}", word(&args.platform)),
+        (None, None, None) => format!("platform={}", word(&args.platform)),
+    })
+}
+
+/// A group of machines in one word: `platform=P`, `family=NAME`, `chip=VENDOR:HEX`, `measurement=P:HEX`.
+pub(crate) fn named(text: &str) -> Done<Suspension> {
+    let wrong = |what: &str, text: &str| Failure::usage(format!("{text:?} is no {what}"));
     let platform = |text: &str| -> Done<Platform> {
         Platform::ALL
             .into_iter()
             .find(|platform| platform.to_string() == text)
-            .ok_or_else(|| word("platform", text))
+            .ok_or_else(|| wrong("platform", text))
     };
-    if let Some(chip) = &args.chip {
-        let vendor = match args.vendor.as_deref() {
-            Some("amd") => Vendor::Amd,
-            Some("intel") => Vendor::Intel,
-            other => return Err(word("vendor: amd or intel", other.unwrap_or_default())),
-        };
-        let chip = chip.parse().map_err(|_| word("chip: 128 hex digits", chip))?;
-        return Ok(Suspension::Chip { vendor, chip });
-    }
-    if let Some(family) = &args.family {
-        let of = |value: Value| serde_json::from_value(value).map(Suspension::Family).ok();
-        return of(json!({ "epyc": family }))
-            .or_else(|| of(json!({ "intel": family })))
-            .ok_or_else(|| {
-                word(
-                    "family: milan, genoa, turin, or the 12 hex digits of an FMSPC",
-                    family,
-                )
-            });
-    }
-    let platform = platform(args.platform.as_deref().unwrap_or_default())?;
-    match &args.measurement {
-        Some(value) => {
-            let value = value
-                .parse()
-                .map_err(|_| word("measurement: 96 hex digits", value))?;
-            Ok(Suspension::Measurement { platform, value })
+    let (kind, value) = text.split_once('=').unwrap_or((text, ""));
+    let (space, of) = value.split_once(':').unwrap_or(("", value));
+    match kind {
+        "platform" => platform(value).map(Suspension::Platform),
+        "family" => {
+            let family = |value: Value| serde_json::from_value(value).map(Suspension::Family).ok();
+            family(json!({ "epyc": value }))
+                .or_else(|| family(json!({ "intel": value })))
+                .ok_or_else(|| {
+                    wrong(
+                        "family: milan, genoa, turin, or the 12 hex digits of an FMSPC",
+                        value,
+                    )
+                })
         }
-        None => Ok(Suspension::Platform(platform)),
+        "chip" => {
+            let vendor = match space {
+                "amd" => Vendor::Amd,
+                "intel" => Vendor::Intel,
+                other => return Err(wrong("vendor: amd or intel", other)),
+            };
+            let chip = of.parse().map_err(|_| wrong("chip: 128 hex digits", of))?;
+            Ok(Suspension::Chip { vendor, chip })
+        }
+        "measurement" => Ok(Suspension::Measurement {
+            platform: platform(space)?,
+            value: of.parse().map_err(|_| wrong("measurement: 96 hex digits", of))?,
+        }),
+        _ => Err(wrong(
+            "group of machines: platform=, family=, chip= or measurement=",
+            text,
+        )),
     }
 }
 
