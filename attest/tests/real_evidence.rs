@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{accepted_mutations, authentic, manifest, production, read, twin};
+use common::{accepted_flips, authentic, manifest, production, read, twin};
 use tacit_attest::{
     AllowedMeasurement, Collateral, Evidence, Generation, Platform, Policy, TcbFloor, pins, verify,
 };
@@ -115,10 +115,10 @@ fn the_pins_are_those_of_the_collection() {
 }
 
 #[test]
-fn no_byte_of_any_report_is_malleable() {
+fn no_bit_of_any_report_is_malleable() {
     for case in cases() {
         assert_eq!(
-            accepted_mutations(&case.evidence, case.inside, |e| &mut e.report),
+            accepted_flips(&case.evidence, case.inside, |e| &mut e.report),
             Vec::<usize>::new(),
             "{}",
             case.id
@@ -127,10 +127,10 @@ fn no_byte_of_any_report_is_malleable() {
 }
 
 #[test]
-fn no_byte_of_any_leaf_is_malleable() {
+fn no_bit_of_any_leaf_is_malleable() {
     for case in cases() {
         assert_eq!(
-            accepted_mutations(&case.evidence, case.inside, |e| &mut e.leaf),
+            accepted_flips(&case.evidence, case.inside, |e| &mut e.leaf),
             Vec::<usize>::new(),
             "{}",
             case.id

@@ -35,6 +35,7 @@ impl Collateral {
         trust.validate()?;
         check_bounds(&update.document)?;
         let (key, info) = read::key(&update)?;
+        check_second_reader(&update.document)?;
         check_window(key, &info, now_ms)?;
         self.check_newer(key, &info)?;
         check_signature(&update, trust, now_ms)?;
@@ -97,6 +98,26 @@ fn check_bounds(document: &Document) -> Result<(), Refusal> {
         Document::IntelRootCrl(list) | Document::IntelPckCrl { list, .. } | Document::AmdCrl { list, .. } => {
             bounded("the revocation list", list.len(), COLLATERAL_BYTES_MAX)
         }
+    }
+}
+
+/// What the second implementation cannot read would refuse every machine, so it must not take the place of what it can.
+fn check_second_reader(document: &Document) -> Result<(), Refusal> {
+    let readable = match document {
+        Document::TcbInfo(signed) => serde_json::from_str::<dcap_qvl::TcbInfo>(&signed.body).is_ok(),
+        Document::QeIdentity(signed) => serde_json::from_str::<dcap_qvl::QeIdentity>(&signed.body).is_ok(),
+        Document::IntelRootCrl(list) | Document::IntelPckCrl { list, .. } => {
+            List::parse(list).is_ok_and(|list| u32::try_from(list.number).is_ok())
+        }
+        Document::AmdCrl { .. } => true,
+    };
+    if readable {
+        Ok(())
+    } else {
+        Err(Refusal::CollateralEncoding {
+            what: read::name(document),
+            reason: "cannot be read by the second implementation (dcap-qvl)",
+        })
     }
 }
 

@@ -211,6 +211,9 @@ pub struct CollateralInfo {
 }
 
 /// All documents held, each verified when it came. At most [`limits::COLLATERAL_ITEMS_MAX`].
+///
+/// Decoded collateral is only known to be in order, each document in its own place: what judges by it verifies the
+/// signatures again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize)]
 pub struct Collateral {
     documents: BTreeMap<CollateralKey, CollateralUpdate>,
@@ -222,6 +225,11 @@ impl BorshDeserialize for Collateral {
             limits::read_list(reader, limits::COLLATERAL_ITEMS_MAX)?;
         if !documents.is_sorted_by(|(a, _), (b, _)| a < b) {
             return Err(limits::invalid("collateral is not in order"));
+        }
+        for (place, update) in &documents {
+            if read::key(update).ok().map(|(key, _)| key) != Some(*place) {
+                return Err(limits::invalid("a document stands in the place of another"));
+            }
         }
         Ok(Self {
             documents: documents.into_iter().collect(),

@@ -46,24 +46,22 @@ pub(crate) fn authentic(evidence: &Evidence, at: u64) -> Result<Verified, Refusa
     verify(evidence, &production(), &Collateral::new(), None, None, at * 1000)
 }
 
-/// Flips one bit in each byte of `field`, a different one from byte to byte, and returns the offsets that
-/// were accepted all the same.
-pub(crate) fn accepted_mutations(
+/// Flips every bit of `field`, one at a time, and returns the positions (in bits) that were accepted all the same.
+pub(crate) fn accepted_flips(
     evidence: &Evidence,
     at: u64,
     field: fn(&mut Evidence) -> &mut Vec<u8>,
 ) -> Vec<usize> {
-    let len = field(&mut evidence.clone()).len();
+    let bits = field(&mut evidence.clone()).len() * 8;
     let half = |parity: usize| {
         let mut mutated = evidence.clone();
         let mut accepted = Vec::new();
-        for offset in (0..len).filter(|offset| offset % 2 == parity) {
-            let bit = 1 << (offset % 8);
-            field(&mut mutated)[offset] ^= bit;
+        for bit in (0..bits).filter(|bit| bit % 2 == parity) {
+            field(&mut mutated)[bit / 8] ^= 1 << (bit % 8);
             if authentic(&mutated, at).is_ok() {
-                accepted.push(offset);
+                accepted.push(bit);
             }
-            field(&mut mutated)[offset] ^= bit;
+            field(&mut mutated)[bit / 8] ^= 1 << (bit % 8);
         }
         accepted
     };
