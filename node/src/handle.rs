@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
     config::Role,
+    forecast::{Forecast, SetForecast, ValidatorForecast},
     metrics::Metrics,
     replica::{Input, Refused},
     system_waiting::{SystemState, SystemWaiting},
@@ -173,8 +174,13 @@ pub struct Status {
     pub platform: Option<Platform>,
     /// What runs in it.
     pub measurement: Option<Measurement>,
-    /// When this node's evidence stops being accepted under today's policy.
+    /// When this node's evidence stops being accepted under today's policy; none for an observer, and where it is
+    /// refused.
     pub evidence_expires_at_ms: Option<Millis>,
+    /// What today's rules say of this node's evidence; none for an observer, and before the first forecast.
+    pub evidence: Option<SetForecast>,
+    /// Whether the set of the epoch in force was kept although too few of it were acceptable.
+    pub set_kept: bool,
     /// The policy in force.
     pub policy_version: u64,
     /// When the process started.
@@ -253,7 +259,9 @@ pub(crate) struct Shared {
     pub(crate) gossip: crate::edge::GossipTokens,
     pub(crate) platform: Option<Platform>,
     pub(crate) measurement: Option<Measurement>,
-    pub(crate) evidence_expires_at_ms: Option<Millis>,
+    /// The name under which this node's consensus key is registered; none for an observer.
+    pub(crate) registered_as: Option<String>,
+    pub(crate) forecast: watch::Sender<Arc<Forecast>>,
     pub(crate) started_ms: Millis,
     pub(crate) data: std::path::PathBuf,
 }
@@ -345,6 +353,9 @@ impl NodeHandle {
         let peers = shared.network.peers();
         let now_ms = crate::clock::now_ms();
         let committee = record.committee();
+        let forecast = self.forecast();
+        let own = shared.registered_as.as_ref().and_then(|name| forecast.of(name));
+        let evidence = own.and_then(ValidatorForecast::today).cloned();
         let mut status = Status {
             name: shared.name.clone(),
             role: shared.role,
@@ -368,7 +379,9 @@ impl NodeHandle {
             system_bytes: snapshot.system.1,
             platform: shared.platform,
             measurement: shared.measurement,
-            evidence_expires_at_ms: shared.evidence_expires_at_ms,
+            evidence_expires_at_ms: evidence.as_ref().and_then(|own| own.until_ms),
+            evidence,
+            set_kept: record.kept,
             policy_version: record.policy_version,
             started_ms: shared.started_ms,
             now_ms,
@@ -456,6 +469,11 @@ impl NodeHandle {
     /// The public state after the newest block that changed it.
     pub fn public(&self) -> Arc<PublicState> {
         self.shared.public()
+    }
+
+    /// The newest forecast; empty until the first is made.
+    pub fn forecast(&self) -> Arc<Forecast> {
+        self.shared.forecast.borrow().clone()
     }
 
     /// What this node knows of a transaction of the public lane that the store does not have.

@@ -60,7 +60,9 @@ impl Attester {
         now: Millis,
     ) -> Option<SystemTx> {
         let held = held(state, &self.key())?;
-        let waited = self.attempted_ms.is_none_or(|at| now >= at.saturating_add(EVERY_MS));
+        let waited = self
+            .attempted_ms
+            .is_none_or(|at| now >= at.saturating_add(EVERY_MS));
         let why = due(state, held.seat.registered_ms, &held.seat.name, forecast, now).filter(|_| waited)?;
         // A registration must be bound to a later block than the one that it replaces.
         if head.0 <= held.registration.height || state.is_ending() {
@@ -129,7 +131,9 @@ fn due(
     let own = forecast.of(name)?;
     let ill = own.sets.iter().any(|set| {
         let counts = matches!(set.set, ForecastSet::Today | ForecastSet::Pending { .. });
-        let ends = set.until_ms.is_some_and(|until| until <= now.saturating_add(SOON_MS));
+        let ends = set
+            .until_ms
+            .is_some_and(|until| until <= now.saturating_add(SOON_MS));
         counts && (!set.accepted || ends)
     });
     // Fresh evidence differs from what is held only once the machine has been started again, or has aged.
@@ -139,12 +143,18 @@ fn due(
 /// Hands in what [`Attester::renew_if_due`] made.
 pub(crate) async fn hand_in(node: &NodeHandle, tx: SystemTx) {
     let result = node.submit_system(tx.encode()).await;
-    let word = result.as_ref().map_or_else(|problem| problem.code, |_| "accepted");
+    let word = result
+        .as_ref()
+        .map_or_else(|problem| problem.code, |_| "accepted");
     node.shared.metrics.renewed(word);
     match result {
         Ok(accepted) => tracing::info!(id = %accepted.id, "the renewal waits for a block"),
         Err(problem) => {
-            tracing::warn!(code = problem.code, detail = problem.detail, "the renewal was refused");
+            tracing::warn!(
+                code = problem.code,
+                detail = problem.detail,
+                "the renewal was refused"
+            );
         }
     }
 }

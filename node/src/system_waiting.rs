@@ -39,7 +39,7 @@ impl SystemWaiting {
     }
 
     /// It waits no longer.
-    pub(crate) fn drop(&mut self, id: Digest, problem: Problem) {
+    pub(crate) fn let_go(&mut self, id: Digest, problem: Problem) {
         self.waiting.forget(&id);
         self.dropped.keep(id, problem);
     }
@@ -123,7 +123,7 @@ mod tests {
         system.wait_for(id(1), 7);
         assert_eq!(system.state(&id(1)), SystemState::Pending { since_ms: 7 });
         let problem = Problem::new("gov.version", "version 3 is in force");
-        system.drop(id(1), problem.clone());
+        system.let_go(id(1), problem.clone());
         assert_eq!(system.state(&id(1)), SystemState::Dropped(problem));
         system.wait_for(id(1), 9);
         assert_eq!(system.state(&id(1)), SystemState::Pending { since_ms: 9 });

@@ -64,7 +64,9 @@ fn nearness(forecast: &SetForecast, now: Millis, age_max_ms: Option<Millis>) -> 
     if !forecast.accepted {
         return STEPS_MS.len() + 1;
     }
-    let Some(until_ms) = forecast.until_ms else { return 0 };
+    let Some(until_ms) = forecast.until_ms else {
+        return 0;
+    };
     let left = until_ms.saturating_sub(now);
     let most = age_max_ms.map_or(Millis::MAX, |age| age / 3);
     STEPS_MS.iter().filter(|step| left <= **step.min(&&most)).count()
@@ -113,6 +115,7 @@ mod tests {
                 until_ms,
                 cause: cause.into(),
                 update: "the BIOS".into(),
+                short: Vec::new(),
             }],
         }
     }

@@ -47,6 +47,7 @@ use crate::handle::NodeHandle;
 
 pub use openapi::document;
 pub use server::ApiLimits;
+pub(crate) use types::time;
 
 /// Serves the interface on `listener` until `shutdown` completes; then event streams and long polls end at
 /// once and other requests get five seconds.

@@ -133,7 +133,7 @@ impl Outbound {
             }
             Effect::SystemDropped { id, refused } => {
                 tracing::info!(%id, code = refused.code, detail = refused.detail, "a system transaction was dropped");
-                self.shared.system().drop(id, refused.into());
+                self.shared.system().let_go(id, refused.into());
             }
             Effect::Answered { reply, result } => {
                 if let Some(answer) = self.answered.remove(&reply) {

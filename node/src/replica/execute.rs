@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, sync::Arc};
 use tacit_consensus::{Block, CommitProof, Digest, Executed, Height, Millis};
 use tacit_ledger::{
     BlockContext, BlockResult, CommittedBlock, Durability, Envelope, EpochLink, Executable, SealedReceipt,
-    StoreError, StoredReceipt, TxRecord, WriteBatch, block_receipts_root, chain_receipts, encode,
-    encrypt_checkpoint, encrypt_frame, open_envelope,
+    StoreError, StoredReceipt, SystemRecord, TxRecord, WriteBatch, block_receipts_root, chain_receipts,
+    encode, encrypt_checkpoint, encrypt_frame, open_envelope,
 };
 
 use super::{Certified, Effect, Final, Head, Replica, system::ordinary};
@@ -19,7 +19,7 @@ const CHECKPOINT_EVERY: u64 = 1_000;
 /// The public state changes at epochs only; a restart repeats at most so many blocks on top of the stored one.
 const PUBLIC_EVERY: u64 = 128;
 /// Superfluous frames deleted at once.
-const PRUNE_LIMIT: usize = 4_096;
+pub(super) const PRUNE_LIMIT: usize = 4_096;
 
 /// What executing one block gave.
 struct Results {
@@ -121,7 +121,7 @@ impl Replica {
         self.write_block(&mut writes, &block, &proof, &envelopes, &results);
         let system: Vec<Digest> = ordinary(&block).into_iter().map(|(id, _)| id).collect();
         for (index, id) in (0u32..).zip(&system) {
-            writes.put_system(id, height, index);
+            writes.put_system(id, &SystemRecord { height, index });
         }
         self.store
             .commit(writes, Durability::Synced)

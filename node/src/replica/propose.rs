@@ -80,6 +80,7 @@ impl Replica {
             let state = state.into_owned();
             self.build_tail(&state, time_ms)?
         } else {
+            let system = self.select_system(&state, parent_id, time_ms);
             let taken: BTreeSet<Digest> = self
                 .unexecuted(parent_id)
                 .iter()
@@ -91,7 +92,6 @@ impl Replica {
                     self.unstored.put_batch(digest, batch);
                 }
             }
-            let system = self.select_system(&state, parent_id, time_ms);
             (Payload { batches, system }, None)
         };
         tracing::trace!(

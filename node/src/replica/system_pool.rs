@@ -99,7 +99,7 @@ impl SystemPoolError {
     /// The code under which the table of codes explains it.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Full { .. } => "system.full",
+            Self::Full { .. } => "system.pool_full",
             Self::Older { .. } => "system.older",
             Self::NotOrdinary { .. } => "system.not_ordinary",
         }
