@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 
 use tacit_attest::{Measurement, NetworkClass, Policy, SimulatorAuthority, TrustRoots};
 use tacit_ledger::{
-    AccountId, AccountKey, Amount, GENESIS_VERSION, Genesis, Governance, MAX_GENESIS_BYTES, Member, Params,
-    Registration, UNIT,
+    AccountId, AccountKey, Amount, GENESIS_VERSION, Genesis, Governance, GovernanceMember, MAX_GENESIS_BYTES,
+    Params, Registration, UNIT,
 };
 use tacit_node::config::{Config, Role};
 use tacit_node::home::Home;
@@ -249,7 +249,7 @@ fn governance(options: &Options) -> Result<Governance, Error> {
         .iter()
         .take(MEMBERS)
         .map(|name| {
-            Ok(Member {
+            Ok(GovernanceMember {
                 name: name.clone(),
                 account: account(options.seed, name)?.id(),
             })

@@ -9,8 +9,8 @@ use tacit_attest::{
 };
 use tacit_consensus::Digest;
 use tacit_ledger::{
-    AccountId, Amount, GENESIS_VERSION, Genesis, Governance, MAX_GENESIS_BYTES, Member, Params, Registration,
-    format_amount, parse_amount,
+    AccountId, Amount, GENESIS_VERSION, Genesis, Governance, GovernanceMember, MAX_GENESIS_BYTES, Params,
+    Registration, format_amount, parse_amount,
 };
 use tacit_wallet::{Address, system_clock};
 
@@ -190,7 +190,7 @@ fn governance(members: &[String], threshold: Option<u16>, class: NetworkClass) -
                 .split_once('=')
                 .ok_or_else(|| Failure::usage(format!("{text:?}: a member is NAME=ADDRESS")))?;
             let address: Address = address.parse().map_err(Failure::from)?;
-            Ok(Member {
+            Ok(GovernanceMember {
                 name: name.to_owned(),
                 account: address.on(class)?.account,
             })

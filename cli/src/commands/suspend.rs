@@ -45,7 +45,7 @@ pub(crate) fn run(context: &Context, args: &SuspendArgs) -> Done {
         }
         .into());
     }
-    let own = tacit_consensus::Signer::public_key(&node).to_string();
+    let own = node.public().to_string();
     let (epoch, seat) = seat(&api, &own)?;
     let vote = SuspendVote::sign(chain, epoch, target, seat, &node);
     let (id, included) = api.settle(&SystemTx::Suspend(vote), context.global.timeout)?;

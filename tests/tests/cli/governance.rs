@@ -153,8 +153,8 @@ fn validators_have_prospects(stage: &Stage) {
     let validators = status["validators"].as_array().expect("validators");
     assert_eq!(validators.len(), 4);
     for validator in validators {
-        assert_eq!(text(validator, "/forecast/0/set"), "today", "{validator}");
-        assert!(text(validator, "/forecast/0/until").ends_with('Z'), "{validator}");
+        assert_eq!(text(validator, "/outlook/0/set"), "today", "{validator}");
+        assert!(text(validator, "/outlook/0/until").ends_with('Z'), "{validator}");
     }
     let one = tacit.json(&["attest", "status", "--validator", "val-2", "--strict"]);
     assert_eq!(one["validators"].as_array().map(Vec::len), Some(1));
@@ -284,29 +284,33 @@ fn a_pending_policy_drops_a_validator_that_was_warned() {
     });
     let proposed = tacit.json(&["gov", "propose", &without, "--as", "carol"]);
     let id = text(&proposed, "/id").to_owned();
-    // Three of four remain: a quorum. What is proposed is shown, and fails nothing yet.
-    let status = tacit.json(&["attest", "status", "--validator", "val-3", "--strict"]);
-    let proposal = status["validators"][0]["forecast"]
-        .as_array()
-        .expect("a forecast")
-        .iter()
-        .find(|set| set["set"] == "proposed")
-        .unwrap_or_else(|| panic!("{status}"))
-        .clone();
+    // Three of four remain: a quorum. What is proposed is shown, and fails nothing yet. Nodes look again whenever the
+    // chain moved, so it may take them a moment.
+    let mut seen = Value::Null;
+    stage.network.until("the outlook knows the proposal", || {
+        let status = tacit.json(&["attest", "status", "--validator", "val-3", "--strict"]);
+        let sets = status["validators"][0]["outlook"]
+            .as_array()
+            .expect("an outlook")
+            .clone();
+        let proposed = sets.into_iter().find(|set| set["set"] == "proposed");
+        seen = proposed.unwrap_or_default();
+        !seen.is_null()
+    });
     assert_eq!(
-        (&proposal["accepted"], &proposal["version"]),
+        (&seen["accepted"], &seen["policy_version"]),
         (&json!(false), &json!(2)),
-        "{proposal}"
+        "{seen}"
     );
-    assert_eq!(text(&proposal, "/code"), "attest.platform_not_allowed");
+    assert_eq!(
+        (text(&seen, "/code"), text(&seen, "/proposal")),
+        ("attest.platform_not_allowed", id.as_str())
+    );
 
     let approved = tacit.json(&["gov", "approve", &id, "--as", "alice"]);
     assert_eq!(approved["adopted"], true);
     stage.network.until("the epoch ends without val-3", || {
-        tacit.json(&["query", "validators"])["items"]
-            .as_array()
-            .map(Vec::len)
-            == Some(3)
+        tacit.json(&["query", "validator", "val-3"])["status"] == "dropped"
     });
     let record = tacit.json(&["query", "epoch"]);
     assert_eq!(text(&record, "/reason"), "policy");
@@ -321,6 +325,17 @@ fn a_pending_policy_drops_a_validator_that_was_warned() {
     });
     let difference = tacit.json(&["attest", "policy", "diff", "2", &all]);
     assert_eq!(text(&difference, "/change"), "loosens");
-    let failed = tacit.run(&["attest", "status", "--validator", "val-3"]);
-    assert_eq!(failed.status.code(), Some(4), "{}", lossy(&failed.stderr));
+    stage.network.until("the outlook knows that it is refused", || {
+        tacit
+            .run(&["attest", "status", "--validator", "val-3"])
+            .status
+            .code()
+            == Some(6)
+    });
+    let said = tacit.run(&["attest", "status", "--validator", "val-3"]);
+    assert!(
+        lossy(&said.stdout).contains("REFUSED [attest.platform_not_allowed]"),
+        "{}",
+        lossy(&said.stdout)
+    );
 }

@@ -150,11 +150,11 @@ fn trust_domain(args: &MeasureArgs, mrtd: &str) -> Done<AllowedMeasurement> {
     let [mr_td, r0, r1, r2, r3, config_id, owner, owner_config] = &named;
     let rtmr = [register(r0)?, register(r1)?, register(r2)?, register(r3)?];
     let value = tdx(
-        &register(mr_td)?,
-        &rtmr,
-        &register(config_id)?,
-        &register(owner)?,
-        &register(owner_config)?,
+        register(mr_td)?,
+        rtmr,
+        register(config_id)?,
+        register(owner)?,
+        register(owner_config)?,
     );
     // Registers of zeros go without saying.
     let build: serde_json::Map<String, Value> = named

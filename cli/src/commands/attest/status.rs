@@ -29,10 +29,13 @@ pub(crate) fn run(context: &Context, name: Option<&str>, strict: bool) -> Done<E
         .filter(|item| name.is_none_or(|name| item["name"] == name || item["id"] == name))
         .collect();
     if chosen.is_empty() {
-        let message = format!("{:?} has no seat in the epoch in force", name.unwrap_or_default());
+        let message = format!("{:?} is not registered", name.unwrap_or_default());
         return Err(Failure::new("validator.not_found", message));
     }
-    if chosen.iter().all(|item| item["forecast"].is_null()) {
+    if chosen
+        .iter()
+        .all(|item| item["outlook"].as_array().is_none_or(Vec::is_empty))
+    {
         return Err(
             Failure::new("rpc.bad_answer", "this node makes no forecast").hint("ask a node of this release")
         );
@@ -58,7 +61,7 @@ pub(crate) fn run(context: &Context, name: Option<&str>, strict: bool) -> Done<E
 
 /// A validator's prospects, today's rules first.
 fn sets(item: &Value) -> &[Value] {
-    item["forecast"].as_array().map_or(&[], Vec::as_slice)
+    item["outlook"].as_array().map_or(&[], Vec::as_slice)
 }
 
 /// Whether a refusal under these rules is a failure. What is only proposed may never come.
@@ -73,10 +76,11 @@ fn counts(set: &Value, strict: bool) -> bool {
 fn shown(item: &Value) -> Value {
     json!({
         "name": item["name"],
+        "status": item["status"],
         "platform": item["platform"],
         "measurement": item["measurement"],
         "evidence": item["evidence"],
-        "forecast": item["forecast"],
+        "outlook": item["outlook"],
     })
 }
 
@@ -95,8 +99,8 @@ fn text(item: &Value) -> String {
     for set in sets(item) {
         let under = match set["set"].as_str() {
             Some("today") => "today".to_owned(),
-            Some("next") => "vendor's next level".to_owned(),
-            kind => format!("policy {} ({})", set["version"], kind.unwrap_or("?")),
+            Some("next") => format!("vendor's level {}", set["evaluation"]),
+            kind => format!("policy {} ({})", set["policy_version"], kind.unwrap_or("?")),
         };
         let verdict = if set["accepted"] == true {
             format!("accepted until {}", word(&set["until"]))
@@ -143,9 +147,9 @@ mod tests {
             "platform": "simulated-tdx",
             "measurement": "6b1f",
             "evidence": { "recorded_at_height": 12, "policy_version": 1 },
-            "forecast": [
+            "outlook": [
                 { "set": "today", "accepted": true, "until": "2026-11-29T10:00:00Z", "cause": "age", "update": "" },
-                { "set": "pending", "version": 2, "accepted": false, "code": "attest.tcb_below_floor",
+                { "set": "pending", "policy_version": 2, "accepted": false, "code": "attest.tcb_below_floor",
                   "cause": "microcode has 1,\u{1b}[2J needs 4", "update": "the BIOS" },
             ],
         });
