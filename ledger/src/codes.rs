@@ -255,7 +255,7 @@ pub const CODES: &[Code] = &[
     row("suspend.full", 5, 409, RETRY, "Too many suspensions are in force", "members must reinstate some: tacit gov propose"),
     row("suspend.in_force", 5, 409, FINAL, "The machines are suspended", "members can reinstate them: tacit gov propose"),
     row("suspend.seat", 5, 403, FINAL, "No such seat in the current set", "ask /v1/validators for the seats"),
-    row("suspend.signature", 5, 422, FINAL, "The seat's node key does not sign the vote", "vote from the validator itself: tacit gov suspend"),
+    row("suspend.signature", 5, 422, FINAL, "The seat's node key does not sign the vote", "vote from the validator itself: tacit node suspend"),
     row("suspend.too_many_votes", 5, 409, RETRY, "The validator has too many votes open", "wait for the next epoch"),
     row("suspend.voted_already", 5, 409, FINAL, "The validator has voted for this suspension", "nothing is left to do; tacit gov list says how many are missing"),
     row("system.block_full", 5, 503, RETRY, "The block has no room for this transaction", "it stays in the pool for the next block"),
@@ -402,7 +402,9 @@ mod tests {
     #[test]
     fn every_refusal_of_evidence_and_of_system_transactions_has_a_row() {
         let evidence = codes_in(include_str!("../../attest/src/refusal.rs"), &["attest."]);
-        let prefixes = ["gov.", "suspend.", "renew.", "system.", "policy.", "epoch.", "attest."];
+        let prefixes = [
+            "gov.", "suspend.", "renew.", "system.", "policy.", "epoch.", "attest.",
+        ];
         let ordinary = codes_in(include_str!("refusal.rs"), &prefixes);
         let seats = codes_in(include_str!("state/seats.rs"), &prefixes);
         assert!(evidence.len() > 90 && ordinary.len() > 30 && seats.len() > 5);

@@ -120,6 +120,8 @@ pub(crate) struct ProposalBody {
     policy: serde_json::Value,
     /// Borsh of the rules, base64.
     bytes: String,
+    /// Borsh of the signed proposal, base64: `id` is its hash, so that a member can see what an approval approves.
+    proposal: String,
 }
 
 /// One field that a proposal changes.
@@ -283,6 +285,7 @@ fn proposal(state: &PublicState, open: &OpenProposal) -> Answer<ProposalBody> {
         digest: policy_digest(policy).to_string(),
         policy: serde_json::to_value(policy).map_err(Refusal::internal)?,
         bytes: borsh64(policy)?,
+        proposal: borsh64(proposal)?,
     })
 }
 
