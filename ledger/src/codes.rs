@@ -255,15 +255,18 @@ pub const CODES: &[Code] = &[
     row("suspend.full", 5, 409, RETRY, "Too many suspensions are in force", "members must reinstate some: tacit gov propose"),
     row("suspend.in_force", 5, 409, FINAL, "The machines are suspended", "members can reinstate them: tacit gov propose"),
     row("suspend.seat", 5, 403, FINAL, "No such seat in the current set", "ask /v1/validators for the seats"),
-    row("suspend.signature", 5, 422, FINAL, "The seat's node key does not sign the vote", "vote from the validator itself: tacit gov suspend"),
+    row("suspend.signature", 5, 422, FINAL, "The seat's node key does not sign the vote", "vote from the validator itself: tacit node suspend"),
     row("suspend.too_many_votes", 5, 409, RETRY, "The validator has too many votes open", "wait for the next epoch"),
     row("suspend.voted_already", 5, 409, FINAL, "The validator has voted for this suspension", "nothing is left to do; tacit gov list says how many are missing"),
     row("system.block_full", 5, 503, RETRY, "The block has no room for this transaction", "it stays in the pool for the next block"),
     row("system.duplicate", 5, 409, FINAL, "The transaction is already known", "nothing is left to do"),
     row("system.ending", 5, 503, RETRY, "The epoch is ending and takes no such transactions", "bring it again in the next epoch, a few seconds from now"),
     row("system.malformed", 5, 400, FINAL, "The system transaction could not be read", "make it with this release"),
+    row("system.not_found", 4, 404, FINAL, "No such system transaction is known here", "bring it again: nodes hold those that wait in memory only"),
     row("system.not_ordinary", 5, 400, FINAL, "Leaders alone make such transactions", "bring collateral, proposals, approvals, votes or renewals"),
+    row("system.older", 5, 409, FINAL, "A newer one by the same author waits already", "nothing, or bring one that is newer still"),
     row("system.pool_full", 5, 503, RETRY, "The node holds as many system transactions as it can", "wait for Retry-After seconds, or ask another node"),
+    row("system.replaced", 5, 409, FINAL, "A newer one by the same author took its place", "follow the newer one"),
     row("system.too_large", 5, 413, FINAL, "The system transaction is larger than its bound", "send less"),
     row("testnet.exists", 9, 0, FINAL, "A test network exists here with other options", "give --reset to start over"),
     row("testnet.not_ready", 3, 0, RETRY, "The test network did not become ready in time", "read its logs: tacit testnet logs"),
@@ -399,7 +402,9 @@ mod tests {
     #[test]
     fn every_refusal_of_evidence_and_of_system_transactions_has_a_row() {
         let evidence = codes_in(include_str!("../../attest/src/refusal.rs"), &["attest."]);
-        let prefixes = ["gov.", "suspend.", "renew.", "system.", "policy.", "epoch.", "attest."];
+        let prefixes = [
+            "gov.", "suspend.", "renew.", "system.", "policy.", "epoch.", "attest.",
+        ];
         let ordinary = codes_in(include_str!("refusal.rs"), &prefixes);
         let seats = codes_in(include_str!("state/seats.rs"), &prefixes);
         assert!(evidence.len() > 90 && ordinary.len() > 30 && seats.len() > 5);

@@ -117,7 +117,11 @@ impl PublicState {
                 .map(|(set, acceptable, terms)| self.under(one, *set, acceptable, terms, now_ms))
                 .collect();
             own.extend(self.at_next_level(one, now_ms));
-            let seat = self.current().validators.iter().position(|seat| seat.name == one.seat.name);
+            let seat = self
+                .current()
+                .validators
+                .iter()
+                .position(|seat| seat.name == one.seat.name);
             Outlook {
                 name: one.seat.name.clone(),
                 seat: seat.and_then(|seat| u16::try_from(seat).ok()),
