@@ -555,7 +555,7 @@ fn quotes(table: &mut Table) {
         &TDX_V5,
         "trailing bytes",
         "a second quote follows it",
-        ("attest.evidence_too_long", 1),
+        trailing,
         |q| {
             q.extend_from_within(..);
         },
@@ -648,7 +648,7 @@ fn kinds(table: &mut Table, shop: &Workshop) {
         ("attest.evidence_too_long", 1),
         {
             let mut bytes = quote;
-            bytes.resize(8193, 0);
+            bytes.resize(16 * 1024 + 1, 0);
             bytes
         },
         None,
