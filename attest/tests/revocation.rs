@@ -13,15 +13,19 @@ use tacit_attest::{
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 const END_MS: u64 = NOW_MS + 30 * DAY_MS;
 
-/// Collateral as a ledger would store it, without the checks of its door.
-fn holding(simulated: bool, generation: Generation, list: Vec<u8>) -> Collateral {
+/// Collateral as a ledger would store it, without the checks of its door; `None` where it does not even decode.
+fn stored(simulated: bool, generation: Generation, list: Vec<u8>) -> Option<Collateral> {
     let kind = CollateralKind::AmdCrl(generation);
     let document = Document::AmdCrl { generation, list };
     let all = vec![(
         CollateralKey { simulated, kind },
         CollateralUpdate { simulated, document },
     )];
-    borsh::from_slice(&borsh::to_vec(&all).unwrap()).unwrap()
+    borsh::from_slice(&borsh::to_vec(&all).unwrap()).ok()
+}
+
+fn holding(simulated: bool, generation: Generation, list: Vec<u8>) -> Collateral {
+    stored(simulated, generation, list).expect("a list that decodes")
 }
 
 fn list(revoked: &[&[u8]]) -> Vec<u8> {
@@ -120,19 +124,22 @@ fn a_policy_can_require_a_list_of_the_evidences_generation() {
 fn no_byte_of_a_list_is_malleable() {
     let honest = list(&[&[3]]);
     assert!(judge(&holding(true, Generation::Turin, honest.clone()), NOW_MS).is_ok());
-    // One bit in each eighth byte here; every bit beside the parser.
-    for byte in (0..honest.len()).step_by(8) {
+    let mut decoded = 0;
+    for byte in 0..honest.len() {
         let mut changed = honest.clone();
-        changed[byte] ^= 1 << (byte / 8 % 8);
-        let outcome = judge(&holding(true, Generation::Turin, changed), NOW_MS);
-        assert_eq!(outcome.expect_err("a changed list").number(), 8, "byte {byte}");
+        changed[byte] ^= 1 << (byte % 8);
+        if let Some(held) = stored(true, Generation::Turin, changed) {
+            let refusal = judge(&held, NOW_MS).expect_err("a changed list");
+            assert_eq!(refusal.number(), 8, "byte {byte}");
+            decoded += 1;
+        }
     }
-    for len in (0..honest.len()).step_by(40) {
-        let cut = holding(true, Generation::Turin, honest[..len].to_vec());
-        assert_eq!(code(&cut, NOW_MS), "attest.collateral_encoding");
+    assert!(decoded > 250, "a changed signature still decodes: {decoded}");
+    for len in 0..honest.len() {
+        assert_eq!(stored(true, Generation::Turin, honest[..len].to_vec()), None);
     }
-    let long = holding(true, Generation::Turin, [&honest[..], &[0]].concat());
-    assert_eq!(code(&long, NOW_MS), "attest.collateral_encoding");
+    let long = [&honest[..], &[0]].concat();
+    assert_eq!(stored(true, Generation::Turin, long), None);
 }
 
 #[test]
