@@ -2,7 +2,7 @@
 //! of the next record, so that a chain of records is certified set by set.
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use tacit_attest::Policy;
+use tacit_attest::{Collateral, Policy};
 use tacit_consensus::{Committee, Digest, Epoch, Height, Millis, PublicKey, hash};
 
 use crate::{
@@ -27,17 +27,20 @@ pub struct ValidatorRecord {
     pub kem_key: SealingPublic,
     /// [`Registration::digest`] of the registration that admitted it.
     pub registration: Digest,
+    /// Time of the block that registered it, genesis time for a founder: from when its evidence ages.
+    pub registered_ms: Millis,
 }
 
 impl ValidatorRecord {
-    /// The seat of a registered validator.
-    pub fn of(registration: &Registration) -> Self {
+    /// The seat of a validator that was registered at `registered_ms`.
+    pub fn of(registration: &Registration, registered_ms: Millis) -> Self {
         Self {
             name: registration.name.clone(),
             consensus_key: registration.consensus_key,
             node_key: registration.node_key,
             kem_key: registration.kem_key.clone(),
             registration: registration.digest(),
+            registered_ms,
         }
     }
 }
@@ -47,8 +50,36 @@ impl ValidatorRecord {
 pub enum EpochReason {
     /// It is the first.
     Genesis,
-    /// The one before had lasted `epoch_ms_max` (or was the first, which has no key and ends at once).
+    /// The one before had lasted `epoch_ms_max`.
     Schedule,
+    /// A policy came into force.
+    Policy,
+    /// Machines were suspended.
+    Suspension,
+    /// The set before was kept although too few of it were acceptable, and enough are again.
+    Recovery,
+}
+
+impl EpochReason {
+    /// The word for it, as interfaces write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Genesis => "genesis",
+            Self::Schedule => "schedule",
+            Self::Policy => "policy",
+            Self::Suspension => "suspension",
+            Self::Recovery => "recovery",
+        }
+    }
+}
+
+/// A registered validator without a seat, and why.
+#[derive(Clone, PartialEq, Eq, Debug, BorshSerialize, BorshDeserialize)]
+pub struct Dropped {
+    /// Its name.
+    pub name: String,
+    /// A row of [`crate::codes`].
+    pub code: String,
 }
 
 /// Everything public about an epoch.
@@ -74,6 +105,16 @@ pub struct EpochRecord {
     pub reason: EpochReason,
     /// [`crate::transcript`] of the contributions to its secret; zero for epoch 0.
     pub transcript: Digest,
+    /// `now` of the verdicts that seated the set: time of the block that ended the epoch before; genesis time for
+    /// epoch 0.
+    pub judged_ms: Millis,
+    /// [`collateral_digest`] of what they were judged with.
+    pub collateral: Digest,
+    /// The set before stayed whole, because too few of it were acceptable for a quorum. Whoever is to seal to it
+    /// must know: wallets refuse.
+    pub kept: bool,
+    /// Who is registered and has no seat, or in a kept set should have none; by name.
+    pub dropped: Vec<Dropped>,
 }
 
 impl EpochRecord {
@@ -133,11 +174,23 @@ impl EpochRecord {
         {
             return Err("validator name");
         }
+        let ill = |one: &Dropped| !is_name(&one.name, 1) || one.code.len() > MAX_CODE;
+        if self.dropped.len() > MAX_VALIDATORS || self.dropped.iter().any(ill) {
+            return Err("dropped validators");
+        }
         if !self.committee().is_well_formed() {
             return Err("consensus keys");
         }
         Ok(())
     }
+}
+
+/// Longest error code, in bytes.
+const MAX_CODE: usize = 40;
+
+/// The digest by which records name what evidence was judged with.
+pub fn collateral_digest(collateral: &Collateral) -> Digest {
+    Digest(collateral.digest())
 }
 
 /// The digest by which records name a policy.

@@ -222,6 +222,30 @@ pub enum RegistrationError {
     Evidence(#[from] Refusal),
 }
 
+impl RegistrationError {
+    /// The stable name, a row of [`crate::codes`].
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Evidence(refusal) => refusal.code(),
+            Self::Name | Self::SameKey | Self::KemKey(_) | Self::ConsensusSignature | Self::NodeSignature => {
+                "renew.signature"
+            }
+        }
+    }
+}
+
+/// A list of members that is refused.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[allow(missing_docs, reason = "each field is named in the message")]
+pub enum GovernanceError {
+    #[error("{have} members, at most {max} are allowed")]
+    Members { have: usize, max: usize },
+    #[error("a threshold of {threshold} of {members} members; it is 1 to all of them, or 0 of none")]
+    Threshold { threshold: u16, members: usize },
+    #[error("member {index} {what}")]
+    Member { index: usize, what: &'static str },
+}
+
 /// A genesis that is refused.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[allow(missing_docs, reason = "each field is named in the message")]
@@ -258,6 +282,16 @@ pub enum GenesisError {
     OtherGenesis { index: usize },
     #[error("validator {index} has the same {what} as another")]
     Duplicate { index: usize, what: &'static str },
+    #[error("governance: {0}")]
+    Governance(#[from] GovernanceError),
+    #[error("{have} documents of collateral, at most {max} are allowed")]
+    Documents { have: usize, max: usize },
+    #[error("collateral {index}: {source}")]
+    Collateral { index: usize, source: Refusal },
+    #[error(
+        "validator {index}: {group} would have more than the {max} % of the seats that the policy allows"
+    )]
+    Share { index: usize, group: String, max: u8 },
     #[error("{have} allocations, at most {max} are allowed")]
     Allocations { have: usize, max: usize },
     #[error("allocation to {account}: {reason}")]
@@ -354,6 +388,21 @@ pub enum LightError {
     EpochOver { epoch: Epoch },
     #[error("the policy is not the one that epoch {epoch} was made under")]
     Policy { epoch: Epoch },
+    #[error("the collateral is not what epoch {epoch} was judged with")]
+    Collateral { epoch: Epoch },
+    #[error(
+        "validator {index}: evidence of {age_ms} ms when the set was decided, the policy allows {max_ms} ms"
+    )]
+    Aged {
+        index: usize,
+        age_ms: Millis,
+        max_ms: Millis,
+    },
+    #[error(
+        "the set of epoch {epoch} was kept although {dropped} of its validators should have none: too few were left \
+         for a quorum"
+    )]
+    Kept { epoch: Epoch, dropped: usize },
     #[error("{have} registrations for {need} validators")]
     Registrations { have: usize, need: usize },
     #[error("validator {index}: the registration is not the one on the ledger")]
@@ -436,6 +485,9 @@ impl LightError {
             Self::Fork { .. } => "trust.fork",
             Self::HeadFromFuture { .. } => "trust.clock_skew",
             Self::Policy { .. } => "proof.policy",
+            Self::Collateral { .. } => "proof.collateral",
+            Self::Aged { .. } => "attest.evidence_expired",
+            Self::Kept { .. } => "epoch.kept",
             Self::Registrations { .. }
             | Self::OtherRegistration { .. }
             | Self::Holder { .. }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
-use tacit_attest::{Collateral, NetworkClass, Policy, TrustRoots, Verified};
+use tacit_attest::limits::COLLATERAL_ITEMS_MAX;
+use tacit_attest::{Collateral, CollateralUpdate, NetworkClass, Policy, TrustRoots, Verified};
 use tacit_consensus::{Anchor, Committee, Digest, Executed, Millis, hash};
 
 use crate::{
@@ -13,11 +14,13 @@ use crate::{
     amount::Amount,
     codec::{decode, encode},
     envelope::SUITE_XWING,
-    epoch::{EpochReason, EpochRecord, ValidatorRecord, policy_digest},
+    epoch::{EpochReason, EpochRecord, ValidatorRecord, collateral_digest, policy_digest},
     error::{CodecError, GenesisError},
+    governance::Governance,
     json::{allocations, hex32},
     limits::{MAX_ALLOCATIONS, MAX_GENESIS_BYTES, MAX_VALIDATORS},
     registration::{Registration, RegistrationPlace, is_name},
+    state::seats::first_over_share,
 };
 
 /// The only version so far.
@@ -89,6 +92,10 @@ pub struct Genesis {
     pub params: Params,
     /// Whose evidence is accepted.
     pub policy: Policy,
+    /// Who may change the policy.
+    pub governance: Governance,
+    /// What the founders' evidence is judged with, in the order in which it is taken in. Intel's evidence needs some.
+    pub collateral: Vec<CollateralUpdate>,
     /// The founders, in the order of consensus indices; 1 to [`MAX_VALIDATORS`]. Fewer than 4 tolerate no fault.
     pub validators: Vec<Registration>,
     /// Initial balances; private afterwards, but their sum is for everybody to see.
@@ -133,8 +140,9 @@ impl Genesis {
         })
     }
 
-    /// Checks everything: name, class, parameters, policy, every founder's evidence at genesis time bound to the
-    /// nonce, uniqueness of names, keys and chips, and the allocations. Gives the verdicts in the founders' order.
+    /// Checks everything: name, class, parameters, policy, governance, collateral, every founder's evidence at genesis
+    /// time bound to the nonce, uniqueness of names, keys and chips, shares of vendors and families, and the
+    /// allocations. Gives the verdicts in the founders' order.
     pub fn verify(&self) -> Result<Vec<Verified>, GenesisError> {
         if self.version != GENESIS_VERSION {
             return Err(GenesisError::Version { have: self.version });
@@ -143,8 +151,30 @@ impl Genesis {
         self.params.check()?;
         self.trust.validate().map_err(GenesisError::Policy)?;
         self.policy.validate().map_err(GenesisError::Policy)?;
+        self.governance.check()?;
         self.check_allocations()?;
-        self.check_validators()
+        let collateral = self.collateral()?;
+        self.check_validators(&collateral)
+    }
+
+    /// The collateral of the first state.
+    ///
+    /// # Errors
+    /// The first document that is refused.
+    pub fn collateral(&self) -> Result<Collateral, GenesisError> {
+        if self.collateral.len() > COLLATERAL_ITEMS_MAX {
+            return Err(GenesisError::Documents {
+                have: self.collateral.len(),
+                max: COLLATERAL_ITEMS_MAX,
+            });
+        }
+        let mut collateral = Collateral::new();
+        for (index, update) in self.collateral.iter().enumerate() {
+            collateral
+                .apply(update.clone(), &self.trust, self.time_ms)
+                .map_err(|source| GenesisError::Collateral { index, source })?;
+        }
+        Ok(collateral)
     }
 
     /// The first set.
@@ -152,19 +182,27 @@ impl Genesis {
         self.record0().committee()
     }
 
-    /// The first epoch: the founders, no sealing key yet.
+    /// The first epoch: the founders, no sealing key yet. Collateral that [`Self::verify`] refuses counts as none.
     pub fn record0(&self) -> EpochRecord {
         EpochRecord {
             epoch: 0,
             start_height: 1,
             start_ms: self.time_ms,
-            validators: self.validators.iter().map(ValidatorRecord::of).collect(),
+            validators: self
+                .validators
+                .iter()
+                .map(|one| ValidatorRecord::of(one, self.time_ms))
+                .collect(),
             sealing_key: None,
             suite: SUITE_XWING,
             policy_version: self.policy.version,
             policy: policy_digest(&self.policy),
             reason: EpochReason::Genesis,
             transcript: Digest::ZERO,
+            judged_ms: self.time_ms,
+            collateral: collateral_digest(&self.collateral().unwrap_or_default()),
+            kept: false,
+            dropped: Vec::new(),
         }
     }
 
@@ -251,7 +289,7 @@ impl Genesis {
         Ok(())
     }
 
-    fn check_validators(&self) -> Result<Vec<Verified>, GenesisError> {
+    fn check_validators(&self, collateral: &Collateral) -> Result<Vec<Verified>, GenesisError> {
         if self.validators.is_empty() || self.validators.len() > MAX_VALIDATORS {
             return Err(GenesisError::Validators {
                 have: self.validators.len(),
@@ -267,20 +305,33 @@ impl Genesis {
                 return Err(GenesisError::OtherGenesis { index });
             }
             let verdict = registration
-                .verify(&self.trust, &Collateral::new(), &self.policy, self.time_ms)
+                .verify(&self.trust, collateral, &self.policy, self.time_ms)
                 .map_err(|source| GenesisError::Registration { index, source })?;
             let unique = [
                 ("name", names.insert(registration.name.as_str())),
                 ("consensus key", keys.insert(registration.consensus_key)),
                 ("node key", keys.insert(registration.node_key)),
                 ("KEM key", kems.insert(&registration.kem_key)),
-                ("chip", chips.insert((verdict.platform, verdict.chip))),
+                (
+                    "chip",
+                    chips.insert((verdict.vendor(), verdict.chip)) || !self.policy.chip_unique,
+                ),
             ];
             if let Some((what, _)) = unique.into_iter().find(|(_, fresh)| !fresh) {
                 return Err(GenesisError::Duplicate { index, what });
             }
             verdicts.push(verdict);
         }
-        Ok(verdicts)
+        match first_over_share(
+            &self.policy,
+            verdicts.iter().map(|one| (one.vendor(), one.family())),
+        ) {
+            Some(over) => Err(GenesisError::Share {
+                index: over.index,
+                group: over.group,
+                max: over.max,
+            }),
+            None => Ok(verdicts),
+        }
     }
 }

@@ -9,9 +9,13 @@
 //! Checks 1, 2, 4, 5 and 6 of the wallet's list; comparing two nodes (3) and sealing (7, 8) are the wallet's.
 //! Fails closed: one refused holder refuses the whole, because every validator of an epoch holds its secret.
 //!
-//! A founder's evidence is judged at genesis time, later ones at the start of the epoch that seats them: the
-//! moment at which the network had to find it valid. What this cannot give: protection when more than f validators
-//! of an old set sold their consensus keys, except that they would still need evidence for a forged next set.
+//! Evidence is judged as the network judged it when it decided the set: at the time that the record names, by the policy
+//! and with the collateral whose digests it carries. A set that was kept although too few of it were acceptable is
+//! refused even if all of its evidence verifies: the record says that it should not be.
+//!
+//! What this cannot give: protection when more than f validators of an old set sold their consensus keys, except that
+//! they would still need evidence for a forged next set; and notice of a suspension that comes after the set was decided,
+//! until the next epoch begins, which it does at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +25,7 @@ use tacit_consensus::{CommitProof, Committee, Digest, Epoch, Header, Height, Mil
 
 use crate::{
     codec::{decode, encode},
-    epoch::{EpochRecord, ValidatorRecord, policy_digest},
+    epoch::{EpochRecord, ValidatorRecord, collateral_digest, policy_digest},
     error::{CodecError, LightError, ProofError, RegistrationError},
     genesis::Genesis,
     limits::{MAX_CLOCK_SKEW_MS, MAX_EPOCH_LINKS, MAX_LIGHT_BUNDLE_BYTES},
@@ -54,6 +58,8 @@ pub struct LightBundle {
     pub registrations: Vec<Registration>,
     /// The policy in force.
     pub policy: Policy,
+    /// What their evidence was judged with when the set was decided.
+    pub collateral: Collateral,
 }
 
 impl LightBundle {
@@ -63,8 +69,8 @@ impl LightBundle {
     }
 }
 
-/// What a holder's evidence showed. A verdict depends on nothing but registration, policy, trust roots and time,
-/// all of which its cache key covers, so it never expires.
+/// What a holder's evidence showed. A verdict depends on nothing but registration, policy, collateral, trust roots and
+/// time, all of which its cache key covers, so it never expires.
 #[derive(Clone, PartialEq, Eq, Debug, BorshSerialize, BorshDeserialize)]
 pub struct HolderVerdict {
     /// The kind of TEE.
@@ -121,8 +127,6 @@ pub struct TrustedState {
     pub holders: Vec<HolderVerdict>,
     /// The network's class and simulator root.
     pub trust: TrustRoots,
-    /// Genesis time: `now` of the founders' evidence.
-    pub genesis_ms: Millis,
     /// What the founders' evidence is bound to.
     pub nonce: [u8; 32],
 }
@@ -143,7 +147,6 @@ impl TrustedState {
             head: None,
             holders: verified.iter().map(verdict).collect(),
             trust: genesis.trust.clone(),
-            genesis_ms: genesis.time_ms,
             nonce: genesis.nonce,
         })
     }
@@ -286,9 +289,13 @@ impl TrustedState {
         cache: &mut dyn VerdictCache,
     ) -> Result<(), LightError> {
         let record = &self.record;
+        let epoch = record.epoch;
         let policy = policy_digest(&bundle.policy);
         if policy != record.policy || bundle.policy.version != record.policy_version {
-            return Err(LightError::Policy { epoch: record.epoch });
+            return Err(LightError::Policy { epoch });
+        }
+        if collateral_digest(&bundle.collateral) != record.collateral {
+            return Err(LightError::Collateral { epoch });
         }
         let (have, need) = (bundle.registrations.len(), record.validators.len());
         if have != need {
@@ -297,14 +304,30 @@ impl TrustedState {
         let mut chips = BTreeSet::new();
         let mut holders = Vec::with_capacity(need);
         for (index, (registration, seat)) in bundle.registrations.iter().zip(&record.validators).enumerate() {
-            if ValidatorRecord::of(registration) != *seat {
+            if ValidatorRecord::of(registration, seat.registered_ms) != *seat {
                 return Err(LightError::OtherRegistration { index });
             }
-            let verdict = self.judge(index, registration, &bundle.policy, &policy, cache)?;
-            if !chips.insert((verdict.platform, verdict.chip)) {
+            let verdict = self.judge(index, registration, bundle, cache)?;
+            let (age_ms, max_ms) = (
+                record.judged_ms.saturating_sub(seat.registered_ms),
+                bundle.policy.evidence_age_max_ms,
+            );
+            if age_ms > max_ms {
+                return Err(LightError::Aged {
+                    index,
+                    age_ms,
+                    max_ms,
+                });
+            }
+            let fresh = chips.insert((verdict.platform.vendor(), verdict.chip));
+            if !fresh && bundle.policy.chip_unique {
                 return Err(LightError::SameChip { index });
             }
             holders.push(verdict);
+        }
+        if record.kept {
+            let dropped = record.dropped.len();
+            return Err(LightError::Kept { epoch, dropped });
         }
         self.holders = holders;
         Ok(())
@@ -314,24 +337,18 @@ impl TrustedState {
         &self,
         index: usize,
         registration: &Registration,
-        policy: &Policy,
-        policy_digest: &Digest,
+        bundle: &LightBundle,
         cache: &mut dyn VerdictCache,
     ) -> Result<HolderVerdict, LightError> {
-        let founder = registration.network == Digest(self.nonce);
-        if !founder && registration.network != self.chain {
+        if registration.network != Digest(self.nonce) && registration.network != self.chain {
             return Err(LightError::OtherRegistration { index });
         }
-        let time_ms = if founder {
-            self.genesis_ms
-        } else {
-            self.record.start_ms
-        };
-        let registered = registration.digest();
-        let parts: [&[u8]; 4] = [
+        let (record, registered) = (&self.record, registration.digest());
+        let parts: [&[u8]; 5] = [
             &registered.0,
-            &policy_digest.0,
-            &time_ms.to_le_bytes(),
+            &record.policy.0,
+            &record.collateral.0,
+            &record.judged_ms.to_le_bytes(),
             &encode(&self.trust),
         ];
         let key = hash("verdict", &parts);
@@ -340,7 +357,7 @@ impl TrustedState {
         }
         let refused = |source: RegistrationError| LightError::Holder { index, source };
         let verified = registration
-            .verify(&self.trust, &Collateral::new(), policy, time_ms)
+            .verify(&self.trust, &bundle.collateral, &bundle.policy, record.judged_ms)
             .map_err(refused)?;
         let verdict = HolderVerdict {
             platform: verified.platform,

@@ -49,14 +49,35 @@ pub const MAX_MERKLE_DEPTH: usize = 32;
 pub const MAX_NAME: usize = 32;
 /// Largest encoded registration: a report of 8 KiB, a leaf of 4 KiB, keys and signatures.
 pub const MAX_REGISTRATION_BYTES: usize = 16 * 1024;
+/// Most members who govern: each may have one proposal open, which stays in the state.
+pub const MAX_MEMBERS: usize = 32;
+/// Most suspensions that one proposal may end.
+pub const MAX_REINSTATED: usize = 64;
+/// Most suspensions in force.
+pub const MAX_SUSPENSIONS: usize = 256;
+/// Most targets that one validator may have voted to suspend in an epoch without the others following.
+pub const MAX_SUSPEND_VOTES: usize = 8;
+/// Adopted policies kept whole: the one in force, those to come, and the newest before it.
+pub const MAX_POLICIES_KEPT: usize = 16;
+/// Ids of recent blocks that the public state knows, in heights: what evidence of a renewal may be bound to.
+pub const RECENT_BLOCKS: u64 = 4096;
 /// Largest encoded or written genesis.
-pub const MAX_GENESIS_BYTES: usize = 4 * 1024 * 1024;
+pub const MAX_GENESIS_BYTES: usize = 8 * 1024 * 1024;
 /// Most initial balances in a genesis.
 pub const MAX_ALLOCATIONS: usize = 10_000;
 /// Largest encoded epoch record: [`MAX_VALIDATORS`] members with a KEM key each.
 pub const MAX_EPOCH_RECORD_BYTES: usize = 256 * 1024;
 /// Largest encoded system transaction: an epoch record is the largest.
 pub const MAX_SYSTEM_TX_BYTES: usize = MAX_EPOCH_RECORD_BYTES + 16;
+/// Largest encoded ordinary system transaction: collateral of 64 KiB with its signer, or a policy of some hundred builds.
+pub const MAX_ORDINARY_TX_BYTES: usize = 128 * 1024;
+/// Most ordinary system transactions in one block: each may cost a check of evidence.
+pub const MAX_ORDINARY_TXS: usize = 128;
+/// Most proposals in one block: each is tried on every seat.
+pub const MAX_PROPOSALS_PER_BLOCK: usize = 1;
+/// Most bytes of all ordinary system transactions of one block: leaves room for the rest of a block of
+/// [`tacit_consensus::MAX_SYSTEM_BYTES`].
+pub const MAX_ORDINARY_BYTES: usize = 384 * 1024;
 
 /// A dealer's share for one validator: an encapsulation and 32 sealed bytes.
 pub const SHARE_BYTES: usize = ENCAPSULATION_BYTES + 32 + TAG_BYTES;

@@ -1,35 +1,41 @@
 //! The public state: how an epoch ends, each rule of the tail by what breaks it, and roots and proofs.
 
+use std::sync::LazyLock;
+
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
-use tacit_attest::{Evidence, Measurement, NetworkClass, Platform, Policy, TrustRoots};
-use tacit_consensus::{Anchor, Block, Certificate, Digest, Executed, Header, Payload, PublicKey, Signature};
+use tacit_attest::{
+    Generation, Measurement, NetworkClass, Policy, SimulatedQuoter, SimulatorAuthority, TrustRoots,
+};
+use tacit_consensus::{
+    Anchor, Block, Certificate, Digest, Ed25519Signer, Executed, Header, Payload, Signature, hash,
+};
 use tacit_ledger::*;
 
-const START_MS: u64 = 1_000_000;
+const START_MS: u64 = 1_790_000_000_000;
+const MEASUREMENT: Measurement = Measurement([1; 48]);
+const NONCE: [u8; 32] = [1; 32];
+static AUTHORITY: LazyLock<SimulatorAuthority> =
+    LazyLock::new(|| SimulatorAuthority::generate([1; 32], START_MS).unwrap());
+static FOUNDERS: LazyLock<Vec<Registration>> = LazyLock::new(|| (0..4).map(register).collect());
 const EPOCH_MS: u64 = 60_000;
 
 fn kem(n: u8) -> SealingPublic {
     SealingSecret::derive(&[n + 1; 32]).public().clone()
 }
 
-fn registration(n: u8) -> Registration {
-    Registration {
-        name: format!("v{n}"),
-        consensus_key: PublicKey([n; 32]),
-        node_key: PublicKey([100 + n; 32]),
-        kem_key: kem(n),
-        evidence: Evidence {
-            platform: Platform::Simulated,
-            report: vec![n; 8],
-            leaf: vec![n; 4],
-        },
-        network: Digest([1; 32]),
-        height: 0,
-        block: Digest::ZERO,
-        policy_version: 1,
-        consensus_signature: Signature([n; 64]),
-        node_signature: Signature([n; 64]),
-    }
+fn register(n: u8) -> Registration {
+    let chip = AUTHORITY
+        .issue_chip([n; 32], Generation::Genoa, START_MS)
+        .unwrap();
+    Registration::make(
+        &format!("v{n}"),
+        &Ed25519Signer::from_seed([n; 32]),
+        &Ed25519Signer::from_seed([100 + n; 32]),
+        &kem(n),
+        &RegistrationPlace::founder(NONCE, 1),
+        &SimulatedQuoter::new(chip, MEASUREMENT),
+    )
+    .unwrap()
 }
 
 fn genesis(n: u8) -> Genesis {
@@ -38,16 +44,18 @@ fn genesis(n: u8) -> Genesis {
         name: "dev-test".into(),
         trust: TrustRoots {
             class: NetworkClass::Dev,
-            simulator: None,
+            simulator: Some(AUTHORITY.root()),
         },
-        nonce: [1; 32],
+        nonce: NONCE,
         time_ms: START_MS,
         params: Params {
             epoch_ms_max: EPOCH_MS,
             ..Params::default()
         },
-        policy: Policy::dev(Measurement([1; 48])),
-        validators: (0..n).map(registration).collect(),
+        policy: Policy::dev(MEASUREMENT),
+        governance: Governance::none(),
+        collateral: Vec::new(),
+        validators: FOUNDERS[..usize::from(n)].to_vec(),
         allocations: Vec::new(),
     }
 }
@@ -229,7 +237,7 @@ fn the_first_epoch_ends_in_its_first_block_and_later_ones_by_time() {
     Plan::at(due_ms, 0, vec![end(EpochReason::Schedule)]).apply(&mut state);
     assert!(state.is_ending());
     assert_eq!(state.tail().unwrap().since, 4);
-    assert_eq!(state.contributions_missing(), 2);
+    assert_eq!(state.contributions_missing(START_MS), 2);
 }
 
 /// Four validators, epoch 1 ending since height 4 without a contribution yet.
@@ -289,7 +297,7 @@ fn t3_no_batches_from_the_ending_block_on() {
 #[test]
 fn t4_contributions_come_from_the_leader_once_and_whole() {
     let (mut state, due_ms) = ending();
-    assert_eq!(state.dealer(2), Some(2));
+    assert_eq!(state.dealer(2, START_MS), Some(2));
     let plan = |leader, tx| Plan::at(due_ms + 1, leader, vec![tx]);
     let other = plan(1, give(2, 2)).refused(&state);
     assert_eq!(
@@ -324,7 +332,10 @@ fn t4_contributions_come_from_the_leader_once_and_whole() {
     let two = Plan::at(due_ms + 1, 1, vec![give(2, 1), give(2, 1)]);
     assert_eq!(two.refused(&state), SystemError::Order { index: 1 });
     plan(1, give(2, 1)).apply(&mut state);
-    assert_eq!((state.dealer(1), state.contributions_missing()), (None, 1));
+    assert_eq!(
+        (state.dealer(1, START_MS), state.contributions_missing(START_MS)),
+        (None, 1)
+    );
     assert_eq!(
         plan(1, give(2, 1)).refused(&state),
         SystemError::DealtTwice { dealer: 1 }
@@ -519,7 +530,10 @@ fn uncommitted_parents_count_and_leave_the_state_alone() {
     let first = Plan::at(due_ms + 1, 0, vec![give(2, 0)]).block(&state);
     let ahead = state.after([&first]).unwrap();
     assert_eq!(
-        (state.contributions_missing(), ahead.contributions_missing()),
+        (
+            state.contributions_missing(START_MS),
+            ahead.contributions_missing(START_MS)
+        ),
         (2, 1)
     );
     closing(&ahead, due_ms + 2, 1).check(&ahead).unwrap();
@@ -546,11 +560,14 @@ fn roots_prove_what_is_registered_and_are_the_same_after_a_restart() {
     assert_eq!((state.root(height + 1), restored.root(height - 1)), (None, None));
     let root = state.root(height).unwrap();
     let prove = |entry: &PublicEntry| state.prove(height, entry).unwrap();
+    let registered = |name: &str| {
+        let one = state.registered(name).unwrap();
+        let place = (one.seat.registered_ms, one.height, one.chip);
+        assert!(one.chip.is_some());
+        hash("registered", &[&one.registration.digest().0, &encode(&place)])
+    };
     for (entry, leaf) in [
-        (
-            PublicEntry::Registration("v2".into()),
-            Some(registration(2).digest()),
-        ),
+        (PublicEntry::Registration("v2".into()), Some(registered("v2"))),
         (PublicEntry::Registration("v4".into()), None),
         (PublicEntry::Epoch(1), Some(state.current().digest())),
         (PublicEntry::Epoch(2), None),
@@ -605,10 +622,22 @@ fn the_formats_are_pinned() {
     let tail = Tail {
         since: 9,
         reason: EpochReason::Schedule,
+        decision: Decision {
+            judged_ms: 5,
+            validators: Vec::new(),
+            policy_version: 6,
+            policy: Digest([7; 32]),
+            collateral: Digest([8; 32]),
+            kept: true,
+            dropped: vec![Dropped {
+                name: "v1".into(),
+                code: "suspend.in_force".into(),
+            }],
+        },
         contributions: vec![contribution],
     };
-    assert_eq!(hex(&encode(&tail)), "6d73d540ebdaa849");
+    assert_eq!(hex(&encode(&tail)), "a91ca63af462cd08");
     let state = PublicState::genesis(&genesis(4));
     let bytes = state.to_bytes();
-    assert_eq!((bytes[0], &bytes[1..33]), (1, &state.chain().0[..]));
+    assert_eq!((bytes[0], &bytes[1..33]), (2, &state.chain().0[..]));
 }

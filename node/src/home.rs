@@ -12,7 +12,7 @@ use tacit_ledger::Genesis;
 use crate::NodeError;
 
 /// The longest genesis file that is read, in bytes.
-const MAX_GENESIS_BYTES: u64 = 4 << 20;
+const MAX_GENESIS_BYTES: u64 = tacit_ledger::MAX_GENESIS_BYTES as u64;
 
 /// The directory of one node.
 #[derive(Debug, Clone)]
@@ -54,6 +54,16 @@ impl Home {
     /// The simulator's stand-in for a chip.
     pub fn simulated_chip(&self) -> PathBuf {
         self.root.join("sim-chip.bin")
+    }
+
+    /// The simulator's stand-in for an Intel machine with trust domains.
+    pub fn simulated_td(&self) -> PathBuf {
+        self.root.join("sim-td.bin")
+    }
+
+    /// The certificate of this machine's chip, DER, where the host supplies none: public.
+    pub fn leaf(&self) -> PathBuf {
+        self.root.join("leaf.der")
     }
 
     /// An observer's libp2p identity; a validator's is in its keyring.

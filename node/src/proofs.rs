@@ -6,10 +6,11 @@
 //! ```
 //! Nothing here is judged again: it was when it was stored, and the reader judges for itself.
 
+use tacit_attest::Collateral;
 use tacit_consensus::{Digest, Height};
 use tacit_ledger::{
-    ChainLog, CommittedBlock, EpochLink, Genesis, LightBundle, MAX_RECEIPT_LATER, ReceiptProof, Registration,
-    Store, StoreError, ValidatorRecord, merkle_path,
+    ChainLog, CommittedBlock, EpochLink, Genesis, LightBundle, MAX_RECEIPT_LATER, PublicState, ReceiptProof,
+    Store, StoreError, merkle_path,
 };
 use thiserror::Error;
 
@@ -191,36 +192,23 @@ pub fn light_bundle(
         Some(last) if !complete => (last.header.clone(), last.proof.clone()),
         _ => (newest.block.header, newest.proof),
     };
-    let known = match links.last() {
-        Some(_) => None,
-        None => log.epoch(from)?,
-    };
-    let registrations = match links.last().or(known.as_ref()) {
-        Some(link) => seated(genesis, &link.record.validators)?,
-        None => genesis.validators.clone(),
-    };
-    let bundle = LightBundle {
+    // A bundle that stops early leads on and judges nobody: the holders come with the last one.
+    let mut bundle = LightBundle {
         links,
         head,
         head_proof,
-        registrations,
+        registrations: Vec::new(),
         policy: genesis.policy.clone(),
+        collateral: Collateral::new(),
     };
+    if complete {
+        // Before the first epoch's end nothing is stored.
+        let state = log.public()?.unwrap_or_else(|| PublicState::genesis(genesis));
+        let seated = state.seated();
+        let registrations = seated.registrations.iter();
+        bundle.registrations = registrations.map(|one| one.registration.clone()).collect();
+        bundle.policy = state.policy().clone();
+        bundle.collateral = Collateral::clone(&seated.collateral);
+    }
     Ok(Some(Bundle { bundle, complete }))
-}
-
-/// The registrations of a set, in the order of its seats. Founders are the only validators there are, and
-/// genesis sets the policy: no transaction changes either yet.
-fn seated(genesis: &Genesis, seats: &[ValidatorRecord]) -> Result<Vec<Registration>, ProofError> {
-    seats
-        .iter()
-        .map(|seat| {
-            genesis
-                .validators
-                .iter()
-                .find(|founder| founder.consensus_key == seat.consensus_key)
-                .cloned()
-                .ok_or_else(|| missing("registration", seat.registration))
-        })
-        .collect()
 }

@@ -1,55 +1,99 @@
-//! The public state: who is registered, the epochs and their keys, the policy, and the running end of an epoch.
+//! The public state: who is registered, the epochs and their keys, policies and who changes them, collateral, and the
+//! running end of an epoch.
 //!
 //! Everybody executes it, observers too. It is small and kept whole: it goes to disk as one value. Its root is
 //! that of an authenticated map from the entries below to their digests.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use tacit_attest::Policy;
-use tacit_consensus::{Block, Committee, Digest, Epoch, Height, hash};
+use tacit_attest::{Collateral, Policy, Suspension, TrustRoots};
+use tacit_consensus::{Block, Committee, Digest, Epoch, Height, Millis, hash};
 
 use crate::{
-    codec::{decode, encode},
-    epoch::{EpochRecord, policy_digest},
-    error::CodecError,
+    codec::encode,
+    epoch::EpochRecord,
     genesis::{Genesis, Params},
+    governance::Governance,
     registration::Registration,
     state::{
         history::KEEP_VERSIONS,
+        registry::{
+            AdoptedPolicy, Fixed, OpenProposal, RecentBlocks, Registered, Registry, Scene, Suspended,
+            difference,
+        },
+        seats::{Bench, Decision, Terms},
         tail::{Step, SystemError, Tail},
-        tree::{AuthenticatedMap, LeafWrite},
+        tree::AuthenticatedMap,
+        verdicts::Verdicts,
     },
 };
 
-/// Largest encoded public state, in bytes: decades of daily epochs of 4 validators, or a year of 128.
-pub const MAX_PUBLIC_STATE_BYTES: usize = 256 * 1024 * 1024;
-
-/// The public state after one height. Cloning it shares registrations and records.
+/// The public state after one height. Cloning it shares registrations, records and remembered verdicts.
 #[derive(Clone)]
 pub struct PublicState {
-    chain: Digest,
-    params: Params,
-    policy: Arc<Policy>,
-    registrations: BTreeMap<String, Arc<Registration>>,
-    records: BTreeMap<Epoch, Arc<EpochRecord>>,
-    current: Arc<EpochRecord>,
-    tail: Option<Arc<Tail>>,
-    height: Height,
+    pub(crate) fixed: Arc<Fixed>,
+    pub(crate) registry: Registry,
+    pub(crate) records: BTreeMap<Epoch, Arc<EpochRecord>>,
+    pub(crate) current: Arc<EpochRecord>,
+    /// What the current set was judged by: later transactions change the registry, the bundle for light clients must
+    /// not change with it.
+    pub(crate) seated: Arc<Seated>,
+    pub(crate) tail: Option<Arc<Tail>>,
+    pub(crate) height: Height,
+    pub(crate) recent: RecentBlocks,
     map: AuthenticatedMap,
+    verdicts: Verdicts,
+    decided: Decided,
+}
+
+/// What the current set's verdicts rest on: with the policy in force all that is needed to reach them again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seated {
+    /// The set's registrations, in the order of the seats.
+    pub registrations: Vec<Arc<Registered>>,
+    /// The collateral; its digest stands in the record.
+    pub collateral: Arc<Collateral>,
+}
+
+/// The last decision asked for. A copy starts without.
+#[derive(Default)]
+struct Decided(Mutex<Option<Arc<Decision>>>);
+
+impl Clone for Decided {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 /// An entry under the public root; its leaf is the digest named here.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum PublicEntry {
-    /// A registered validator by name: [`Registration::digest`].
+    /// A registered validator by name: `H("registered", Registration::digest, borsh(time, height, chip))`.
     Registration(String),
     /// An epoch: [`EpochRecord::digest`].
     Epoch(Epoch),
-    /// The policy in force: [`policy_digest`].
+    /// The policy in force: [`crate::policy_digest`].
     Policy,
     /// The running end of an epoch, absent otherwise: `H("tail", borsh)`.
     Tail,
+    /// All collateral held: [`crate::collateral_digest`].
+    Collateral,
+    /// An adopted policy by version: `H("adopted policy", digest, borsh(adoption, active from, reinstate, licence))`.
+    PolicyVersion(u64),
+    /// The open proposal of a member: `H("open proposal", id, borsh(signature, height, time, approvals))`.
+    Proposal(u16),
+    /// Suspended machines: `H("suspended", borsh(since))`.
+    Suspension(Suspension),
+    /// Votes of this epoch to suspend machines: `H("suspend votes", borsh(seats))`.
+    SuspendVotes(Suspension),
+    /// A kept set can be replaced: `H("recovery")`, absent otherwise.
+    Recovery,
+    /// What genesis fixes for ever: `H("constants", borsh(chain, parameters, trust roots, governance))`.
+    Constants,
 }
 
 impl PublicEntry {
@@ -59,34 +103,56 @@ impl PublicEntry {
     }
 }
 
-#[derive(BorshSerialize, BorshDeserialize)]
-struct Stored {
-    version: u8,
-    chain: Digest,
-    params: Params,
-    policy: Policy,
-    registrations: Vec<Registration>,
-    records: Vec<EpochRecord>,
-    tail: Option<Tail>,
-    height: Height,
-}
-
-const STORED_VERSION: u8 = 1;
-
 impl PublicState {
-    /// The state at height 0. The genesis was checked before.
+    /// The state at height 0. The genesis was checked before: what does not pass is in it and gets no seat later.
     pub fn genesis(genesis: &Genesis) -> Self {
-        let stored = Stored {
-            version: STORED_VERSION,
-            chain: genesis.chain_id(),
-            params: genesis.params,
-            policy: genesis.policy.clone(),
-            registrations: genesis.validators.clone(),
-            records: Vec::new(),
+        let chain = genesis.chain_id();
+        let fixed = Fixed::new(
+            chain,
+            genesis.params,
+            genesis.trust.clone(),
+            genesis.governance.clone(),
+        );
+        let record = Arc::new(genesis.record0());
+        let policy = Arc::new(AdoptedPolicy::genesis(genesis.policy.clone(), genesis.time_ms));
+        let mut registry = Registry {
+            registered: BTreeMap::new(),
+            policies: BTreeMap::from([(policy.policy.version, policy.clone())]),
+            in_force: policy.clone(),
+            proposals: BTreeMap::new(),
+            suspensions: BTreeMap::new(),
+            votes: BTreeMap::new(),
+            collateral: Arc::new(genesis.collateral().unwrap_or_default()),
+            collateral_digest: record.collateral,
+            recovery: false,
+        };
+        let verdicts = Verdicts::default();
+        let founders = genesis.validators.iter().map(|registration| {
+            let bench = Bench {
+                fixed: &fixed,
+                registry: &registry,
+                current: &record,
+                verdicts: &verdicts,
+                now_ms: genesis.time_ms,
+            };
+            let mut founder = Registered::new(registration.clone(), 0, genesis.time_ms, None);
+            let verified = bench.verdict(&founder, &Terms::of(&policy)).ok();
+            founder.chip = verified.map(|verified| (verified.vendor(), verified.chip));
+            (registration.name.clone(), Arc::new(founder))
+        });
+        let founders = founders.collect();
+        registry.registered = founders;
+        Self::assemble(Parts {
+            fixed,
+            registry,
+            records: BTreeMap::from([(0, record.clone())]),
+            current: record,
+            seated: None,
             tail: None,
             height: 0,
-        };
-        Self::build(stored, genesis.record0())
+            recent: RecentBlocks::genesis(chain),
+            verdicts,
+        })
     }
 
     /// Applies a committed block's system transactions, after checking them, and gives the root. On an error the
@@ -97,28 +163,37 @@ impl PublicState {
             begin,
             contribution,
             close,
+            registry,
         } = self.judge(header, &block.payload, leader)?;
+        let before = (!block.payload.system.is_empty()).then(|| self.leaves());
         self.height = header.height;
-        if let Some(reason) = begin {
+        self.recent.push(header.id());
+        self.decided = Decided::default();
+        if let Some(registry) = registry {
+            self.registry = registry;
+        }
+        if let Some((reason, decision)) = begin {
             self.tail = Some(Arc::new(Tail {
                 since: header.height,
                 reason,
+                decision: Arc::unwrap_or_clone(decision),
                 contributions: Vec::new(),
             }));
         }
         if let (Some(tail), Some(contribution)) = (&mut self.tail, contribution) {
             Arc::make_mut(tail).contributions.push(contribution);
         }
-        let changed = begin.is_some() || !block.payload.system.is_empty();
-        let mut writes: Vec<LeafWrite> = Vec::new();
+        let mut writes = Vec::new();
         if let Some(record) = close {
             writes.push((PublicEntry::Epoch(record.epoch).tree_key(), Some(record.digest())));
+            self.registry.turn(record.policy_version);
             self.current = Arc::new(record);
             self.records.insert(self.current.epoch, self.current.clone());
+            self.seated = Arc::new(Seated::of(&self.current, &self.registry));
             self.tail = None;
         }
-        if changed {
-            writes.push((PublicEntry::Tail.tree_key(), self.tail_leaf()));
+        if let Some(before) = before {
+            writes.extend(difference(&before, &self.leaves()));
         }
         let root = self.map.apply(header.height, &writes);
         self.map.prune((header.height + 1).saturating_sub(KEEP_VERSIONS));
@@ -155,17 +230,72 @@ impl PublicState {
 
     /// The chain.
     pub fn chain(&self) -> &Digest {
-        &self.chain
+        &self.fixed.chain
     }
 
     /// The chain's constants.
     pub fn params(&self) -> &Params {
-        &self.params
+        &self.fixed.params
+    }
+
+    /// The network's class and simulator root.
+    pub fn trust(&self) -> &TrustRoots {
+        &self.fixed.trust
+    }
+
+    /// Who may change the policy.
+    pub fn governance(&self) -> &Governance {
+        &self.fixed.governance
     }
 
     /// The policy in force.
     pub fn policy(&self) -> &Policy {
-        &self.policy
+        &self.registry.in_force.policy
+    }
+
+    /// The policy in force with its adoption.
+    pub fn policy_in_force(&self) -> &AdoptedPolicy {
+        &self.registry.in_force
+    }
+
+    /// Adopted policies that are kept, by version: some before the one in force, it, and those to come.
+    pub fn policies(&self) -> impl DoubleEndedIterator<Item = &AdoptedPolicy> {
+        self.registry.policies.values().map(AsRef::as_ref)
+    }
+
+    /// Adopted policies whose time has not come, or whose epoch has not begun yet; by version.
+    pub fn policies_pending(&self) -> impl DoubleEndedIterator<Item = &AdoptedPolicy> {
+        self.registry.pending()
+    }
+
+    /// The version that the next proposal must have.
+    pub fn next_policy_version(&self) -> u64 {
+        self.registry.newest_version().saturating_add(1)
+    }
+
+    /// Proposals that wait for approvals, by member.
+    pub fn proposals(&self) -> impl Iterator<Item = &OpenProposal> {
+        self.registry.proposals.values().map(AsRef::as_ref)
+    }
+
+    /// Suspended machines, and since when.
+    pub fn suspensions(&self) -> impl Iterator<Item = (&Suspension, &Suspended)> {
+        self.registry.suspensions.iter()
+    }
+
+    /// Seats of the current epoch that voted for suspensions which are not in force yet.
+    pub fn suspend_votes(&self) -> impl Iterator<Item = (&Suspension, &BTreeSet<u16>)> {
+        self.registry.votes.iter()
+    }
+
+    /// The collateral held.
+    pub fn collateral(&self) -> &Collateral {
+        &self.registry.collateral
+    }
+
+    /// What the current set was judged by, for light bundles.
+    pub fn seated(&self) -> &Seated {
+        &self.seated
     }
 
     /// The newest applied height.
@@ -193,14 +323,24 @@ impl PublicState {
         self.records.values().map(AsRef::as_ref)
     }
 
-    /// A registered validator by name.
+    /// A registered validator by name, with when it was registered.
+    pub fn registered(&self, name: &str) -> Option<&Registered> {
+        self.registry.registered.get(name).map(AsRef::as_ref)
+    }
+
+    /// A validator's newest registration by name.
     pub fn registration(&self, name: &str) -> Option<&Registration> {
-        self.registrations.get(name).map(AsRef::as_ref)
+        self.registered(name).map(|one| &one.registration)
     }
 
     /// All registered validators by name.
     pub fn registrations(&self) -> impl Iterator<Item = &Registration> {
-        self.registrations.values().map(AsRef::as_ref)
+        self.registry.registered.values().map(|one| &one.registration)
+    }
+
+    /// The id of a recent block: what evidence of a renewal may be bound to.
+    pub fn block_id(&self, height: Height) -> Option<&Digest> {
+        self.recent.get(height)
     }
 
     /// The running end of the epoch: since when, why, and the contributions so far.
@@ -213,71 +353,94 @@ impl PublicState {
         self.tail.is_some()
     }
 
-    /// The whole state, to be stored.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        encode(&Stored {
-            version: STORED_VERSION,
-            chain: self.chain,
-            params: self.params,
-            policy: Policy::clone(&self.policy),
-            registrations: self.registrations().cloned().collect(),
-            records: self.records().cloned().collect(),
-            tail: self.tail().cloned(),
-            height: self.height,
-        })
+    /// What the running tail decided about the next epoch; before it, what the block that follows this state at
+    /// `time_ms` would decide if it ended the epoch.
+    pub fn decision(&self, time_ms: Millis) -> Arc<Decision> {
+        if let Some(tail) = self.tail() {
+            return Arc::new(tail.decision.clone());
+        }
+        let mut decided = self.decided.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(decision) = decided.as_ref().filter(|one| one.judged_ms == time_ms) {
+            return decision.clone();
+        }
+        let scene = self.scene(time_ms);
+        let decision = Arc::new(self.registry.bench(&scene).decide());
+        *decided = Some(decision.clone());
+        decision
     }
 
-    /// Back from stored bytes. Roots of older heights are gone.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
-        let mut stored: Stored = decode(bytes, MAX_PUBLIC_STATE_BYTES)?;
-        let newest = stored.records.pop().filter(|_| stored.version == STORED_VERSION);
-        newest
-            .map(|newest| Self::build(stored, newest))
-            .ok_or(CodecError::Malformed { at: 0 })
+    /// The block that follows this state at `time_ms`, as ordinary transactions see it.
+    pub(crate) fn scene(&self, time_ms: Millis) -> Scene<'_> {
+        Scene {
+            fixed: &self.fixed,
+            current: &self.current,
+            recent: &self.recent,
+            verdicts: &self.verdicts,
+            height: self.height.saturating_add(1),
+            time_ms,
+        }
     }
 
-    fn build(stored: Stored, newest: EpochRecord) -> Self {
-        let current = Arc::new(newest);
-        let older = stored
-            .records
-            .into_iter()
-            .map(|record| (record.epoch, Arc::new(record)));
-        let named = stored
-            .registrations
-            .into_iter()
-            .map(|one| (one.name.clone(), Arc::new(one)));
+    pub(crate) fn assemble(parts: Parts) -> Self {
+        let seated = parts
+            .seated
+            .unwrap_or_else(|| Seated::of(&parts.current, &parts.registry));
         let mut state = Self {
-            chain: stored.chain,
-            params: stored.params,
-            policy: Arc::new(stored.policy),
-            registrations: named.collect(),
-            records: older.chain([(current.epoch, current.clone())]).collect(),
-            current,
-            tail: stored.tail.map(Arc::new),
-            height: stored.height,
+            fixed: Arc::new(parts.fixed),
+            registry: parts.registry,
+            records: parts.records,
+            current: parts.current,
+            seated: Arc::new(seated),
+            tail: parts.tail.map(Arc::new),
+            height: parts.height,
+            recent: parts.recent,
             map: AuthenticatedMap::new(),
+            verdicts: parts.verdicts,
+            decided: Decided::default(),
         };
-        let leaves = state.leaves();
+        let records = state
+            .records()
+            .map(|record| (PublicEntry::Epoch(record.epoch).tree_key(), Some(record.digest())));
+        let rest = state.leaves().into_iter().map(|(key, leaf)| (key, Some(leaf)));
+        let leaves: Vec<_> = records.chain(rest).collect();
         state.map.apply(state.height, &leaves);
         state
     }
 
-    fn leaves(&self) -> Vec<LeafWrite> {
-        let registrations = self.registrations().map(|one| {
-            (
-                PublicEntry::Registration(one.name.clone()).tree_key(),
-                Some(one.digest()),
-            )
-        });
-        let records = self
-            .records()
-            .map(|record| (PublicEntry::Epoch(record.epoch).tree_key(), Some(record.digest())));
-        let policy = (PublicEntry::Policy.tree_key(), Some(policy_digest(&self.policy)));
-        let tail = (PublicEntry::Tail.tree_key(), self.tail_leaf());
-        registrations.chain(records).chain([policy, tail]).collect()
+    /// Every entry but the epochs, with its leaf.
+    fn leaves(&self) -> BTreeMap<[u8; 32], Digest> {
+        let mut leaves = self.registry.leaves();
+        leaves.insert(PublicEntry::Constants.tree_key(), self.fixed.leaf());
+        if let Some(tail) = self.tail() {
+            leaves.insert(PublicEntry::Tail.tree_key(), hash("tail", &[&encode(tail)]));
+        }
+        leaves
     }
+}
 
-    fn tail_leaf(&self) -> Option<Digest> {
-        self.tail().map(|tail| hash("tail", &[&encode(tail)]))
+impl Seated {
+    /// As of the block that closes the epoch before: no ordinary transaction stands between it and the decision.
+    fn of(record: &EpochRecord, registry: &Registry) -> Self {
+        let seats = record.validators.iter();
+        Self {
+            registrations: seats
+                .filter_map(|seat| registry.registered.get(&seat.name).cloned())
+                .collect(),
+            collateral: registry.collateral.clone(),
+        }
     }
+}
+
+/// What a state is put together from.
+pub(crate) struct Parts {
+    pub(crate) fixed: Fixed,
+    pub(crate) registry: Registry,
+    pub(crate) records: BTreeMap<Epoch, Arc<EpochRecord>>,
+    pub(crate) current: Arc<EpochRecord>,
+    /// None where nothing changed since the set was seated.
+    pub(crate) seated: Option<Seated>,
+    pub(crate) tail: Option<Tail>,
+    pub(crate) height: Height,
+    pub(crate) recent: RecentBlocks,
+    pub(crate) verdicts: Verdicts,
 }

@@ -1,14 +1,20 @@
-//! The public rules for how an epoch ends: what each block may and must carry, from state alone.
+//! The public rules for what each block may and must carry, from state alone: how an epoch ends, and where ordinary
+//! transactions stand.
 //!
 //! | rule | |
 //! |---|---|
 //! | T1 | a block follows the state: its height is the next, its epoch the current |
-//! | T2 | `EndEpoch` stands first, in the first block whose time is due (epoch 0: in its first block), in no other, with the reason that made it due |
+//! | T2 | `EndEpoch` stands first, in the first block for which an end is due, in no other, with the reason that made it due: epoch 0 ends in its first block; then the first that holds of: machines were suspended in this epoch, an adopted policy's time has come, the epoch has lasted, a kept set can be replaced |
 //! | T3 | from that block on no block names batches |
 //! | T4 | `Contribute` stands only there, at most one a block: by the block's leader, who has a seat in the next set and has not contributed, to the next epoch, one share a seat |
 //! | T5 | `CloseEpoch` stands last, exactly in the block that brings the last needed contribution |
-//! | T6 | its record is the one that state and contributions give; the sealing key is any key here, and checked by those who hold the secrets |
+//! | T6 | its record is the one that contributions and the decision of the block with `EndEpoch` (`seats.rs`) give; the sealing key is any key here, and checked by those who hold the secrets |
 //! | T7 | `header.next_epoch` is the record's digest, and absent in every other block |
+//! | S1 | ordinary transactions stand only in blocks of an epoch that is not ending, not beside `EndEpoch` |
+//! | S2 | at most 128 of them and 384 KiB in a block, 128 KiB each, one proposal |
+//! | S3 | each is valid on the state that those before it leave; `registry.rs` and `ballot.rs` have S4 to S9 |
+
+use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use tacit_consensus::{Digest, Epoch, Header, Height, Millis, Payload};
@@ -19,8 +25,10 @@ use crate::{
     envelope::SUITE_XWING,
     epoch::{EpochReason, EpochRecord, ValidatorRecord},
     error::{CodecError, DealError},
+    limits::{MAX_ORDINARY_BYTES, MAX_ORDINARY_TX_BYTES, MAX_ORDINARY_TXS, MAX_PROPOSALS_PER_BLOCK},
+    refusal::SystemRefusal,
     sealing::SealingPublic,
-    state::public::PublicState,
+    state::{public::PublicState, registry::Registry, seats::Decision},
     system::SystemTx,
 };
 
@@ -31,6 +39,8 @@ pub struct Tail {
     pub since: Height,
     /// Why it did.
     pub reason: EpochReason,
+    /// Who sits in the next epoch, under which policy.
+    pub decision: Decision,
     /// The contributions so far, in ledger order.
     pub contributions: Vec<Contribution>,
 }
@@ -155,6 +165,14 @@ pub enum SystemError {
         /// The field that differs.
         field: &'static str,
     },
+    /// S1 to S9.
+    #[error("system transaction {index}: {source} [{}]", source.code())]
+    Refused {
+        /// Its place in the block.
+        index: usize,
+        /// Why.
+        source: Box<SystemRefusal>,
+    },
     /// T7.
     #[error("the header names next epoch {have:?}, expected {expected:?}")]
     NextEpoch {
@@ -168,52 +186,152 @@ pub enum SystemError {
 /// What a block that keeps the rules changes.
 #[derive(Default)]
 pub(crate) struct Step {
-    pub(crate) begin: Option<EpochReason>,
+    pub(crate) begin: Option<(EpochReason, Arc<Decision>)>,
     pub(crate) contribution: Option<Contribution>,
     pub(crate) close: Option<EpochRecord>,
+    /// What the block's ordinary transactions lead to, if it has any.
+    pub(crate) registry: Option<Registry>,
+}
+
+/// A block's transactions in their places.
+#[derive(Default)]
+struct Sorted {
+    begin: Option<EpochReason>,
+    contribution: Option<Contribution>,
+    close: Option<EpochRecord>,
+    ordinary: Vec<(usize, SystemTx)>,
+}
+
+/// How much room a block has left for ordinary transactions: S2.
+#[derive(Default)]
+struct Room {
+    txs: usize,
+    bytes: usize,
+    proposals: usize,
+}
+
+impl Room {
+    /// Takes one in, of `bytes` encoded bytes.
+    fn take(&mut self, tx: &SystemTx, bytes: usize) -> Result<(), SystemRefusal> {
+        if bytes > MAX_ORDINARY_TX_BYTES {
+            return Err(SystemRefusal::TooLarge {
+                have: bytes,
+                max: MAX_ORDINARY_TX_BYTES,
+            });
+        }
+        let proposals = self.proposals + usize::from(matches!(tx, SystemTx::Propose(_)));
+        let full = self.txs >= MAX_ORDINARY_TXS
+            || self.bytes + bytes > MAX_ORDINARY_BYTES
+            || proposals > MAX_PROPOSALS_PER_BLOCK;
+        if full {
+            return Err(SystemRefusal::BlockFull {
+                max: MAX_ORDINARY_TXS,
+                max_bytes: MAX_ORDINARY_BYTES,
+                proposals: MAX_PROPOSALS_PER_BLOCK,
+            });
+        }
+        *self = Self {
+            txs: self.txs + 1,
+            bytes: self.bytes + bytes,
+            proposals,
+        };
+        Ok(())
+    }
 }
 
 impl PublicState {
-    /// Checks a block that follows this state against T1 to T7, as far as no secret is needed. `leader` is the
-    /// proposer's index in the current set. Pure: the state of an uncommitted parent is [`Self::after`].
+    /// Checks a block that follows this state against T1 to T7 and S1 to S9, as far as no secret is needed. `leader` is
+    /// the proposer's index in the current set. Pure: the state of an uncommitted parent is [`Self::after`].
     pub fn check_system(&self, header: &Header, payload: &Payload, leader: u16) -> Result<(), SystemError> {
         self.judge(header, payload, leader).map(drop)
     }
 
+    /// Whether a block that follows this state at `time_ms` may carry `tx`, an ordinary transaction: for a pool, by its
+    /// head. A tail refuses all, and they count again after it.
+    ///
+    /// # Errors
+    /// The rule that forbids it.
+    pub fn check_ordinary(&self, tx: &SystemTx, time_ms: Millis) -> Result<(), SystemRefusal> {
+        self.select([tx], time_ms).pop().unwrap_or(Ok(()))
+    }
+
+    /// Tries ordinary transactions one after the other, each on the state that the good ones before it leave, and says
+    /// of each whether a block that follows this state at `time_ms` may carry it. Those that may, in this order, are
+    /// what a leader includes.
+    pub fn select<'a>(
+        &self,
+        candidates: impl IntoIterator<Item = &'a SystemTx>,
+        time_ms: Millis,
+    ) -> Vec<Result<(), SystemRefusal>> {
+        let ending = self.is_ending() || self.end_due(time_ms).is_some();
+        let (mut registry, scene, mut room) = (self.registry.clone(), self.scene(time_ms), Room::default());
+        let try_one = |tx: &SystemTx| {
+            if !tx.is_ordinary() {
+                return Err(SystemRefusal::NotOrdinary { kind: tx.kind() });
+            }
+            if ending {
+                return Err(SystemRefusal::Ending);
+            }
+            let mut left = Room { ..room };
+            left.take(tx, tx.encode().len())?;
+            registry.play(tx, &scene)?;
+            room = left;
+            Ok(())
+        };
+        candidates.into_iter().map(try_one).collect()
+    }
+
     /// Why a block of `time_ms` that follows this state must end the epoch, if it must.
     pub fn end_due(&self, time_ms: Millis) -> Option<EpochReason> {
-        let due = self.tail().is_none() && (self.current().epoch == 0 || time_ms >= self.due_ms());
-        due.then(|| {
-            if self.current().epoch == 0 {
-                EpochReason::Genesis
-            } else {
-                EpochReason::Schedule
-            }
-        })
+        if self.is_ending() {
+            return None;
+        }
+        let epoch = self.current().epoch;
+        let registry = &self.registry;
+        let reasons = [
+            (EpochReason::Genesis, epoch == 0),
+            (
+                EpochReason::Suspension,
+                registry.suspensions.values().any(|since| since.epoch == epoch),
+            ),
+            (
+                EpochReason::Policy,
+                registry.due(time_ms).policy.version != self.current().policy_version,
+            ),
+            (EpochReason::Schedule, time_ms >= self.scheduled_ms()),
+            (EpochReason::Recovery, registry.recovery),
+        ];
+        reasons
+            .into_iter()
+            .find_map(|(reason, due)| due.then_some(reason))
     }
 
-    /// The seats of the next epoch: who is registered; who stays keeps the order, newcomers follow by name.
-    pub fn next_validators(&self) -> Vec<ValidatorRecord> {
-        let current = &self.current().validators;
-        let staying = current.iter().filter_map(|seat| self.registration(&seat.name));
-        let new = self
-            .registrations()
-            .filter(|one| current.iter().all(|seat| seat.name != one.name));
-        staying.chain(new).map(ValidatorRecord::of).collect()
+    /// From which block time on the epoch is due to end, as far as this state knows; 0 where it is due already.
+    pub fn end_due_ms(&self) -> Millis {
+        if self.end_due(0).is_some() {
+            return 0;
+        }
+        let policies = self.policies_pending().map(|policy| policy.active_from_ms);
+        policies.fold(self.scheduled_ms(), Millis::min)
     }
 
-    /// The seat in the next set from which the leader of a block in the tail still has to contribute.
-    pub fn dealer(&self, leader: u16) -> Option<u16> {
-        let seat = self.next_seat(leader)?;
+    /// The seats of the next epoch, if the block that follows this state at `time_ms` is of its end.
+    pub fn next_validators(&self, time_ms: Millis) -> Vec<ValidatorRecord> {
+        self.decision(time_ms).validators.clone()
+    }
+
+    /// The seat in the next set from which the leader of a block of `time_ms` in the tail still has to contribute.
+    pub fn dealer(&self, leader: u16, time_ms: Millis) -> Option<u16> {
+        let seat = self.next_seat(leader, &self.decision(time_ms))?;
         self.tail()
             .is_none_or(|tail| tail.contributions.iter().all(|one| one.dealer != seat))
             .then_some(seat)
     }
 
-    /// Contributions that still lack before the epoch can close.
-    pub fn contributions_missing(&self) -> usize {
+    /// Contributions that still lack before the epoch can close, with a block of `time_ms` next.
+    pub fn contributions_missing(&self, time_ms: Millis) -> usize {
         let have = self.tail().map_or(0, |tail| tail.contributions.len());
-        contributions_needed(self.next_validators().len()).saturating_sub(have)
+        contributions_needed(self.decision(time_ms).validators.len()).saturating_sub(have)
     }
 
     /// The next epoch's record, if the block that follows this state at `time_ms` brings `own` and that is the
@@ -227,7 +345,9 @@ impl PublicState {
         let reason = self.tail().map(|tail| tail.reason).or(self.end_due(time_ms))?;
         let before = self.tail().map_or(&[][..], |tail| &tail.contributions);
         let all = [before, std::slice::from_ref(own)].concat();
-        (self.contributions_missing() == 1).then(|| self.following(time_ms, reason, &all, sealing_key))
+        let decision = self.decision(time_ms);
+        (self.contributions_missing(time_ms) == 1)
+            .then(|| self.following(time_ms, reason, &decision, &all, sealing_key))
     }
 
     pub(crate) fn judge(&self, header: &Header, payload: &Payload, leader: u16) -> Result<Step, SystemError> {
@@ -244,17 +364,28 @@ impl PublicState {
                 expected: current.epoch,
             });
         }
-        let step = self.sort(payload)?;
-        self.judge_end(header.time_ms, step.begin)?;
-        if (self.tail().is_some() || step.begin.is_some()) && !payload.batches.is_empty() {
+        let sorted = self.sort(payload)?;
+        self.judge_end(header.time_ms, sorted.begin)?;
+        let ending = self.tail().is_some() || sorted.begin.is_some();
+        if ending && !payload.batches.is_empty() {
             return Err(SystemError::Batches {
                 have: payload.batches.len(),
             });
         }
-        if let Some(contribution) = &step.contribution {
-            self.judge_contribution(contribution, leader)?;
+        let mut step = Step {
+            begin: None,
+            contribution: sorted.contribution,
+            close: sorted.close,
+            registry: self.judge_ordinary(header.time_ms, ending, payload, &sorted.ordinary)?,
+        };
+        if ending {
+            let decision = self.decision(header.time_ms);
+            if let Some(contribution) = &step.contribution {
+                self.judge_contribution(contribution, leader, &decision)?;
+            }
+            self.judge_close(header, &step, sorted.begin, &decision)?;
+            step.begin = sorted.begin.map(|reason| (reason, decision));
         }
-        self.judge_close(header, &step)?;
         let expected = step.close.as_ref().map(EpochRecord::digest);
         if header.next_epoch != expected {
             return Err(SystemError::NextEpoch {
@@ -266,11 +397,12 @@ impl PublicState {
     }
 
     /// Decodes the block's transactions into their places.
-    fn sort(&self, payload: &Payload) -> Result<Step, SystemError> {
-        let mut step = Step::default();
+    fn sort(&self, payload: &Payload) -> Result<Sorted, SystemError> {
+        let mut step = Sorted::default();
         for (index, bytes) in payload.system.iter().enumerate() {
             let ending = self.tail().is_some() || step.begin.is_some();
             match SystemTx::decode(bytes).map_err(|source| SystemError::Codec { index, source })? {
+                tx if tx.is_ordinary() => step.ordinary.push((index, tx)),
                 SystemTx::EndEpoch { reason } if index == 0 => step.begin = Some(reason),
                 SystemTx::Contribute(_) | SystemTx::CloseEpoch(_) if !ending => {
                     return Err(SystemError::NotEnding { index });
@@ -285,8 +417,35 @@ impl PublicState {
         Ok(step)
     }
 
+    /// S1 to S3: what the ordinary transactions lead to.
+    fn judge_ordinary(
+        &self,
+        time_ms: Millis,
+        ending: bool,
+        payload: &Payload,
+        ordinary: &[(usize, SystemTx)],
+    ) -> Result<Option<Registry>, SystemError> {
+        if ordinary.is_empty() {
+            return Ok(None);
+        }
+        let (mut registry, scene, mut room) = (self.registry.clone(), self.scene(time_ms), Room::default());
+        for (index, tx) in ordinary {
+            let bytes = payload.system.get(*index).map_or(0, Vec::len);
+            let played = match ending {
+                true => Err(SystemRefusal::Ending),
+                false => room.take(tx, bytes).and_then(|()| registry.play(tx, &scene)),
+            };
+            played.map_err(|source| SystemError::Refused {
+                index: *index,
+                source: Box::new(source),
+            })?;
+        }
+        registry.recovery = self.current().kept && !registry.bench(&scene).decide().kept;
+        Ok(Some(registry))
+    }
+
     fn judge_end(&self, time_ms: Millis, begin: Option<EpochReason>) -> Result<(), SystemError> {
-        let due_ms = self.due_ms();
+        let due_ms = self.end_due_ms();
         match (self.tail(), self.end_due(time_ms), begin) {
             (Some(tail), _, Some(_)) => Err(SystemError::EndTwice { since: tail.since }),
             (None, Some(_), None) => Err(SystemError::EndMissing { time_ms, due_ms }),
@@ -298,7 +457,12 @@ impl PublicState {
         }
     }
 
-    fn judge_contribution(&self, contribution: &Contribution, leader: u16) -> Result<(), SystemError> {
+    fn judge_contribution(
+        &self,
+        contribution: &Contribution,
+        leader: u16,
+        decision: &Decision,
+    ) -> Result<(), SystemError> {
         let expected = self.current().epoch + 1;
         if contribution.epoch != expected {
             return Err(SystemError::DealtEpoch {
@@ -306,18 +470,25 @@ impl PublicState {
                 expected,
             });
         }
-        let (dealer, seat) = (contribution.dealer, self.next_seat(leader));
+        let (dealer, seat) = (contribution.dealer, self.next_seat(leader, decision));
         if seat != Some(dealer) {
             return Err(SystemError::Dealer { dealer, seat });
         }
-        if self.dealer(leader).is_none() {
+        let dealt = |tail: &Tail| tail.contributions.iter().any(|one| one.dealer == dealer);
+        if self.tail().is_some_and(dealt) {
             return Err(SystemError::DealtTwice { dealer });
         }
-        Ok(contribution.check_shape(self.next_validators().len())?)
+        Ok(contribution.check_shape(decision.validators.len())?)
     }
 
-    fn judge_close(&self, header: &Header, step: &Step) -> Result<(), SystemError> {
-        let need = contributions_needed(self.next_validators().len());
+    fn judge_close(
+        &self,
+        header: &Header,
+        step: &Step,
+        begin: Option<EpochReason>,
+        decision: &Decision,
+    ) -> Result<(), SystemError> {
+        let need = contributions_needed(decision.validators.len());
         let before = self.tail().map_or(&[][..], |tail| &tail.contributions);
         let have = before.len() + usize::from(step.contribution.is_some());
         let record = match &step.close {
@@ -330,7 +501,7 @@ impl PublicState {
         let reason = self
             .tail()
             .map(|tail| tail.reason)
-            .or(step.begin)
+            .or(begin)
             .unwrap_or(EpochReason::Schedule);
         let sealing_key = record
             .sealing_key
@@ -341,7 +512,7 @@ impl PublicState {
             .map_err(|_| SystemError::Record { field: "sealing key" })?;
         match difference(
             record,
-            &self.following(header.time_ms, reason, &all, &sealing_key),
+            &self.following(header.time_ms, reason, decision, &all, &sealing_key),
         ) {
             Some(field) => Err(SystemError::Record { field }),
             None => Ok(()),
@@ -353,39 +524,40 @@ impl PublicState {
         &self,
         time_ms: Millis,
         reason: EpochReason,
+        decision: &Decision,
         contributions: &[Contribution],
         sealing_key: &SealingPublic,
     ) -> EpochRecord {
-        let current = self.current();
         EpochRecord {
-            epoch: current.epoch + 1,
+            epoch: self.current().epoch + 1,
             start_height: self.height() + 2,
             start_ms: time_ms,
-            validators: self.next_validators(),
+            validators: decision.validators.clone(),
             sealing_key: Some(sealing_key.clone()),
             suite: SUITE_XWING,
-            policy_version: current.policy_version,
-            policy: current.policy,
+            policy_version: decision.policy_version,
+            policy: decision.policy,
             reason,
             transcript: transcript(contributions),
+            judged_ms: decision.judged_ms,
+            collateral: decision.collateral,
+            kept: decision.kept,
+            dropped: decision.dropped.clone(),
         }
     }
 
-    fn next_seat(&self, leader: u16) -> Option<u16> {
+    fn next_seat(&self, leader: u16, decision: &Decision) -> Option<u16> {
         let key = self.current().validators.get(usize::from(leader))?.consensus_key;
-        let seat = self
-            .next_validators()
+        let seat = decision
+            .validators
             .iter()
             .position(|seat| seat.consensus_key == key)?;
         u16::try_from(seat).ok()
     }
 
-    /// From when on a block ends the epoch.
-    fn due_ms(&self) -> Millis {
-        match self.current().epoch {
-            0 => 0,
-            _ => self.current().start_ms.saturating_add(self.params().epoch_ms_max),
-        }
+    /// From when on a block ends the epoch because it has lasted.
+    fn scheduled_ms(&self) -> Millis {
+        self.current().start_ms.saturating_add(self.params().epoch_ms_max)
     }
 }
 
@@ -401,6 +573,10 @@ fn difference(have: &EpochRecord, expected: &EpochRecord) -> Option<&'static str
         ("policy", have.policy == expected.policy),
         ("reason", have.reason == expected.reason),
         ("transcript", have.transcript == expected.transcript),
+        ("time of judgement", have.judged_ms == expected.judged_ms),
+        ("collateral", have.collateral == expected.collateral),
+        ("kept", have.kept == expected.kept),
+        ("dropped validators", have.dropped == expected.dropped),
     ];
     let named = checks
         .into_iter()

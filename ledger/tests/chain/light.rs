@@ -1,6 +1,6 @@
 //! The light client: it follows honest bundles and refuses every forged one by name.
 
-use tacit_attest::{Measurement, Policy};
+use tacit_attest::{Collateral, Measurement, Policy};
 use tacit_consensus::{Digest, Ed25519, Executed};
 use tacit_ledger::*;
 
@@ -29,6 +29,7 @@ fn bundle() -> LightBundle {
         head,
         registrations: network.genesis.validators.clone(),
         policy: network.genesis.policy.clone(),
+        collateral: Collateral::new(),
     }
 }
 
@@ -267,7 +268,7 @@ fn every_holder_is_checked() {
     let certified = |registration: Registration| {
         refused(|bundle| {
             let link = &mut bundle.links[0];
-            link.record.validators[2] = ValidatorRecord::of(&registration);
+            link.record.validators[2] = ValidatorRecord::of(&registration, TIME);
             link.header.next_epoch = Some(link.record.digest());
             link.proof = commit(&link.header, &[0, 1, 2]);
             bundle.registrations[2] = registration.clone();
@@ -309,7 +310,7 @@ fn a_later_validator_is_bound_to_the_chain() {
     let registration = register(2, 8, MEASUREMENT, &place);
     let mut bundle = bundle();
     let link = &mut bundle.links[0];
-    link.record.validators[2] = ValidatorRecord::of(&registration);
+    link.record.validators[2] = ValidatorRecord::of(&registration, TIME);
     link.header.next_epoch = Some(link.record.digest());
     link.proof = commit(&link.header, &[0, 1, 2]);
     bundle.registrations[2] = registration;
@@ -377,7 +378,7 @@ fn verdicts_are_remembered_by_everything_they_depend_on() {
         }
     }
     let mut cache = Counting(Verdicts::default(), 0);
-    let state = start()
+    start()
         .advance(&bundle(), NOW, MAX_AGE, &Ed25519, &mut cache)
         .unwrap();
     assert_eq!(cache.1, 4);
@@ -389,19 +390,13 @@ fn verdicts_are_remembered_by_everything_they_depend_on() {
         decode::<Verdicts>(&encode(&cache.0), 1 << 20),
         Ok(cache.0.clone())
     );
-    let mut other = state.clone();
-    other.genesis_ms += 1;
-    other
-        .advance(
-            &LightBundle {
-                links: vec![],
-                ..bundle()
-            },
-            NOW,
-            MAX_AGE,
-            &Ed25519,
-            &mut cache,
-        )
+    let mut later = bundle();
+    let link = &mut later.links[0];
+    link.record.judged_ms += 1;
+    link.header.next_epoch = Some(link.record.digest());
+    link.proof = commit(&link.header, &[0, 1, 2]);
+    start()
+        .advance(&later, NOW, MAX_AGE, &Ed25519, &mut cache)
         .unwrap();
     assert_eq!(cache.1, 8, "another time is another question");
 }

@@ -144,6 +144,8 @@ static GENESIS: LazyLock<Genesis> = LazyLock::new(|| Genesis {
     time_ms: TIME,
     params: Params::default(),
     policy: Policy::dev(MEASUREMENT),
+    governance: Governance::none(),
+    collateral: Vec::new(),
     validators: (0..4).map(founder).collect(),
     allocations: vec![(account(1).id(), 1_000 * UNIT), (account(2).id(), 5 * UNIT)],
 });

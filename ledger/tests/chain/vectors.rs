@@ -1,7 +1,10 @@
 //! One vector a format: `name length hash`, in `vectors.txt`. A change of any byte of any encoding fails here.
 //! (`TACIT_BLESS=1` writes the file anew; a reviewer then sees which formats changed.)
 
-use tacit_attest::{Evidence, Measurement, NetworkClass, Platform, Policy, TrustRoots};
+use tacit_attest::{
+    Collateral, CollateralUpdate, Document, Evidence, Measurement, NetworkClass, Platform, Policy,
+    Suspension, TrustRoots,
+};
 use tacit_consensus::{
     Certificate, CommitProof, Digest, Executed, Header, Phase, PublicKey, Signature, Signer, Signers,
 };
@@ -74,18 +77,29 @@ fn registration() -> Registration {
     }
 }
 
+fn dropped(name: &str) -> Dropped {
+    Dropped {
+        name: name.to_owned(),
+        code: "attest.evidence_expired".to_owned(),
+    }
+}
+
 fn record() -> EpochRecord {
     EpochRecord {
         epoch: 1,
         start_height: 2,
         start_ms: 3,
-        validators: vec![ValidatorRecord::of(&registration())],
+        validators: vec![ValidatorRecord::of(&registration(), 10)],
         sealing_key: Some(SealingPublic(vec![4; SEALING_PUBLIC_BYTES])),
         suite: SUITE_XWING,
         policy_version: 1,
         policy: Digest([5; 32]),
         reason: EpochReason::Schedule,
         transcript: Digest([6; 32]),
+        judged_ms: 7,
+        collateral: Digest([8; 32]),
+        kept: true,
+        dropped: vec![dropped("node-2")],
     }
 }
 
@@ -101,9 +115,41 @@ fn genesis() -> Genesis {
         time_ms: 2,
         params: Params::default(),
         policy: Policy::dev(Measurement([3; 48])),
+        governance: governance(),
+        collateral: vec![update()],
         validators: vec![registration()],
         allocations: vec![(account(1).id(), 5 * UNIT)],
     }
+}
+
+fn governance() -> Governance {
+    Governance {
+        members: vec![GovernanceMember {
+            name: "alice".to_owned(),
+            account: account(1).id(),
+        }],
+        threshold: 1,
+    }
+}
+
+fn update() -> CollateralUpdate {
+    CollateralUpdate {
+        simulated: true,
+        document: Document::IntelRootCrl(vec![1, 2, 3]),
+    }
+}
+
+fn proposal() -> PolicyProposal {
+    PolicyProposal {
+        chain: CHAIN,
+        policy: genesis().policy,
+        reinstate: vec![Suspension::Platform(Platform::Simulated)],
+        allow_below_quorum: true,
+        sequence: 5,
+        member: 0,
+        signature: PolicyProposal::unsigned(),
+    }
+    .sign(&account(1), [0; 32])
 }
 
 fn formats() -> Vec<(&'static str, Vec<u8>)> {
@@ -185,6 +231,7 @@ fn formats() -> Vec<(&'static str, Vec<u8>)> {
         head_proof: commit(),
         registrations: vec![registration()],
         policy: genesis().policy,
+        collateral: Collateral::new(),
     };
     let verdict = HolderVerdict {
         platform: Platform::Simulated,
@@ -200,9 +247,11 @@ fn formats() -> Vec<(&'static str, Vec<u8>)> {
         head: Some(header()),
         holders: vec![verdict],
         trust: genesis().trust,
-        genesis_ms: 2,
         nonce: [1; 32],
     };
+    let approval = PolicyApproval::sign(CHAIN, proposal().id(), 1, &account(2), [0; 32]);
+    let target = Suspension::Platform(Platform::Simulated);
+    let vote = SuspendVote::sign(CHAIN, 4, target, 2, &consensus_key(1) as &dyn Signer);
     vec![
         ("call", encode(&call())),
         ("envelope", encode(&envelope)),
@@ -257,6 +306,20 @@ fn formats() -> Vec<(&'static str, Vec<u8>)> {
         ),
         ("system.contribute", SystemTx::Contribute(contribution).encode()),
         ("system.close", SystemTx::CloseEpoch(record()).encode()),
+        ("system.collateral", SystemTx::Collateral(update()).encode()),
+        ("system.propose", SystemTx::Propose(proposal()).encode()),
+        ("proposal.id", proposal().id().0.to_vec()),
+        ("system.approve", SystemTx::Approve(approval).encode()),
+        ("approval.message", approval.message().0.to_vec()),
+        ("system.suspend", SystemTx::Suspend(vote).encode()),
+        ("suspend.message", vote.message().0.to_vec()),
+        ("system.renew", SystemTx::Renew(registration()).encode()),
+        ("system.id", SystemTx::Renew(registration()).id().0.to_vec()),
+        ("governance", encode(&governance())),
+        (
+            "collateral.digest",
+            collateral_digest(&Collateral::new()).0.to_vec(),
+        ),
         ("query", encode(&query)),
         (
             "query.sealed",
@@ -310,7 +373,7 @@ fn what_decodes_refuses_a_trailing_byte_and_every_cut() {
     strict(&record(), MAX_EPOCH_RECORD_BYTES);
     strict(&genesis(), MAX_GENESIS_BYTES);
     strict(&SystemTx::CloseEpoch(record()), MAX_SYSTEM_TX_BYTES);
-    assert!(SystemTx::decode(&[3]).is_err(), "an unknown tag");
+    assert!(SystemTx::decode(&[8]).is_err(), "an unknown tag");
 }
 
 #[test]
@@ -318,12 +381,19 @@ fn the_largest_of_each_kind_fits_its_bound() {
     let seats = vec![
         ValidatorRecord {
             name: "x".repeat(MAX_NAME),
-            ..ValidatorRecord::of(&registration())
+            ..ValidatorRecord::of(&registration(), 10)
         };
         MAX_VALIDATORS
     ];
     let largest = EpochRecord {
         validators: seats,
+        dropped: vec![
+            Dropped {
+                name: "x".repeat(MAX_NAME),
+                code: "x".repeat(40),
+            };
+            MAX_VALIDATORS
+        ],
         ..record()
     };
     let bytes = SystemTx::CloseEpoch(largest).encode();

@@ -3,13 +3,13 @@
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use tacit_ledger::{EpochReason, EpochRecord};
+use tacit_ledger::EpochRecord;
 
 use super::chain::SUITE;
 use super::problem::{Answer, ProblemBody, Refusal};
 use super::server::Api;
 use super::types::{
-    EpochBody, List, Page, base64, borsh64, decimal, fresh, parameter, parameters, tagged, time,
+    DroppedBody, EpochBody, List, Page, base64, borsh64, decimal, fresh, parameter, parameters, tagged, time,
 };
 
 /// Epochs, newest first; the cursor is a number.
@@ -113,11 +113,19 @@ fn describe(api: &Api, record: &EpochRecord) -> Answer<EpochBody> {
             .iter()
             .map(|holder| holder.consensus_key.to_string())
             .collect(),
-        reason: match record.reason {
-            EpochReason::Genesis => "genesis",
-            EpochReason::Schedule => "schedule",
-        },
+        reason: record.reason.name(),
         policy_version: record.policy_version,
+        judged_at: time(record.judged_ms),
+        collateral: record.collateral.to_string(),
+        kept: record.kept,
+        dropped: record
+            .dropped
+            .iter()
+            .map(|one| DroppedBody {
+                name: one.name.clone(),
+                code: one.code.clone(),
+            })
+            .collect(),
         record: borsh64(record)?,
     })
 }

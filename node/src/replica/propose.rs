@@ -37,7 +37,7 @@ impl Replica {
     }
 
     /// Blocks that are certified or final but not executed here yet, oldest first, down to `parent`.
-    fn unexecuted(&self, parent: &Digest) -> Vec<&Block> {
+    pub(super) fn unexecuted(&self, parent: &Digest) -> Vec<&Block> {
         let Some(core) = self.core.as_ref() else {
             return Vec::new();
         };
@@ -80,6 +80,7 @@ impl Replica {
             let state = state.into_owned();
             self.build_tail(&state, time_ms)?
         } else {
+            let system = self.select_system(&state, parent_id, time_ms);
             let taken: BTreeSet<Digest> = self
                 .unexecuted(parent_id)
                 .iter()
@@ -91,18 +92,13 @@ impl Replica {
                     self.unstored.put_batch(digest, batch);
                 }
             }
-            (
-                Payload {
-                    batches,
-                    system: Vec::new(),
-                },
-                None,
-            )
+            (Payload { batches, system }, None)
         };
         tracing::trace!(
             view,
             height = parent.height + 1,
             batches = payload.batches.len(),
+            system = payload.system.len(),
             "block built"
         );
         let commit = self
@@ -130,10 +126,17 @@ impl Replica {
         let mut next_epoch = None;
         if let Some(seat) = self
             .me
-            .and_then(|me| state.dealer(me))
-            .filter(|_| state.contributions_missing() > 0)
+            .and_then(|me| state.dealer(me, time_ms))
+            .filter(|_| state.contributions_missing(time_ms) > 0)
         {
-            let contribution = deal(&mut self.rng, &self.chain, next, seat, &recipients(state)).ok()?;
+            let contribution = deal(
+                &mut self.rng,
+                &self.chain,
+                next,
+                seat,
+                &recipients(state, time_ms),
+            )
+            .ok()?;
             if let Some(record) = self.closing_record(state, time_ms, &contribution) {
                 next_epoch = Some(record.digest());
                 system.push(SystemTx::Contribute(contribution));
@@ -152,10 +155,11 @@ impl Replica {
         ))
     }
 
-    pub(super) fn my_next_index(&self, state: &PublicState) -> Option<u16> {
+    /// This validator's seat in the next set, as the tail decided it or a block of `time_ms` that begins one would.
+    pub(super) fn my_next_index(&self, state: &PublicState, time_ms: Millis) -> Option<u16> {
         let key = self.validator.as_ref()?.signer.public();
         state
-            .next_validators()
+            .next_validators(time_ms)
             .iter()
             .position(|v| v.consensus_key == key)
             .and_then(|i| u16::try_from(i).ok())
@@ -179,6 +183,7 @@ impl Replica {
     pub(super) fn check_dealt(
         &mut self,
         state: &PublicState,
+        time_ms: Millis,
         me: u16,
         contribution: &Contribution,
     ) -> Result<(), DealError> {
@@ -188,7 +193,7 @@ impl Replica {
             return Err(unopened);
         }
         let share = self.shares.get(&contribution.commitment).ok_or(unopened)?;
-        check_shares(&self.chain, contribution, share, &recipients(state))
+        check_shares(&self.chain, contribution, share, &recipients(state, time_ms))
     }
 
     /// Opens this validator's share of a contribution, checked against its commitment, and remembers it.
@@ -219,10 +224,10 @@ impl Replica {
         time_ms: Millis,
         own: &Contribution,
     ) -> Option<EpochRecord> {
-        if state.contributions_missing() != 1 {
+        if state.contributions_missing(time_ms) != 1 {
             return None;
         }
-        let me = self.my_next_index(state)?;
+        let me = self.my_next_index(state, time_ms)?;
         let mut given = state
             .tail()
             .map(|tail| tail.contributions.clone())
@@ -234,6 +239,7 @@ impl Replica {
 }
 
 /// Whom the next epoch's contributions are dealt to.
-fn recipients(state: &PublicState) -> Vec<SealingPublic> {
-    state.next_validators().into_iter().map(|v| v.kem_key).collect()
+fn recipients(state: &PublicState, time_ms: Millis) -> Vec<SealingPublic> {
+    let next = state.next_validators(time_ms);
+    next.into_iter().map(|v| v.kem_key).collect()
 }

@@ -107,19 +107,21 @@ impl Replica {
         if let Err(error) = state.check_system(header, &block.payload, leader) {
             return Judgement::Reject(error.to_string());
         }
-        if block.payload.system.is_empty() {
+        let ending = state.is_ending() || state.end_due(header.time_ms).is_some();
+        if block.payload.system.is_empty() || !ending {
             return Judgement::Accept;
         }
         let state = state.into_owned();
-        let Some(me) = self.my_next_index(&state) else {
+        let Some(me) = self.my_next_index(&state, header.time_ms) else {
             return Judgement::Accept;
         };
         let mut dealt = None;
         for bytes in &block.payload.system {
             match SystemTx::decode(bytes) {
+                // Judged by check_system; no ordinary one stands in an epoch's end.
                 Ok(SystemTx::EndEpoch { .. }) => {}
                 Ok(SystemTx::Contribute(contribution)) => {
-                    if let Err(error) = self.check_dealt(&state, me, &contribution) {
+                    if let Err(error) = self.check_dealt(&state, header.time_ms, me, &contribution) {
                         return Judgement::Reject(error.to_string());
                     }
                     dealt = Some(contribution);
@@ -132,6 +134,7 @@ impl Replica {
                         return Judgement::Reject("its epoch record does not follow from the shares".into());
                     }
                 }
+                Ok(_) => {}
                 Err(error) => return Judgement::Reject(error.to_string()),
             }
         }

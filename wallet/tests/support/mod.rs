@@ -46,6 +46,8 @@ static GENESIS: LazyLock<Genesis> = LazyLock::new(|| Genesis {
     time_ms: TIME,
     params: Params::default(),
     policy: Policy::dev(MEASUREMENT),
+    governance: Governance::none(),
+    collateral: Vec::new(),
     validators: (0..4).map(|n| founder(n, MEASUREMENT)).collect(),
     allocations: ["alice", "bob", "carol"]
         .iter()
@@ -423,6 +425,7 @@ impl Inner {
             head_proof: commit(&self.head, &[0, 2, 3]),
             registrations: genesis().validators.clone(),
             policy: genesis().policy.clone(),
+            collateral: tacit_attest::Collateral::new(),
         };
         if let Some(bend) = &self.bend_bundle {
             bend(&mut bundle);
