@@ -399,7 +399,9 @@ mod tests {
     #[test]
     fn every_refusal_of_evidence_and_of_system_transactions_has_a_row() {
         let evidence = codes_in(include_str!("../../attest/src/refusal.rs"), &["attest."]);
-        let prefixes = ["gov.", "suspend.", "renew.", "system.", "policy.", "epoch.", "attest."];
+        let prefixes = [
+            "gov.", "suspend.", "renew.", "system.", "policy.", "epoch.", "attest.",
+        ];
         let ordinary = codes_in(include_str!("refusal.rs"), &prefixes);
         let seats = codes_in(include_str!("state/seats.rs"), &prefixes);
         assert!(evidence.len() > 90 && ordinary.len() > 30 && seats.len() > 5);
