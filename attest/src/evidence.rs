@@ -120,13 +120,15 @@ impl fmt::Display for Platform {
 pub struct Evidence {
     /// Which verifier and which roots apply.
     pub platform: Platform,
-    /// The report, at most [`REPORT_BYTES_MAX`] bytes; 1,184 for SNP and the simulator.
+    /// The report, at most [`REPORT_BYTES_MAX`] bytes: of SNP its 1,184; of TDX and SGX the quote without its
+    /// certificates and with nothing after it, see [`Evidence::from_quote`].
     #[borsh(deserialize_with = "limits::read_report")]
     #[serde(with = "limits::hexed")]
     pub report: Vec<u8>,
     /// DER of the certificate of the signing key, at most [`LEAF_BYTES_MAX`] bytes. A VCEK stands alone.
     /// A VLEK is followed by the DER of the AMD intermediate (ASVK) that signed it: this crate pins the
-    /// three ASVKs by SHA-256 and carries none, see [`crate::Refusal::VlekNotSupported`].
+    /// three ASVKs by SHA-256 and carries none, see [`crate::Refusal::VlekNotSupported`]. Of TDX and SGX the
+    /// machine's certificate (PCK); Intel's authorities are pinned.
     #[borsh(deserialize_with = "limits::read_leaf")]
     #[serde(with = "limits::hexed")]
     pub leaf: Vec<u8>,

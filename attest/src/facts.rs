@@ -276,7 +276,7 @@ pub struct IntelFacts {
     pub authority: PckAuthority,
     /// Intel's verdict under the TCB info that was used.
     pub tcb_status: TcbStatus,
-    /// What keeps the machine below the lowest level that Intel does not call out of date; empty when nothing does.
+    /// What keeps the machine below the nearest level that Intel does not call out of date; empty when nothing does.
     pub shortfalls: Shortfalls,
     /// Advisories of the matched levels, in Intel's order, each once.
     pub advisories: Vec<String>,

@@ -49,8 +49,8 @@ mod verify;
 
 pub use binding::{Binding, REPORT_DATA_DOMAIN};
 pub use collateral::{
-    Collateral, CollateralInfo, CollateralKey, CollateralKind, CollateralUpdate, Document, PckAuthority,
-    SignedJson,
+    Collateral, CollateralInfo, CollateralKey, CollateralKind, CollateralNeeds, CollateralUpdate, Document,
+    PckAuthority, SignedJson,
 };
 pub use describe::{describe, describe_certificate, describe_quote, describe_update};
 #[cfg(target_os = "linux")]

@@ -6,6 +6,8 @@ use serde::{Deserialize, Deserializer, Serializer, de};
 
 /// Bytes of one report. An SNP report has 1,184; a TDX quote with its certificates stays under 6 KiB.
 pub const REPORT_BYTES_MAX: usize = 8 * 1024;
+/// Bytes of a quote as a machine hands it out, with certificates and padding: what the kernel's interface can carry.
+pub const QUOTE_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of the leaf field. A VCEK has about 1,350; a VLEK with its intermediate about 3,000.
 pub const LEAF_BYTES_MAX: usize = 4 * 1024;
 /// Bytes of one root or intermediate certificate of a simulator. AMD's have under 1,700.

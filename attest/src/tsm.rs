@@ -18,7 +18,6 @@ mod certificates;
 #[cfg(test)]
 mod double;
 mod files;
-mod td;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +29,8 @@ use zeroize::Zeroizing;
 
 use crate::device::SnpDevice;
 use crate::evidence::{Evidence, Measurement, Platform};
+use crate::intel::{self, quote::Quote};
+use crate::limits::QUOTE_BYTES_MAX;
 use crate::quote_error::QuoteError;
 use crate::quoter::Quoter;
 use crate::snp::generation::Generation;
@@ -37,7 +38,6 @@ use crate::snp::layout::Report;
 use crate::snp::sized;
 use certificates::TABLE_BYTES_MAX;
 use files::{ConfigFs, Files};
-use td::TdBody;
 
 /// The report interface's folder.
 pub const TSM_ROOT: &str = "/sys/kernel/config/tsm/report";
@@ -45,7 +45,7 @@ pub const TSM_ROOT: &str = "/sys/kernel/config/tsm/report";
 /// Entries that one report may use up: names that are taken, and generations that do not fit.
 const ATTEMPTS: u32 = 4;
 /// Bytes of `outblob`. An SNP report has 1,184, a TDX quote with its certificates about 5,000, padded 8,000.
-const OUTBLOB_BYTES_MAX: usize = 16 * 1024;
+const OUTBLOB_BYTES_MAX: usize = QUOTE_BYTES_MAX;
 /// Bytes of a text attribute: a number, or a provider's name.
 const TEXT_BYTES_MAX: usize = 64;
 /// The kernel's `TSM_REPORT_PRIVLEVEL_MAX`.
@@ -323,30 +323,22 @@ impl TsmDevice {
     }
 }
 
-/// The one place where a quote as the kernel hands it out, with its PEM chain and any padding, becomes evidence.
-fn tdx_evidence(quote: Vec<u8>, report_data: &[u8; 64]) -> Result<Evidence, QuoteError> {
-    if td_body(&quote)?.report_data != *report_data {
-        return Err(QuoteError::OtherReportData {
-            platform: Platform::Tdx,
-        });
-    }
-    let evidence = Evidence {
-        platform: Platform::Tdx,
-        report: quote,
-        leaf: Vec::new(),
-    };
-    evidence.check_bounds().map_err(|refusal| QuoteError::Evidence {
+/// A quote as the kernel hands it out, with its PEM chain and any padding, as evidence; and what it says.
+fn tdx_evidence(quote: &[u8]) -> Result<(Evidence, Measurement, [u8; 64]), QuoteError> {
+    let refused = |refusal| QuoteError::Evidence {
         platform: Platform::Tdx,
         refusal,
-    })?;
-    Ok(evidence)
-}
-
-fn td_body(quote: &[u8]) -> Result<TdBody, QuoteError> {
-    TdBody::of_quote(quote).ok_or(QuoteError::ReportLayout {
-        platform: Platform::Tdx,
-        reason: "it is no TDX quote of version 4 or 5",
-    })
+    };
+    let evidence = Evidence::from_quote(quote).map_err(refused)?;
+    if evidence.platform != Platform::Tdx {
+        return Err(QuoteError::ReportLayout {
+            platform: Platform::Tdx,
+            reason: "it is no quote of a TDX machine",
+        });
+    }
+    let body = Quote::parse(&evidence.report).map_err(refused)?.body;
+    let (measurement, report_data, _) = intel::describe(&body);
+    Ok((evidence, measurement, report_data))
 }
 
 /// The fields read from an own report stand at the same place in every generation's layout.
@@ -385,7 +377,15 @@ impl Quoter for TsmDevice {
     fn quote(&self, report_data: [u8; 64]) -> Result<Evidence, QuoteError> {
         let raw = self.report(&report_data)?;
         match self.platform {
-            Platform::Tdx => tdx_evidence(raw.outblob, &report_data),
+            Platform::Tdx => {
+                let (evidence, _, have) = tdx_evidence(&raw.outblob)?;
+                if have != report_data {
+                    return Err(QuoteError::OtherReportData {
+                        platform: Platform::Tdx,
+                    });
+                }
+                Ok(evidence)
+            }
             _ => self.snp_evidence(raw, &report_data),
         }
     }
@@ -401,7 +401,7 @@ impl Quoter for TsmDevice {
     fn measurement(&self) -> Option<Measurement> {
         let raw = self.report(&[0; 64]).ok()?;
         match self.platform {
-            Platform::Tdx => Some(td_body(&raw.outblob).ok()?.measurement),
+            Platform::Tdx => Some(tdx_evidence(&raw.outblob).ok()?.1),
             _ => Some(snp_report(&raw.outblob).ok()?.measurement),
         }
     }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{accepted_mutations, authentic, production, twin};
+use common::{accepted_flips, authentic, production, twin};
 use tacit_attest::{Collateral, Evidence, Generation, NetworkClass, Platform, Policy, TrustRoots, Verdict};
 use tacit_attest::{describe, verify, verify_steps};
 
@@ -53,13 +53,13 @@ fn the_production_policy_refuses_its_version() {
 }
 
 #[test]
-fn no_byte_of_it_is_malleable() {
+fn no_bit_of_it_is_malleable() {
     assert_eq!(
-        accepted_mutations(&milan(), INSIDE, |e| &mut e.report),
+        accepted_flips(&milan(), INSIDE, |e| &mut e.report),
         Vec::<usize>::new()
     );
     assert_eq!(
-        accepted_mutations(&milan(), INSIDE, |e| &mut e.leaf),
+        accepted_flips(&milan(), INSIDE, |e| &mut e.leaf),
         Vec::<usize>::new()
     );
 }

@@ -145,15 +145,15 @@ fn in_the_middle_of_the_window_all_say_the_same() {
     }
 }
 
-/// At any hour from two days before the window to two days after it, whatever this crate accepts `dcap-qvl` accepts with
+/// At moments from before the window to after it, another hour from day to day, whatever this crate accepts `dcap-qvl` accepts with
 /// the same status; where it accepts more, a revocation list is from the future.
 #[test]
 fn over_time_this_crate_is_never_the_laxer() {
     const HOUR: u64 = 3600;
     for sample in all() {
         let (evidence, held) = (sample.evidence(), sample.collateral());
-        for hour in 0..(34 * 24 / 6) {
-            let at = sample.inside + 6 * hour * HOUR - 17 * 24 * HOUR;
+        for step in 0..34 {
+            let at = sample.inside + 25 * step * HOUR - 17 * 25 * HOUR;
             let theirs = plain(&sample, &sample.raw, at);
             match quotes::judge(&evidence, &held, at) {
                 Ok(verified) => {
@@ -190,7 +190,7 @@ fn under_damage_this_crate_is_never_the_laxer() {
     for sample in fixtures() {
         let held = sample.collateral();
         let mut raw = sample.raw.clone();
-        for offset in (0..raw.len()).step_by(7) {
+        for offset in (0..raw.len()).step_by(13) {
             let bit = 1 << (offset % 8);
             raw[offset] ^= bit;
             assert!(

@@ -163,35 +163,23 @@ fn another_simulators_root_is_another_world() {
 
     let (ours, theirs) = (authority().root(), other.root());
     let leaf = chip(Generation::Turin).leaf().to_vec();
+    let ours_with = |change: &dyn Fn(&mut SimulatorRoot)| {
+        let mut root = ours.clone();
+        change(&mut root);
+        root
+    };
     for root in [
-        SimulatorRoot {
-            ark: theirs.ark.clone(),
-            ..ours.clone()
-        },
-        SimulatorRoot {
-            ask: leaf,
-            ..ours.clone()
-        },
-        SimulatorRoot {
-            ark: Vec::new(),
-            ..ours.clone()
-        },
-        SimulatorRoot {
-            ark: [&ours.ark[..], &[0]].concat(),
-            ..ours.clone()
-        },
-        SimulatorRoot {
-            ark: vec![0; 5000],
-            ..ours.clone()
-        },
-        SimulatorRoot {
-            intel_root: theirs.intel_root.clone(),
-            ..ours.clone()
-        },
-        SimulatorRoot {
-            pck_ca: theirs.pck_ca.clone(),
-            ..ours
-        },
+        ours_with(&|root| root.ark = theirs.ark.clone()),
+        ours_with(&|root| root.ask = leaf.clone()),
+        ours_with(&|root| root.ark.clear()),
+        ours_with(&|root| root.ark.push(0)),
+        ours_with(&|root| root.ark = vec![0; 5000]),
+        ours_with(&|root| root.intel_root = theirs.intel_root.clone()),
+        ours_with(&|root| root.intel_root = root.pck_ca.clone()),
+        ours_with(&|root| root.pck_ca = theirs.pck_ca.clone()),
+        ours_with(&|root| root.pck_ca.clear()),
+        ours_with(&|root| root.pck_ca.push(0)),
+        ours_with(&|root| root.pck_ca = vec![0; 5000]),
     ] {
         let trust = TrustRoots {
             class: NetworkClass::Dev,

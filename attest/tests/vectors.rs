@@ -88,14 +88,14 @@ fn trust_roots() {
         ark: vec![1],
         ask: vec![2, 3],
         intel_root: vec![4],
-        pck_ca: vec![5],
+        pck_ca: vec![5, 6, 7],
     });
     assert_eq!(
         encoded(&TrustRoots {
             class: NetworkClass::Dev,
             simulator
         }),
-        "0201010000000102000000020301000000040100000005"
+        "02010100000001020000000203010000000403000000050607"
     );
     assert_eq!(
         encoded(&TrustRoots {

@@ -1,6 +1,9 @@
 //! The command line: `tacit <noun> <verb>`. Every verb's help ends with two examples.
 
+mod attest;
 mod chain;
+mod gov;
+mod moment;
 mod nodes;
 mod wallet;
 
@@ -9,9 +12,14 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-pub(crate) use chain::{AttestVerb, Evidence, GenesisVerb, QueryVerb, VerifyArgs};
-pub(crate) use nodes::{LoadKind, NodeVerb, TeeChoice, TestnetVerb, UpArgs};
-pub(crate) use wallet::{NameVerb, RoomVerb, TrustVerb, WalletNoun, WalletOptions, WalletVerb};
+pub(crate) use attest::{
+    AttestVerb, CollateralVerb, Evidence, MeasureArgs, PolicyVerb, QuoteArgs, ReportRules,
+};
+pub(crate) use chain::{GenesisVerb, QueryVerb, VerifyArgs};
+pub(crate) use gov::{GovNoun, GovVerb};
+pub(crate) use moment::{bits, moment};
+pub(crate) use nodes::{LoadKind, NodeVerb, SuspendArgs, TeeChoice, TestnetVerb, UpArgs};
+pub(crate) use wallet::{ClassChoice, NameVerb, RoomVerb, TrustVerb, WalletNoun, WalletOptions, WalletVerb};
 
 /// A BFT ledger whose operators cannot read it.
 #[derive(Parser)]
@@ -89,6 +97,8 @@ pub(crate) enum Noun {
     /// Evidence of the validators' machines
     #[command(subcommand)]
     Attest(AttestVerb),
+    /// Members change which evidence is accepted
+    Gov(GovNoun),
     /// The file that a network begins with
     #[command(subcommand)]
     Genesis(GenesisVerb),

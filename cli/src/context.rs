@@ -282,7 +282,9 @@ pub(crate) fn read_file(path: &Path, max: u64) -> Done<Vec<u8>> {
         .read_to_end(&mut bytes)
         .map_err(|error| Failure::file(path, error))?;
     if bytes.len() as u64 > max {
-        return Err(Failure::file(path, format!("longer than {max} bytes")));
+        return Err(
+            Failure::usage(format!("{}: longer than {max} bytes", path.display())).hint("check the path"),
+        );
     }
     Ok(bytes)
 }

@@ -54,6 +54,15 @@ pub struct TxRecord {
     pub bytes: Vec<u8>,
 }
 
+/// Where an ordinary system transaction stands; the block has the transaction itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct SystemRecord {
+    /// The block.
+    pub height: Height,
+    /// Its place among the block's ordinary system transactions.
+    pub index: u32,
+}
+
 /// A sealed receipt and where its transaction stands.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct StoredReceipt {
@@ -117,6 +126,11 @@ impl WriteBatch {
     /// Stores an included envelope.
     pub fn put_tx(&mut self, record: &TxRecord) {
         self.put(Column::Txs, digest_key(&record.id), encode(record));
+    }
+
+    /// Stores where an ordinary system transaction stands.
+    pub fn put_system(&mut self, id: &Digest, record: &SystemRecord) {
+        self.put(Column::System, digest_key(id), encode(record));
     }
 
     /// Stores a receipt.
@@ -236,6 +250,11 @@ impl<'a> ChainLog<'a> {
     /// An included envelope by its id.
     pub fn tx(&self, id: &Digest) -> Result<Option<TxRecord>, StoreError> {
         self.read(Column::Txs, &digest_key(id), MAX_ENVELOPE_BYTES + 128)
+    }
+
+    /// Where an ordinary system transaction stands, by its id.
+    pub fn system(&self, id: &Digest) -> Result<Option<SystemRecord>, StoreError> {
+        self.read(Column::System, &digest_key(id), 16)
     }
 
     /// A receipt by its envelope's id.

@@ -9,6 +9,7 @@
 //! | `pending` | height ‖ block id | `Block` | with the safety record of the vote for it |
 //! | `batches` | batch digest | [`Batch`](crate::Batch) | when it arrives |
 //! | `txs` | envelope id | [`TxRecord`](crate::TxRecord) | on commit |
+//! | `system` | system transaction id | [`SystemRecord`](crate::SystemRecord) | on commit |
 //! | `receipts` | envelope id | [`StoredReceipt`](crate::StoredReceipt) | on execution |
 //! | `results` | height | [`BlockResult`](crate::BlockResult) | on execution |
 //! | `epochs` | epoch | [`EpochLink`](crate::EpochLink): how the epoch came to be | on closing |
@@ -37,6 +38,8 @@ pub enum Column {
     Batches,
     /// Envelopes in committed blocks by id.
     Txs,
+    /// Ordinary system transactions in committed blocks by id.
+    System,
     /// Sealed receipts by envelope id.
     Receipts,
     /// What executing each block gave.
@@ -53,7 +56,7 @@ pub enum Column {
 
 impl Column {
     /// All columns.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Meta,
         Self::Safety,
         Self::Blocks,
@@ -61,6 +64,7 @@ impl Column {
         Self::Pending,
         Self::Batches,
         Self::Txs,
+        Self::System,
         Self::Receipts,
         Self::Results,
         Self::Epochs,
@@ -79,6 +83,7 @@ impl Column {
             Self::Pending => "pending",
             Self::Batches => "batches",
             Self::Txs => "txs",
+            Self::System => "system",
             Self::Receipts => "receipts",
             Self::Results => "results",
             Self::Epochs => "epochs",
@@ -117,8 +122,8 @@ pub fn epoch_key(epoch: Epoch) -> [u8; 8] {
     epoch.to_be_bytes()
 }
 
-/// Key of an id or digest, in [`Column::BlockIds`], [`Column::Batches`], [`Column::Txs`] and
-/// [`Column::Receipts`].
+/// Key of an id or digest, in [`Column::BlockIds`], [`Column::Batches`], [`Column::Txs`],
+/// [`Column::System`] and [`Column::Receipts`].
 pub fn digest_key(digest: &Digest) -> [u8; 32] {
     digest.0
 }

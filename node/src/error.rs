@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use tacit_ledger::{GenesisError, StoreError};
+use tacit_ledger::{GenesisError, StoreError, codes};
 use thiserror::Error;
 
 /// Why a node cannot be made, started or kept running.
@@ -47,6 +47,14 @@ pub enum NodeError {
     /// The TEE refused.
     #[error("the platform refused: {0}")]
     Quote(#[from] tacit_attest::QuoteError),
+    /// The guest is of another platform than asked for.
+    #[error("this machine attests as {have}, {need} was asked for")]
+    OtherPlatform {
+        /// What is there.
+        have: tacit_attest::Platform,
+        /// What was asked for.
+        need: tacit_attest::Platform,
+    },
     /// The sealed keys do not open on this platform.
     #[error("{0} was sealed by another chip or measurement and does not open here")]
     SealedElsewhere(PathBuf),
@@ -85,9 +93,9 @@ impl NodeError {
             NodeError::SealedElsewhere(_) => "key.sealed_elsewhere",
             NodeError::Store(_) | NodeError::Corrupt(_) => "db.corrupt",
             NodeError::Listen { .. } => "port.in_use",
-            NodeError::File { .. } | NodeError::Quote(_) | NodeError::Network(_) | NodeError::Entropy(_) => {
-                "internal"
-            }
+            NodeError::Quote(error) => codes::lookup(error.code()).map_or("internal", |row| row.code),
+            NodeError::OtherPlatform { .. } => "quote.other_platform",
+            NodeError::File { .. } | NodeError::Network(_) | NodeError::Entropy(_) => "internal",
         }
     }
 

@@ -8,17 +8,21 @@ use std::{
 use tacit_attest::{Measurement, Platform};
 use tacit_consensus::{Digest, Epoch, Height, Millis};
 use tacit_ledger::{
-    Envelope, EpochRecord, Genesis, OpenedEnvelope, Query, QueryError, SealingSecret, Store,
-    limits::MAX_ENVELOPE_BYTES, open_envelope, open_query, seal_answer,
+    Envelope, EpochRecord, Genesis, OpenedEnvelope, PublicState, Query, QueryError, SealingSecret, Store,
+    SystemTx,
+    limits::{MAX_ENVELOPE_BYTES, MAX_ORDINARY_TX_BYTES},
+    open_envelope, open_query, seal_answer,
 };
 use tacit_p2p::{Network, PeerInfo};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
     config::Role,
+    forecast::{Forecast, SetForecast, ValidatorForecast},
     metrics::Metrics,
     replica::{Input, Refused},
-    wire::{FetchRequest, FetchResponse, MAX_FETCH_RESPONSE_BYTES},
+    system_waiting::{SystemState, SystemWaiting},
+    wire::{FetchRequest, FetchResponse, MAX_FETCH_RESPONSE_BYTES, RelayRefused},
 };
 
 /// A private query must be younger than this by the node's clock, in milliseconds.
@@ -36,6 +40,8 @@ pub(crate) enum ToReplica {
         Arc<OpenedEnvelope>,
         oneshot::Sender<Result<Digest, Refused>>,
     ),
+    /// A client's transaction of the public lane, decoded.
+    System(Box<SystemTx>, oneshot::Sender<Result<Digest, Refused>>),
     /// A private read, opened by the edge.
     Query(
         Box<Query>,
@@ -84,6 +90,15 @@ pub struct Accepted {
     pub epoch: Epoch,
     /// The height after which it can no longer be ordered.
     pub expires_at_height: Height,
+}
+
+/// A transaction of the public lane was taken in. It counts only when a block that carries it is committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SystemAccepted {
+    /// The id under which it waits, or is committed.
+    pub id: Digest,
+    /// Its kind, as [`SystemTx::kind`] names it.
+    pub kind: &'static str,
 }
 
 /// What this node knows of an envelope that is in no committed block.
@@ -151,12 +166,21 @@ pub struct Status {
     pub mempool_txs: u64,
     /// Their bytes.
     pub mempool_bytes: u64,
+    /// Transactions of the public lane waiting.
+    pub system_txs: u64,
+    /// Their bytes.
+    pub system_bytes: u64,
     /// The TEE this node runs in, for a validator.
     pub platform: Option<Platform>,
     /// What runs in it.
     pub measurement: Option<Measurement>,
-    /// When this node's evidence stops being accepted under today's policy.
+    /// When this node's evidence stops being accepted under today's policy; none for an observer, and where it is
+    /// refused.
     pub evidence_expires_at_ms: Option<Millis>,
+    /// What today's rules say of this node's evidence; none for an observer, and before the first forecast.
+    pub evidence: Option<SetForecast>,
+    /// Whether the set of the epoch in force was kept although too few of it were acceptable.
+    pub set_kept: bool,
     /// The policy in force.
     pub policy_version: u64,
     /// When the process started.
@@ -182,6 +206,7 @@ pub(crate) struct Snapshot {
     pub(crate) leader: Option<u16>,
     pub(crate) timeout_ms: Millis,
     pub(crate) mempool: (u64, u64),
+    pub(crate) system: (u64, u64),
     pub(crate) certified_executed: Height,
     pub(crate) turned_ms: Millis,
     pub(crate) idle_ok_until_ms: Millis,
@@ -228,10 +253,15 @@ pub(crate) struct Shared {
     pub(crate) opener: RwLock<Option<(Epoch, Arc<SealingSecret>)>>,
     pub(crate) kem: Option<Arc<SealingSecret>>,
     pub(crate) pending: Mutex<Pending>,
+    pub(crate) system: Mutex<SystemWaiting>,
+    /// The public state after the newest block that changed it.
+    pub(crate) public: watch::Sender<Arc<PublicState>>,
     pub(crate) gossip: crate::edge::GossipTokens,
     pub(crate) platform: Option<Platform>,
     pub(crate) measurement: Option<Measurement>,
-    pub(crate) evidence_expires_at_ms: Option<Millis>,
+    /// The name under which this node's consensus key is registered; none for an observer.
+    pub(crate) registered_as: Option<String>,
+    pub(crate) forecast: watch::Sender<Arc<Forecast>>,
     pub(crate) started_ms: Millis,
     pub(crate) data: std::path::PathBuf,
 }
@@ -239,6 +269,14 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn pending(&self) -> MutexGuard<'_, Pending> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn system(&self) -> MutexGuard<'_, SystemWaiting> {
+        self.system.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn public(&self) -> Arc<PublicState> {
+        self.public.borrow().clone()
     }
 
     pub(crate) fn record(&self) -> Arc<EpochRecord> {
@@ -315,6 +353,9 @@ impl NodeHandle {
         let peers = shared.network.peers();
         let now_ms = crate::clock::now_ms();
         let committee = record.committee();
+        let forecast = self.forecast();
+        let own = shared.registered_as.as_ref().and_then(|name| forecast.of(name));
+        let evidence = own.and_then(ValidatorForecast::today).cloned();
         let mut status = Status {
             name: shared.name.clone(),
             role: shared.role,
@@ -334,9 +375,13 @@ impl NodeHandle {
             peers,
             mempool_txs: snapshot.mempool.0,
             mempool_bytes: snapshot.mempool.1,
+            system_txs: snapshot.system.0,
+            system_bytes: snapshot.system.1,
             platform: shared.platform,
             measurement: shared.measurement,
-            evidence_expires_at_ms: shared.evidence_expires_at_ms,
+            evidence_expires_at_ms: evidence.as_ref().and_then(|own| own.until_ms),
+            evidence,
+            set_kept: record.kept,
             policy_version: record.policy_version,
             started_ms: shared.started_ms,
             now_ms,
@@ -421,6 +466,74 @@ impl NodeHandle {
         Ok(accepted)
     }
 
+    /// The public state after the newest block that changed it.
+    pub fn public(&self) -> Arc<PublicState> {
+        self.shared.public()
+    }
+
+    /// The newest forecast; empty until the first is made.
+    pub fn forecast(&self) -> Arc<Forecast> {
+        self.shared.forecast.borrow().clone()
+    }
+
+    /// What this node knows of a transaction of the public lane that the store does not have.
+    pub fn system_state(&self, id: &Digest) -> SystemState {
+        self.shared.system().state(id)
+    }
+
+    /// Takes in an encoded transaction of the public lane: checked against the state at the head, passed on to the
+    /// others, and put into a block. An observer asks a validator, whose verdict counts.
+    ///
+    /// It waits in memory only: if every node that holds it restarts before it is committed, it is unknown again.
+    ///
+    /// # Errors
+    /// A refusal by name; nothing was taken in.
+    pub async fn submit_system(&self, bytes: Vec<u8>) -> Result<SystemAccepted, Problem> {
+        let result = match self.shared.role {
+            Role::Validator => self.take_system(bytes).await,
+            Role::Observer => self.relay_system(bytes).await,
+        };
+        let verdict = result.as_ref().map_or_else(|p| p.code, |_| "accepted");
+        self.shared.metrics.system_received(verdict);
+        result
+    }
+
+    /// Hands a transaction of the public lane to this node's own replica.
+    pub(crate) async fn take_system(&self, bytes: Vec<u8>) -> Result<SystemAccepted, Problem> {
+        let tx = decode_system(&bytes)?;
+        let kind = tx.kind();
+        let (answer, answered) = oneshot::channel();
+        self.replica
+            .send(ToReplica::System(Box::new(tx), answer))
+            .await
+            .map_err(|_| stopping())?;
+        let id = answered.await.map_err(|_| stopping())??;
+        Ok(SystemAccepted { id, kind })
+    }
+
+    /// An observer's way in: each connected validator is asked in turn until one answers.
+    async fn relay_system(&self, bytes: Vec<u8>) -> Result<SystemAccepted, Problem> {
+        let kind = decode_system(&bytes)?.kind();
+        let request = borsh::to_vec(&FetchRequest::System(bytes))
+            .map_err(|e| Problem::new("internal", e.to_string()))?;
+        for peer in self.shared.network.peers().into_iter().filter(|p| p.validator) {
+            let Ok(bytes) = self.shared.network.request(peer.peer, request.clone()).await else {
+                continue;
+            };
+            let answer = tacit_ledger::codec::decode::<FetchResponse>(&bytes, MAX_FETCH_RESPONSE_BYTES);
+            let Ok(FetchResponse::SystemTaken(result)) = answer else {
+                continue;
+            };
+            let id = result.map_err(relayed)?;
+            self.shared.system().wait_for(id, crate::clock::now_ms());
+            return Ok(SystemAccepted { id, kind });
+        }
+        Err(Problem::new(
+            "node.syncing",
+            "no validator is connected to pass the transaction to",
+        ))
+    }
+
     /// An observer's way in: each connected validator is asked in turn until one answers.
     async fn relay(&self, envelope: Vec<u8>) -> Result<Accepted, Problem> {
         let request = borsh::to_vec(&FetchRequest::Submit(envelope))
@@ -445,10 +558,7 @@ impl NodeHandle {
                         expires_at_height: accepted.expiry_height,
                     })
                 }
-                Err(refused) => {
-                    let code = tacit_ledger::codes::lookup(&refused.code).map_or("internal", |c| c.code);
-                    Err(Problem::new(code, refused.detail))
-                }
+                Err(refused) => Err(relayed(refused)),
             };
         }
         Err(Problem::new(
@@ -495,6 +605,23 @@ impl NodeHandle {
         .await?
         .map_err(|e| Problem::new("query.malformed", e.to_string()))
     }
+}
+
+/// A validator's refusal, as an observer passes it back: codes are this release's own.
+fn relayed(refused: RelayRefused) -> Problem {
+    let code = tacit_ledger::codes::lookup(&refused.code).map_or("internal", |c| c.code);
+    Problem::new(code, refused.detail)
+}
+
+fn decode_system(bytes: &[u8]) -> Result<SystemTx, Problem> {
+    if bytes.len() > MAX_ORDINARY_TX_BYTES {
+        let detail = format!(
+            "{} bytes, a system transaction has at most {MAX_ORDINARY_TX_BYTES}",
+            bytes.len()
+        );
+        return Err(Problem::new("system.too_large", detail));
+    }
+    SystemTx::decode_ordinary(bytes).map_err(|e| Problem::new("system.malformed", e.to_string()))
 }
 
 fn stopping() -> Problem {

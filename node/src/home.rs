@@ -56,6 +56,16 @@ impl Home {
         self.root.join("sim-chip.bin")
     }
 
+    /// The simulator's stand-in for an Intel machine with trust domains.
+    pub fn simulated_td(&self) -> PathBuf {
+        self.root.join("sim-td.bin")
+    }
+
+    /// The certificate of this machine's chip, DER, where the host supplies none: public.
+    pub fn leaf(&self) -> PathBuf {
+        self.root.join("leaf.der")
+    }
+
     /// An observer's libp2p identity; a validator's is in its keyring.
     pub fn node_seed(&self) -> PathBuf {
         self.root.join("node.seed")

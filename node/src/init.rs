@@ -3,7 +3,8 @@
 use std::{io::Read, path::Path, sync::Arc};
 
 use tacit_attest::{
-    Generation, Measurement, Platform, Quoter, SimulatedChip, SimulatedQuoter, SimulatorAuthority, SnpDevice,
+    Generation, Measurement, Platform, QuoteError, Quoter, SimulatedChip, SimulatedQuoter, SimulatedTd,
+    SimulatedTdQuoter, SimulatorAuthority,
 };
 use tacit_consensus::{Ed25519Signer, Millis};
 use tacit_ledger::{Genesis, Registration, RegistrationPlace, SealingSecret};
@@ -21,7 +22,7 @@ const MAX_CHIP_BYTES: u64 = 64 << 10;
 
 /// Which TEE a new validator lives in.
 pub enum Tee<'a> {
-    /// A simulated chip, issued by a network's throw-away authority.
+    /// A simulated SEV-SNP chip, issued by a network's throw-away authority.
     Simulated {
         /// The authority that issues the chip.
         authority: &'a SimulatorAuthority,
@@ -32,8 +33,26 @@ pub enum Tee<'a> {
         /// What is said to run inside.
         measurement: Measurement,
     },
-    /// The AMD SEV-SNP guest that this process runs in.
-    SevSnp,
+    /// A simulated Intel machine with trust domains, issued by the same kind of authority.
+    SimulatedTdx {
+        /// The authority that issues the machine's certificate.
+        authority: &'a SimulatorAuthority,
+        /// What the machine is made from.
+        chip_seed: [u8; 32],
+        /// When its certificate is issued.
+        now_ms: Millis,
+        /// The build that is said to run inside.
+        measurement: Measurement,
+    },
+    /// The confidential guest that this process runs in: SEV-SNP or TDX by the kernel's report interface, or SEV-SNP by
+    /// its device.
+    Machine {
+        /// Refuses another platform than this one; `None` takes what is there.
+        platform: Option<Platform>,
+        /// DER of the chip's certificate, where the host supplies none: the VCEK for the reported TCB, or the VLEK
+        /// followed by its intermediate. Kept in the home, for later evidence. TDX has no use for it.
+        leaf: Option<Vec<u8>>,
+    },
 }
 
 /// What a new validator is.
@@ -70,7 +89,23 @@ pub fn init(home: &Home, init: InitConfig<'_>) -> Result<Registration, NodeError
             write_private(&home.simulated_chip(), &chip.to_bytes()?)?;
             Arc::new(SimulatedQuoter::new(chip, measurement))
         }
-        Tee::SevSnp => Arc::new(SnpDevice::new()),
+        Tee::SimulatedTdx {
+            authority,
+            chip_seed,
+            now_ms,
+            measurement,
+        } => {
+            let machine = authority.issue_td(chip_seed, now_ms)?;
+            write_private(&home.simulated_td(), &machine.to_bytes()?)?;
+            Arc::new(SimulatedTdQuoter::new(machine, measurement))
+        }
+        Tee::Machine { platform, leaf } => {
+            let quoter = machine(leaf.clone(), platform)?;
+            if let Some(leaf) = leaf {
+                write_private(&home.leaf(), &leaf)?;
+            }
+            quoter
+        }
     };
     let master = match init.seeds {
         Some(seed) => Zeroizing::new(seed),
@@ -147,29 +182,63 @@ pub fn simulated_measurement(program: &Path) -> Result<Measurement, NodeError> {
     Ok(Measurement(measurement))
 }
 
-/// The platform of the node in a home: its simulated chip if it has one, else this machine's device.
+/// The platform of the node in a home: its simulated chip or machine if it has one, else the guest that this process
+/// runs in.
 ///
 /// # Errors
-/// When the chip's file does not decode.
+/// When the simulated chip's file does not decode; when there is neither a chip nor a platform.
 pub fn platform(home: &Home) -> Result<(Arc<dyn Quoter>, Platform), NodeError> {
-    let path = home.simulated_chip();
-    if !path.exists() {
-        return Ok((Arc::new(SnpDevice::new()), Platform::SevSnp));
+    let (chip, td) = (home.simulated_chip(), home.simulated_td());
+    let quoter: Arc<dyn Quoter> = if chip.exists() {
+        let bytes = read_chip(&chip)?;
+        let decoded = SimulatedChip::from_bytes(&bytes).map_err(|_| NodeError::SealedElsewhere(chip))?;
+        Arc::new(SimulatedQuoter::new(decoded, own_measurement()?))
+    } else if td.exists() {
+        let bytes = read_chip(&td)?;
+        let decoded = SimulatedTd::from_bytes(&bytes).map_err(|_| NodeError::SealedElsewhere(td))?;
+        Arc::new(SimulatedTdQuoter::new(decoded, own_measurement()?))
+    } else {
+        let path = home.leaf();
+        let leaf = match path.exists() {
+            true => Some(read_chip(&path)?.to_vec()),
+            false => None,
+        };
+        machine(leaf, None).map_err(|error| match error {
+            // The keys are here, and what sealed them is not.
+            NodeError::Quote(QuoteError::NoPlatform { .. }) => NodeError::SealedElsewhere(home.keyring()),
+            other => other,
+        })?
+    };
+    let platform = quoter.platform();
+    Ok((quoter, platform))
+}
+
+/// This guest's way to attest, if it is of the platform asked for.
+fn machine(leaf: Option<Vec<u8>>, need: Option<Platform>) -> Result<Arc<dyn Quoter>, NodeError> {
+    let quoter: Arc<dyn Quoter> = tacit_attest::pick(leaf)?.into();
+    let have = quoter.platform();
+    match need {
+        Some(need) if need != have => Err(NodeError::OtherPlatform { have, need }),
+        _ => Ok(quoter),
     }
-    let length = std::fs::metadata(&path)
-        .map_err(|e| NodeError::file(&path, e))?
+}
+
+/// A small file of a chip: a simulated one's secrets, or a certificate.
+fn read_chip(path: &Path) -> Result<Zeroizing<Vec<u8>>, NodeError> {
+    let length = std::fs::metadata(path)
+        .map_err(|e| NodeError::file(path, e))?
         .len();
     if length > MAX_CHIP_BYTES {
-        return Err(NodeError::SealedElsewhere(path));
+        return Err(NodeError::SealedElsewhere(path.to_path_buf()));
     }
-    let bytes = Zeroizing::new(std::fs::read(&path).map_err(|e| NodeError::file(&path, e))?);
-    let chip = SimulatedChip::from_bytes(&bytes).map_err(|_| NodeError::SealedElsewhere(path))?;
+    let bytes = std::fs::read(path).map_err(|e| NodeError::file(path, e))?;
+    Ok(Zeroizing::new(bytes))
+}
+
+/// What a simulated TEE says of this very program.
+fn own_measurement() -> Result<Measurement, NodeError> {
     let program = std::env::current_exe().map_err(|e| NodeError::file(Path::new("/proc/self/exe"), e))?;
-    let measurement = simulated_measurement(&program)?;
-    Ok((
-        Arc::new(SimulatedQuoter::new(chip, measurement)),
-        Platform::Simulated,
-    ))
+    simulated_measurement(&program)
 }
 
 fn make_directory(path: &Path) -> Result<(), NodeError> {

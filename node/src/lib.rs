@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 mod edge;
 mod error;
+pub mod forecast;
 pub mod handle;
 pub mod home;
 pub mod init;
@@ -18,8 +19,11 @@ pub mod mempool;
 pub mod metrics;
 pub mod proofs;
 mod readiness;
+mod renewal;
 pub mod replica;
 mod runtime;
+pub mod system_waiting;
+mod warnings;
 pub mod wire;
 
 pub use self::{

@@ -3,14 +3,16 @@
 //! Two kinds of numbers: what is read off a [`Status`] when somebody scrapes (height, peers, mempool, checks:
 //! see [`Metrics::observe`]), and what the running node counts as it happens (the other methods; all are
 //! lock-free or take one short lock, so any task may call them). Labels come from fixed words in the program:
-//! none can hold an account, a transaction or an address, and their number is bounded.
+//! none can hold an account, a transaction or an address, and their number is bounded. The one other label is a
+//! validator's name, of which the ledger knows 128 at most.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -18,6 +20,10 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use tacit_attest::{Collateral, CollateralKey, CollateralKind, PckAuthority, Platform, Tee};
+use tacit_ledger::PublicState;
+
+use crate::forecast::Forecast;
 use crate::handle::Status;
 
 /// Media type of [`Metrics::encode`].
@@ -48,7 +54,18 @@ pub const NAMES: &[&str] = &[
     "api_requests",
     "api_seconds",
     "evidence_expires_timestamp_seconds",
+    "tcb_ok",
     "policy_version",
+    "collateral_issued_timestamp_seconds",
+    "attest_verify",
+    "attest_verify_seconds",
+    "suspensions",
+    "epoch_kept",
+    "renewals",
+    "system_txs",
+    "system_bytes",
+    "system_received",
+    "system_committed",
     "fsync_seconds",
     "ready",
     "sse_clients",
@@ -93,6 +110,13 @@ type Labels = [(&'static str, &'static str); 2];
 type Histograms = Family<Label, Histogram, fn() -> Histogram>;
 type Seconds = Gauge<f64, AtomicU64>;
 
+/// A registered validator, by the name that the ledger bounds, and a set of rules.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ValidatorSet {
+    validator: String,
+    set: &'static str,
+}
+
 /// The node's measurements; shared by reference, every method takes `&self`.
 pub struct Metrics {
     registry: Registry,
@@ -105,8 +129,19 @@ pub struct Metrics {
     peers: Family<Label, Gauge>,
     mempool_txs: Gauge,
     mempool_bytes: Gauge,
-    evidence_expires: Seconds,
+    evidence_expires: Family<ValidatorSet, Seconds>,
+    tcb_ok: Family<ValidatorSet, Gauge>,
     policy_version: Gauge,
+    collateral_issued: Family<Label, Seconds>,
+    attest_verify: Family<Label, Counter>,
+    attest_verify_seconds: Histograms,
+    suspensions: Gauge,
+    epoch_kept: Gauge,
+    renewals: Family<Label, Counter>,
+    system_txs: Gauge,
+    system_bytes: Gauge,
+    system_received: Family<Label, Counter>,
+    system_committed: Counter,
     ready: Family<Label, Gauge>,
     view_changes: Family<Label, Counter>,
     commit_latency: Histogram,
@@ -146,8 +181,19 @@ impl Metrics {
             peers: Family::default(),
             mempool_txs: Gauge::default(),
             mempool_bytes: Gauge::default(),
-            evidence_expires: Seconds::default(),
+            evidence_expires: Family::default(),
+            tcb_ok: Family::default(),
             policy_version: Gauge::default(),
+            collateral_issued: Family::default(),
+            attest_verify: Family::default(),
+            attest_verify_seconds: Histograms::new_with_constructor(short as fn() -> Histogram),
+            suspensions: Gauge::default(),
+            epoch_kept: Gauge::default(),
+            renewals: Family::default(),
+            system_txs: Gauge::default(),
+            system_bytes: Gauge::default(),
+            system_received: Family::default(),
+            system_committed: Counter::default(),
             ready: Family::default(),
             view_changes: Family::default(),
             commit_latency: latency(),
@@ -239,8 +285,63 @@ impl Metrics {
         r.register("api_seconds", "Time to answer requests", self.api_seconds.clone());
         r.register(
             "evidence_expires_timestamp_seconds",
-            "When this node's evidence is too old for the policy",
+            "Until when a validator's evidence is accepted, by set of rules; 0 where it is refused",
             self.evidence_expires.clone(),
+        );
+        r.register(
+            "tcb_ok",
+            "Whether a validator's evidence is accepted, by set of rules",
+            self.tcb_ok.clone(),
+        );
+        r.register(
+            "collateral_issued_timestamp_seconds",
+            "When the oldest of the documents in use was issued, by source",
+            self.collateral_issued.clone(),
+        );
+        r.register(
+            "attest_verify",
+            "Evidence judged by today's rules, by verdict",
+            self.attest_verify.clone(),
+        );
+        r.register(
+            "attest_verify_seconds",
+            "Time to judge evidence",
+            self.attest_verify_seconds.clone(),
+        );
+        r.register(
+            "suspensions",
+            "Groups of machines that are suspended",
+            self.suspensions.clone(),
+        );
+        r.register(
+            "epoch_kept",
+            "Whether the epoch's set was kept although too few of it were acceptable",
+            self.epoch_kept.clone(),
+        );
+        r.register(
+            "renewals",
+            "Fresh evidence handed in by this node, by result",
+            self.renewals.clone(),
+        );
+        r.register(
+            "system_txs",
+            "System transactions waiting",
+            self.system_txs.clone(),
+        );
+        r.register(
+            "system_bytes",
+            "Bytes of system transactions waiting",
+            self.system_bytes.clone(),
+        );
+        r.register(
+            "system_received",
+            "System transactions submitted here, by result",
+            self.system_received.clone(),
+        );
+        r.register(
+            "system_committed",
+            "System transactions in committed blocks",
+            self.system_committed.clone(),
         );
         r.register(
             "policy_version",
@@ -263,8 +364,9 @@ impl Metrics {
         self.mempool_txs.set(signed(status.mempool_txs));
         self.mempool_bytes.set(signed(status.mempool_bytes));
         self.policy_version.set(signed(status.policy_version));
-        self.evidence_expires
-            .set(status.evidence_expires_at_ms.map_or(0.0, seconds));
+        self.epoch_kept.set(i64::from(status.set_kept));
+        self.system_txs.set(signed(status.system_txs));
+        self.system_bytes.set(signed(status.system_bytes));
         let role = |validator: bool| if validator { "validator" } else { "observer" };
         for validator in [true, false] {
             let count = status
@@ -281,6 +383,59 @@ impl Metrics {
                 .get_or_create(&[("check", check.name)])
                 .set(i64::from(check.ok));
         }
+    }
+
+    /// Takes over a forecast, and what the public state says of collateral and suspensions. Of several pending policies
+    /// the one that refuses first counts; proposals do not.
+    pub(crate) fn observe_forecast(&self, state: &PublicState, forecast: &Forecast) {
+        // Who or what is gone must not stay.
+        self.evidence_expires.clear();
+        self.tcb_ok.clear();
+        self.collateral_issued.clear();
+        for validator in &forecast.validators {
+            for set in ["today", "pending", "next"] {
+                let sets = validator.sets.iter().filter(|one| one.set.name() == set);
+                let worst = sets.min_by_key(|one| (one.accepted, one.until_ms.unwrap_or(0)));
+                let Some(worst) = worst else { continue };
+                let labels = ValidatorSet {
+                    validator: validator.name.clone(),
+                    set,
+                };
+                let until = worst.until_ms.filter(|_| worst.accepted).map_or(0.0, seconds);
+                self.evidence_expires.get_or_create(&labels).set(until);
+                self.tcb_ok.get_or_create(&labels).set(i64::from(worst.accepted));
+            }
+        }
+        for (source, issued_ms) in oldest_in_use(state.collateral()) {
+            let labels = [("source", source)];
+            self.collateral_issued
+                .get_or_create(&labels)
+                .set(seconds(issued_ms));
+        }
+        self.suspensions.set(signed(state.suspensions().count() as u64));
+    }
+
+    /// Evidence of a platform was judged; `verdict` is `accepted` or the code that refused it.
+    pub(crate) fn attest_verified(&self, platform: Platform, verdict: &'static str, elapsed: Duration) {
+        self.attest_verify.get_or_create(&[("verdict", verdict)]).inc();
+        self.attest_verify_seconds
+            .get_or_create(&[("platform", platform_word(platform))])
+            .observe(elapsed.as_secs_f64());
+    }
+
+    /// This node attested again; `result` is `accepted` or the code that refused it.
+    pub(crate) fn renewed(&self, result: &'static str) {
+        self.renewals.get_or_create(&[("result", result)]).inc();
+    }
+
+    /// A system transaction was submitted; `result` is `accepted` or the error code that refused it.
+    pub(crate) fn system_received(&self, result: &'static str) {
+        self.system_received.get_or_create(&[("result", result)]).inc();
+    }
+
+    /// A block with `txs` ordinary system transactions was committed.
+    pub(crate) fn system_committed(&self, txs: u64) {
+        self.system_committed.inc_by(txs);
     }
 
     /// A sealed transaction was submitted; `result` is `accepted` or the error code that refused it.
@@ -398,6 +553,69 @@ fn short() -> Histogram {
     ])
 }
 
+/// By source, the issue of the document that a verdict would use and that is oldest: of each kind of machine the newest
+/// counts.
+fn oldest_in_use(collateral: &Collateral) -> BTreeMap<&'static str, u64> {
+    let mut newest: BTreeMap<(CollateralKey, &'static str), u64> = BTreeMap::new();
+    for (key, _) in collateral.documents() {
+        let Some(info) = collateral.info(key) else {
+            continue;
+        };
+        let (source, kind) = match key.kind {
+            CollateralKind::TcbInfo { tee, fmspc, .. } => {
+                let evaluation = 0;
+                let kind = CollateralKind::TcbInfo {
+                    tee,
+                    fmspc,
+                    evaluation,
+                };
+                (
+                    if tee == Tee::Tdx {
+                        "tdx_tcb_info"
+                    } else {
+                        "sgx_tcb_info"
+                    },
+                    kind,
+                )
+            }
+            CollateralKind::QeIdentity { tee, .. } => {
+                let kind = CollateralKind::QeIdentity { tee, evaluation: 0 };
+                (
+                    if tee == Tee::Tdx {
+                        "tdx_qe_identity"
+                    } else {
+                        "sgx_qe_identity"
+                    },
+                    kind,
+                )
+            }
+            kind @ CollateralKind::IntelRootCrl => ("intel_root_crl", kind),
+            kind @ CollateralKind::IntelPckCrl(PckAuthority::Processor) => ("intel_processor_crl", kind),
+            kind @ CollateralKind::IntelPckCrl(PckAuthority::Platform) => ("intel_platform_crl", kind),
+            kind @ CollateralKind::AmdCrl(_) => ("amd_crl", kind),
+        };
+        let place = CollateralKey { kind, ..*key };
+        let issued = newest.entry((place, source)).or_default();
+        *issued = info.issued_ms.max(*issued);
+    }
+    let mut oldest = BTreeMap::new();
+    for ((_, source), issued_ms) in newest {
+        let entry = oldest.entry(source).or_insert(issued_ms);
+        *entry = issued_ms.min(*entry);
+    }
+    oldest
+}
+
+fn platform_word(platform: Platform) -> &'static str {
+    match platform {
+        Platform::SevSnp => "sev-snp",
+        Platform::Tdx => "tdx",
+        Platform::Sgx => "sgx",
+        Platform::Simulated => "simulated",
+        Platform::SimulatedTdx => "simulated-tdx",
+    }
+}
+
 fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
@@ -449,6 +667,19 @@ mod tests {
         metrics.api_request("/v1/status", 200, Duration::from_millis(1));
         metrics.peers.get_or_create(&[("role", "validator")]).set(3);
         metrics.ready.get_or_create(&[("check", "lag")]).set(1);
+        metrics.attest_verified(Platform::Simulated, "accepted", Duration::from_millis(2));
+        metrics.renewed("accepted");
+        metrics.system_received("accepted");
+        metrics
+            .collateral_issued
+            .get_or_create(&[("source", "amd_crl")])
+            .set(1.0);
+        let labels = ValidatorSet {
+            validator: "val-0".into(),
+            set: "today",
+        };
+        metrics.tcb_ok.get_or_create(&labels).set(1);
+        metrics.evidence_expires.get_or_create(&labels).set(1.0);
         let text = metrics.encode();
         assert!(text.ends_with("# EOF\n"));
         let exported: BTreeSet<&str> = text

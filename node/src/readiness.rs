@@ -59,13 +59,29 @@ pub(crate) fn checks(status: &Status, snapshot: &Snapshot, data: &Path) -> Vec<C
             code: Some("disk.full"),
         },
     ];
-    if let Some(expires) = status.evidence_expires_at_ms {
+    checks.push(Check {
+        name: "set_judged",
+        ok: !status.set_kept,
+        value: if status.set_kept {
+            "kept: too few of the set are acceptable".into()
+        } else {
+            "acceptable".into()
+        },
+        limit: "acceptable".into(),
+        code: Some("epoch.kept"),
+    });
+    if let Some(own) = &status.evidence {
+        let left = own.until_ms.map(|until| until.saturating_sub(status.now_ms));
         checks.push(Check {
             name: "evidence_valid",
-            ok: expires > status.now_ms,
-            value: seconds(expires.saturating_sub(status.now_ms)),
+            // The forecast may be a minute old.
+            ok: own.accepted && left.is_none_or(|left| left > 0),
+            value: match left {
+                Some(left) if own.accepted => seconds(left),
+                _ => own.cause.clone(),
+            },
             limit: seconds(0),
-            code: Some("attest.evidence_expired"),
+            code: own.code.or(Some("attest.evidence_expired")),
         });
     }
     checks

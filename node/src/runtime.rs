@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use tacit_consensus::{Ed25519, Ed25519Signer, Millis, Signer};
+use tacit_consensus::{Ed25519, Ed25519Signer, Signer};
 use tacit_ledger::{Genesis, RocksStore, Store};
 use tacit_p2p::{Identity, Multiaddr};
 use tokio::sync::{mpsc, watch};
@@ -14,10 +14,12 @@ use crate::{
     clock,
     config::{Config, Role},
     edge::{GossipTokens, TimedStore, serve_network, spawn_replica},
+    forecast,
     handle::{NodeHandle, Pending, Shared, Snapshot, ToReplica},
     home::Home,
     init, keyring, logging,
     metrics::Metrics,
+    renewal::Attester,
     replica::{Replica, ReplicaConfig, ValidatorParts},
 };
 
@@ -101,7 +103,7 @@ fn parts(home: &Home, role: Role) -> Result<Parts, NodeError> {
 async fn serve_node(home: &Home, config: Config) -> Result<(), NodeError> {
     let started_ms = clock::now_ms();
     let genesis = Arc::new(home.load_genesis()?);
-    let verdicts = genesis.verify()?;
+    genesis.verify()?;
     let chain = genesis.chain_id();
     let Parts {
         validator,
@@ -120,7 +122,15 @@ async fn serve_node(home: &Home, config: Config) -> Result<(), NodeError> {
     getrandom::fill(&mut seed).map_err(|e| NodeError::Entropy(e.to_string()))?;
     let kem = validator.as_ref().map(|v| Arc::new(v.keyring.kem()));
     let key = validator.as_ref().map(|v| v.signer.public());
-    let evidence_expires_at_ms = evidence_expiry(&genesis, &verdicts, key.as_ref());
+    let attester = match (&validator, &quoter) {
+        (Some(parts), Some(quoter)) => Some(Attester::new(
+            quoter.clone(),
+            parts.signer.clone(),
+            parts.node_signer.clone(),
+            parts.keyring.kem().public().clone(),
+        )),
+        _ => None,
+    };
     let replica_config = ReplicaConfig {
         genesis: genesis.clone(),
         store: store.clone(),
@@ -166,10 +176,13 @@ async fn serve_node(home: &Home, config: Config) -> Result<(), NodeError> {
         opener: std::sync::RwLock::new(replica.opener().map(|secret| (replica.record().epoch, secret))),
         kem,
         pending: std::sync::Mutex::new(Pending::default()),
+        system: std::sync::Mutex::default(),
+        public: watch::Sender::new(Arc::new(replica.public().clone())),
         gossip: GossipTokens::default(),
         platform: quoter.as_ref().map(|q| q.platform()),
         measurement: quoter.as_ref().and_then(|q| q.measurement()),
-        evidence_expires_at_ms,
+        registered_as: key.and_then(|key| registered_as(&genesis, &key)),
+        forecast: watch::Sender::new(Arc::default()),
         started_ms,
         data: home.root().to_path_buf(),
     });
@@ -189,6 +202,7 @@ async fn serve_node(home: &Home, config: Config) -> Result<(), NodeError> {
         let _ = stopped.blocking_send(result);
     });
     let feed = tokio::spawn(serve_network(node.clone(), events));
+    let forecasts = tokio::spawn(forecast::run(node.clone(), attester));
     let (stop_api, api_stop) = watch::channel(false);
     let limits = ApiLimits {
         rate_limit: config.api.rate_limit,
@@ -217,6 +231,7 @@ async fn serve_node(home: &Home, config: Config) -> Result<(), NodeError> {
     };
     network.shutdown().await;
     feed.abort();
+    forecasts.abort();
     let _ = tokio::time::timeout(std::time::Duration::from_secs(3), api).await;
     match outcome {
         Ok(()) => {
@@ -246,24 +261,15 @@ fn greet(shared: &Shared, config: &Config, height: u64) {
         api = %config.api.listen,
         p2p = %config.p2p.listen,
         height,
-        evidence_expires_at_ms = shared.evidence_expires_at_ms,
         "tacit starts"
     );
 }
 
-/// When this validator's evidence ceases to be accepted: its certificate's end or the policy's age, whichever
-/// comes first.
-fn evidence_expiry(
-    genesis: &Genesis,
-    verdicts: &[tacit_attest::Verified],
-    key: Option<&tacit_consensus::PublicKey>,
-) -> Option<Millis> {
-    let index = genesis
-        .validators
-        .iter()
-        .position(|r| Some(&r.consensus_key) == key)?;
-    let leaf = verdicts.get(index)?.not_after_ms;
-    Some(leaf.min(genesis.time_ms.saturating_add(genesis.policy.evidence_age_max_ms)))
+/// The name under which a founder's key is registered: a registration's keys never change.
+fn registered_as(genesis: &Genesis, key: &tacit_consensus::PublicKey) -> Option<String> {
+    let founders = &genesis.validators;
+    let own = founders.iter().find(|one| one.consensus_key == *key)?;
+    Some(own.name.clone())
 }
 
 fn listen_addresses(config: &Config) -> Vec<Multiaddr> {

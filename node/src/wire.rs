@@ -6,6 +6,7 @@
 //! | direct stream | [`Direct`] | validators, to validators |
 //! | gossip `batches` | [`tacit_ledger::Batch`] | validators; observers forward |
 //! | gossip `announcements` | [`Announcement`] | any node |
+//! | gossip `system` | an ordinary [`tacit_ledger::SystemTx`] | any node; who holds it forwards |
 //! | fetch | [`FetchRequest`] / [`FetchResponse`] | any node, any node answers |
 
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -22,8 +23,8 @@ pub const FETCH_ANSWER_TARGET_BYTES: usize = 4 << 20;
 pub const MAX_DIRECT_BYTES: usize = 1 << 20;
 /// The longest announcement.
 pub const MAX_ANNOUNCEMENT_BYTES: usize = 128;
-/// The longest fetch request: a relayed envelope is the largest.
-pub const MAX_FETCH_REQUEST_BYTES: usize = 96 << 10;
+/// The longest fetch request: a relayed system transaction is the largest.
+pub const MAX_FETCH_REQUEST_BYTES: usize = 160 << 10;
 /// The longest fetch answer.
 pub const MAX_FETCH_RESPONSE_BYTES: usize = 8 << 20;
 
@@ -61,6 +62,9 @@ pub enum FetchRequest {
     Batches(Vec<Digest>),
     /// An envelope that an observer took in and passes to a validator; the answer is the validator's verdict.
     Submit(Vec<u8>),
+    /// An encoded transaction of the public lane that an observer passes to a validator; the answer is the validator's
+    /// verdict.
+    System(Vec<u8>),
 }
 
 /// The answer to a [`FetchRequest`].
@@ -72,6 +76,8 @@ pub enum FetchResponse {
     Batches(Vec<Batch>),
     /// The verdict on a relayed envelope: accepted, or the code and detail of the refusal.
     Submitted(Result<RelayAccepted, RelayRefused>),
+    /// The verdict on a relayed system transaction: the id under which it waits, or the refusal.
+    SystemTaken(Result<Digest, RelayRefused>),
 }
 
 /// A relayed envelope was accepted.
@@ -85,7 +91,7 @@ pub struct RelayAccepted {
     pub expiry_height: Height,
 }
 
-/// A relayed envelope was refused.
+/// What was relayed was refused.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct RelayRefused {
     /// The refusal's code, from the table of codes.

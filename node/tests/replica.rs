@@ -3,6 +3,7 @@
 //! ```text
 //! node.rs     a node: its replica, what outlives it, what it reported
 //! world.rs    the network: clock, queue of events, delay, loss, cuts, a crooked sender
+//! members.rs  members and validators: what they sign for the public lane
 //! carry.rs    effects carried out as the node's edge does
 //! checker.rs  what must hold at every step of every story: one chain, one state, nothing signed twice
 //! ```
@@ -13,6 +14,8 @@ mod carry;
 mod checker;
 #[path = "replica/founders.rs"]
 mod founders;
+#[path = "replica/members.rs"]
+mod members;
 #[path = "replica/node.rs"]
 mod node;
 #[path = "replica/vault.rs"]
@@ -30,6 +33,8 @@ mod catching_up;
 mod crashes;
 #[path = "replica/disk.rs"]
 mod disk;
+#[path = "replica/dropped.rs"]
+mod dropped;
 #[path = "replica/epochs.rs"]
 mod epochs;
 #[path = "replica/first_epoch.rs"]
@@ -42,5 +47,7 @@ mod leaders;
 mod pace;
 #[path = "replica/reading.rs"]
 mod reading;
+#[path = "replica/system.rs"]
+mod system;
 #[path = "replica/trace.rs"]
 mod trace;

@@ -83,6 +83,7 @@ pub(crate) struct Protocols {
     pub(crate) gossip: String,
     pub(crate) batches: String,
     pub(crate) announcements: String,
+    pub(crate) system: String,
 }
 
 impl Protocols {
@@ -97,6 +98,7 @@ impl Protocols {
             gossip: name("gossip"),
             batches: name("batches"),
             announcements: name("announcements"),
+            system: name("system"),
         }
     }
 }

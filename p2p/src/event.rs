@@ -9,6 +9,13 @@ pub enum Topic {
     Batches,
     /// New certified headers and the like, for observers too.
     Announcements,
+    /// Transactions of the public lane on their way into a block: few, and shorter than a batch.
+    System,
+}
+
+impl Topic {
+    /// Every topic, in the order of this enum.
+    pub const ALL: [Self; 3] = [Self::Batches, Self::Announcements, Self::System];
 }
 
 /// The purpose of a direct message; its first byte on the wire.
@@ -71,7 +78,7 @@ pub enum Event {
         from: PeerId,
         /// Who signed it first; others may have published the same bytes.
         author: PeerId,
-        /// At most `gossip_bytes`.
+        /// At most `gossip_bytes`, on [`Topic::System`] at most `system_bytes`.
         bytes: Vec<u8>,
         /// Names it in the verdict.
         token: GossipToken,
@@ -85,7 +92,7 @@ pub enum Event {
         /// Where the answer goes.
         channel: ResponseChannel,
     },
-    /// A peer of this chain is connected, its streams are open and it subscribed to both topics: what is sent or
+    /// A peer of this chain is connected, its streams are open and it subscribed to all topics: what is sent or
     /// published from now on reaches it.
     Connected {
         /// Who.

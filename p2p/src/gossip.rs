@@ -16,7 +16,7 @@ use crate::identity::Identity;
 use crate::limits::Limits;
 use crate::score::BAN_AT;
 
-/// Only our two topics can be subscribed to, so that a peer cannot fill memory with names.
+/// Only our three topics can be subscribed to, so that a peer cannot fill memory with names.
 pub(crate) type Gossip = gossipsub::Behaviour<IdentityTransform, WhitelistSubscriptionFilter>;
 
 /// Meshes are mended at this interval.
@@ -36,6 +36,7 @@ const ENVELOPE: usize = 1024;
 pub(crate) struct Topics {
     pub(crate) batches: IdentTopic,
     pub(crate) announcements: IdentTopic,
+    pub(crate) system: IdentTopic,
 }
 
 impl Topics {
@@ -43,6 +44,7 @@ impl Topics {
         Self {
             batches: IdentTopic::new(protocols.batches.clone()),
             announcements: IdentTopic::new(protocols.announcements.clone()),
+            system: IdentTopic::new(protocols.system.clone()),
         }
     }
 
@@ -50,11 +52,12 @@ impl Topics {
         match topic {
             Topic::Batches => &self.batches,
             Topic::Announcements => &self.announcements,
+            Topic::System => &self.system,
         }
     }
 
     pub(crate) fn of_hash(&self, hash: &TopicHash) -> Option<Topic> {
-        [Topic::Batches, Topic::Announcements]
+        Topic::ALL
             .into_iter()
             .find(|topic| self.ident(*topic).hash() == *hash)
     }
@@ -69,14 +72,14 @@ fn message_id(message: &Message) -> MessageId {
     MessageId::new(hasher.finalize().as_bytes())
 }
 
-/// The gossip behaviour, subscribed to both topics.
+/// The gossip behaviour, subscribed to all topics.
 pub(crate) fn behaviour(
     identity: &Identity,
     protocols: &Protocols,
     limits: &Limits,
 ) -> Result<Gossip, Error> {
     let topics = Topics::of(protocols);
-    let payload = usize::try_from(limits.gossip_bytes).unwrap_or(usize::MAX);
+    let payload = usize::try_from(limits.gossip_bytes.max(limits.system_bytes)).unwrap_or(usize::MAX);
     let config = ConfigBuilder::default()
         .protocol_id(protocols.gossip.clone(), Version::V1_1)
         .validation_mode(ValidationMode::Strict)
@@ -101,7 +104,10 @@ pub(crate) fn behaviour(
         .max_publish_messages(256)
         .build()
         .map_err(|error| Error::Gossip(error.to_string()))?;
-    let known: HashSet<TopicHash> = [topics.batches.hash(), topics.announcements.hash()].into();
+    let known: HashSet<TopicHash> = Topic::ALL
+        .into_iter()
+        .map(|topic| topics.ident(topic).hash())
+        .collect();
     let mut gossip = Gossip::new_with_subscription_filter(
         MessageAuthenticity::Signed(identity.keypair().clone()),
         config,
@@ -111,9 +117,9 @@ pub(crate) fn behaviour(
     gossip
         .with_peer_score(score_params(known), thresholds())
         .map_err(Error::Gossip)?;
-    for topic in [&topics.batches, &topics.announcements] {
+    for topic in Topic::ALL {
         gossip
-            .subscribe(topic)
+            .subscribe(topics.ident(topic))
             .map_err(|error| Error::Gossip(error.to_string()))?;
     }
     Ok(gossip)

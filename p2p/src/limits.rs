@@ -1,6 +1,7 @@
 //! The bounds on what a peer may make this node hold or do, each with its unit and reason.
 
 use crate::error::Error;
+use crate::event::Topic;
 
 /// How long a peer that is no validator stays banned, in milliseconds.
 pub const BAN_MS: u64 = 60_000;
@@ -50,8 +51,12 @@ pub struct Rate {
 pub struct Rates {
     /// Direct messages.
     pub direct: Rate,
-    /// Gossip messages first received from the peer (repeats are dropped before they count).
+    /// Gossip messages first received from the peer (repeats are dropped before they count), but those on
+    /// [`Topic::System`](crate::Topic::System).
     pub gossip: Rate,
+    /// The same on [`Topic::System`](crate::Topic::System): a rate of its own, so that a flood there costs the peer
+    /// none of its batches, and none of this node's time beyond it.
+    pub system: Rate,
     /// Fetch requests.
     pub fetch: Rate,
 }
@@ -63,7 +68,9 @@ pub struct Limits {
     pub direct_bytes: u32,
     /// Payload of a gossip message, bytes: one batch.
     pub gossip_bytes: u32,
-    /// Payload of a fetch request, bytes: a list of digests or a range.
+    /// Payload of a gossip message on [`Topic::System`](crate::Topic::System), bytes: vendor collateral is the largest.
+    pub system_bytes: u32,
+    /// Payload of a fetch request, bytes: a list of digests, a range, or what an observer relays.
     pub fetch_request_bytes: u32,
     /// Payload of a fetch answer, bytes: a run of blocks or a part of a snapshot.
     pub fetch_response_bytes: u32,
@@ -93,7 +100,8 @@ impl Default for Limits {
         Self {
             direct_bytes: MIB,
             gossip_bytes: MIB,
-            fetch_request_bytes: 64 * KIB,
+            system_bytes: 128 * KIB,
+            fetch_request_bytes: 160 * KIB,
             fetch_response_bytes: 8 * MIB,
             queue_messages: 1024,
             queue_bytes: 8 * MIB,
@@ -106,6 +114,11 @@ impl Default for Limits {
                 gossip: Rate {
                     messages: 1000,
                     bytes: 32 * MIB,
+                },
+                // Each costs its receiver up to some milliseconds of signature checks.
+                system: Rate {
+                    messages: 50,
+                    bytes: 2 * MIB,
                 },
                 fetch: Rate {
                     messages: 200,
@@ -122,6 +135,10 @@ impl Default for Limits {
                     messages: 500,
                     bytes: 16 * MIB,
                 },
+                system: Rate {
+                    messages: 10,
+                    bytes: MIB / 2,
+                },
                 fetch: Rate {
                     messages: 50,
                     bytes: MIB,
@@ -135,12 +152,21 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Payload of a gossip message on a topic, bytes.
+    pub(crate) fn gossip_bytes_on(&self, topic: Topic) -> u32 {
+        match topic {
+            Topic::Batches | Topic::Announcements => self.gossip_bytes,
+            Topic::System => self.system_bytes,
+        }
+    }
+
     /// Refuses limits under which nothing could pass, or with which memory would not be bounded.
     pub(crate) fn check(&self) -> Result<(), Error> {
         const MOST: u32 = 64 * MIB;
         let sizes = [
             ("direct_bytes", self.direct_bytes),
             ("gossip_bytes", self.gossip_bytes),
+            ("system_bytes", self.system_bytes),
             ("fetch_request_bytes", self.fetch_request_bytes),
             ("fetch_response_bytes", self.fetch_response_bytes),
         ];

@@ -167,10 +167,10 @@ impl Network {
             .fetch_add(dropped, Ordering::Relaxed);
     }
 
-    /// Gossips to all; never blocks. Best effort: dropped and counted if it exceeds `gossip_bytes`, or if more
+    /// Gossips to all; never blocks. Best effort: dropped and counted if it exceeds the topic's bound, or if more
     /// than 64 MiB of our own payload waits already.
     pub fn publish(&self, topic: Topic, bytes: Vec<u8>) {
-        let max = self.shared.limits.gossip_bytes;
+        let max = self.shared.limits.gossip_bytes_on(topic);
         let fits = u32::try_from(bytes.len()).is_ok_and(|len| len <= max);
         match self.share(bytes.len()).filter(|_| fits) {
             Some(_share) => self.command(Command::Publish { topic, bytes, _share }),

@@ -53,7 +53,7 @@ pub struct PeerInfo {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     Direct,
-    Gossip,
+    Gossip(Topic),
     Fetch,
 }
 
@@ -66,7 +66,7 @@ pub(crate) enum Step {
     Topic(Topic),
 }
 
-const STEPS: usize = 3;
+const STEPS: usize = 1 + Topic::ALL.len();
 
 /// How long a connection may take for these steps; a peer that only occupies a place is let go.
 const READY_WITHIN: Duration = Duration::from_secs(10);
@@ -102,6 +102,7 @@ struct Peer {
     banned_until: Option<Instant>,
     direct: Bucket,
     gossip: Bucket,
+    system: Bucket,
     fetch: Bucket,
     dial: Dial,
 }
@@ -118,6 +119,7 @@ impl Peer {
             banned_until: None,
             direct: Bucket::full(now),
             gossip: Bucket::full(now),
+            system: Bucket::full(now),
             fetch: Bucket::full(now),
             dial: Dial::new(now),
         }
@@ -264,7 +266,8 @@ impl Book {
         };
         match kind {
             Kind::Direct => entry.direct.take(rates.direct, limits.direct_bytes, len, now),
-            Kind::Gossip => entry.gossip.take(rates.gossip, limits.gossip_bytes, len, now),
+            Kind::Gossip(Topic::System) => entry.system.take(rates.system, limits.system_bytes, len, now),
+            Kind::Gossip(_) => entry.gossip.take(rates.gossip, limits.gossip_bytes, len, now),
             Kind::Fetch => entry
                 .fetch
                 .take(rates.fetch, limits.fetch_request_bytes, len, now),

@@ -347,6 +347,11 @@ impl Task {
         });
     }
 
+    fn drop_gossip(&mut self, id: &gossipsub::MessageId, from: &PeerId, acceptance: MessageAcceptance) {
+        let gossip = &mut self.swarm.behaviour_mut().gossip;
+        gossip.report_message_validation_result(id, from, acceptance);
+    }
+
     fn on_gossip(&mut self, event: gossipsub::Event) {
         match event {
             gossipsub::Event::Message {
@@ -361,15 +366,20 @@ impl Task {
                 // Strict signing: a message without a verified author does not get here.
                 let author = message.source.unwrap_or(from);
                 let bytes = message.data;
-                if !self
-                    .shared
-                    .book()
-                    .allow(&from, Kind::Gossip, bytes.len(), Instant::now())
-                {
+                let max = self.shared.limits.gossip_bytes_on(topic);
+                if u32::try_from(bytes.len()).map_or(true, |len| len > max) {
+                    // Within the bound of all gossip, beyond that of this topic: every honest peer refused it too.
+                    self.shared.charge(&from, Offence::Malformed);
+                    count(&self.shared.counters.dropped_malformed);
+                    self.drop_gossip(&id, &from, MessageAcceptance::Reject);
+                    return;
+                }
+                let kind = Kind::Gossip(topic);
+                let allowed = self.shared.book().allow(&from, kind, bytes.len(), Instant::now());
+                if !allowed {
                     self.shared.charge(&from, Offence::Spam);
                     count(&self.shared.counters.dropped_rate);
-                    let gossip = &mut self.swarm.behaviour_mut().gossip;
-                    gossip.report_message_validation_result(&id, &from, MessageAcceptance::Ignore);
+                    self.drop_gossip(&id, &from, MessageAcceptance::Ignore);
                     return;
                 }
                 self.shared.counters.gossip_in.add(bytes.len());

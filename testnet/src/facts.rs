@@ -69,6 +69,9 @@ pub struct Facts {
     pub genesis: PathBuf,
     /// Always `simulated`.
     pub tee: String,
+    /// How many validators, the last ones, are simulated TDX machines.
+    #[serde(default)]
+    pub tdx: u16,
     /// Where every key comes from.
     pub seed: u64,
     /// Genesis time, Unix milliseconds.
@@ -85,7 +88,13 @@ pub struct Facts {
     pub nodes: Vec<NodeFacts>,
     /// The wallets.
     pub wallets: Vec<WalletFacts>,
-    /// File with the passphrase of all of them.
+    /// Those of them whose owners may change the policy, in the order of their places.
+    #[serde(default)]
+    pub members: Vec<String>,
+    /// How many of these adopt a policy.
+    #[serde(default)]
+    pub threshold: u16,
+    /// File with the passphrase of all wallets.
     pub password_file: PathBuf,
     /// Funded wallets without files: `load-0` and so on.
     pub load_accounts: u16,
@@ -180,6 +189,7 @@ pub(crate) mod tests {
             genesis_hash: "9c".repeat(32),
             genesis: dir.join("genesis.json"),
             tee: "simulated".into(),
+            tdx: 0,
             seed: 42,
             time_ms: 1,
             epoch_ms: 600_000,
@@ -196,6 +206,8 @@ pub(crate) mod tests {
                 pid: None,
             }],
             wallets: Vec::new(),
+            members: Vec::new(),
+            threshold: 0,
             password_file: dir.join("wallets/password"),
             load_accounts: 0,
             binary: "/bin/true".into(),

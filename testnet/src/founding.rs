@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 
 use tacit_attest::{Measurement, NetworkClass, Policy, SimulatorAuthority, TrustRoots};
 use tacit_ledger::{
-    AccountId, AccountKey, Amount, GENESIS_VERSION, Genesis, Governance, MAX_GENESIS_BYTES, Params,
-    Registration, UNIT,
+    AccountId, AccountKey, Amount, GENESIS_VERSION, Genesis, Governance, GovernanceMember, MAX_GENESIS_BYTES,
+    Params, Registration, UNIT,
 };
 use tacit_node::config::{Config, Role};
 use tacit_node::home::Home;
@@ -28,6 +28,10 @@ use crate::{ports, purse, seeds};
 
 /// The name in the genesis. Development networks must begin with `dev-`.
 const NETWORK: &str = "dev-local";
+/// Owners of the first so many named wallets may change the policy, ...
+const MEMBERS: usize = 3;
+/// ... so many of them together.
+const THRESHOLD: usize = 2;
 /// The copy of the genesis that people and wallets read, inside the network's folder.
 const GENESIS_FILE: &str = "genesis.json";
 
@@ -71,11 +75,22 @@ pub(crate) fn found(
         let home = Home::at(dir.join(&name));
         let keys = seeds::derive(options.seed, &format!("keys of {name}"));
         if validator {
-            let tee = Tee::Simulated {
-                authority: &authority,
-                chip_seed: seeds::derive(options.seed, &format!("chip of {name}")),
-                now_ms: time_ms,
-                measurement,
+            let (authority, now_ms) = (&authority, time_ms);
+            let chip_seed = seeds::derive(options.seed, &format!("chip of {name}"));
+            let tee = if options.is_tdx(i) {
+                Tee::SimulatedTdx {
+                    authority,
+                    chip_seed,
+                    now_ms,
+                    measurement,
+                }
+            } else {
+                Tee::Simulated {
+                    authority,
+                    chip_seed,
+                    now_ms,
+                    measurement,
+                }
             };
             let seeds = Some(keys);
             let config = InitConfig {
@@ -102,6 +117,13 @@ pub(crate) fn found(
         });
     }
 
+    // Only trust domains are judged with collateral.
+    let collateral = match options.tdx {
+        0 => Vec::new(),
+        _ => authority
+            .collateral(time_ms)
+            .map_err(|e| founding("the simulator's collateral", e))?,
+    };
     let genesis = Genesis {
         version: GENESIS_VERSION,
         name: NETWORK.into(),
@@ -117,8 +139,8 @@ pub(crate) fn found(
             ..Params::default()
         },
         policy,
-        governance: Governance::none(),
-        collateral: Vec::new(),
+        governance: governance(options)?,
+        collateral,
         validators: registrations,
         allocations: allocations(options)?,
     };
@@ -136,6 +158,7 @@ pub(crate) fn found(
         genesis_hash: genesis.chain_id().to_string(),
         genesis: path,
         tee: "simulated".into(),
+        tdx: options.tdx,
         seed: options.seed,
         time_ms,
         epoch_ms: options.epoch_ms,
@@ -144,6 +167,13 @@ pub(crate) fn found(
         base_port: base,
         nodes,
         wallets: Vec::new(),
+        members: genesis
+            .governance
+            .members
+            .iter()
+            .map(|one| one.name.clone())
+            .collect(),
+        threshold: genesis.governance.threshold,
         password_file: PathBuf::new(),
         load_accounts: options.load_accounts,
         binary: binary.to_path_buf(),
@@ -210,6 +240,25 @@ fn allocations(options: &Options) -> Result<Vec<(AccountId, Amount)>, Error> {
     }
     all.sort();
     Ok(all)
+}
+
+/// The members: the owners of the first wallets, or of what wallets there are.
+fn governance(options: &Options) -> Result<Governance, Error> {
+    let members = options
+        .accounts
+        .iter()
+        .take(MEMBERS)
+        .map(|name| {
+            Ok(GovernanceMember {
+                name: name.clone(),
+                account: account(options.seed, name)?.id(),
+            })
+        })
+        .collect::<Result<Vec<_>, Error>>()?;
+    Ok(Governance {
+        threshold: u16::try_from(members.len().min(THRESHOLD)).unwrap_or(0),
+        members,
+    })
 }
 
 /// The key of one of this network's accounts.

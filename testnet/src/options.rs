@@ -28,6 +28,8 @@ pub struct Options {
     pub dir: PathBuf,
     /// Validators, 1 to [`MAX_NODES`] together with the observers. Fewer than 4 tolerate no fault.
     pub validators: u16,
+    /// The last so many validators are simulated TDX machines; the others are simulated SEV-SNP machines.
+    pub tdx: u16,
     /// Nodes that follow and serve, but hold no secret.
     pub observers: u16,
     /// Node i serves its API on `base_port + 10 i` and its peers on the next port, on loopback.
@@ -68,6 +70,7 @@ impl Default for Options {
         Options {
             dir: PathBuf::from(DEFAULT_DIR),
             validators: 4,
+            tdx: 0,
             observers: 0,
             base_port: DEFAULT_BASE_PORT,
             strict_ports: false,
@@ -94,11 +97,23 @@ impl Options {
         usize::from(self.validators) + usize::from(self.observers)
     }
 
+    /// Whether validator `i` is a simulated TDX machine.
+    pub(crate) fn is_tdx(&self, i: usize) -> bool {
+        let snp = self.validators.saturating_sub(self.tdx);
+        (usize::from(snp)..usize::from(self.validators)).contains(&i)
+    }
+
     /// Refuses what cannot be made, before anything is touched.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let refuse = |what: String| Err(Error::Usage(what));
         if self.validators == 0 {
             return refuse("a network needs at least one validator".into());
+        }
+        if self.tdx > self.validators {
+            return refuse(format!(
+                "--tdx {} of {} validators: there are not so many",
+                self.tdx, self.validators
+            ));
         }
         if self.nodes() > usize::from(MAX_NODES) {
             return refuse(format!(
@@ -140,6 +155,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_last_validators_are_the_tdx_machines() {
+        let options = Options {
+            tdx: 1,
+            observers: 1,
+            ..Options::default()
+        };
+        let tdx: Vec<bool> = (0..options.nodes()).map(|i| options.is_tdx(i)).collect();
+        assert_eq!(tdx, [false, false, false, true, false]);
+    }
+
+    #[test]
     fn what_cannot_be_made_is_refused_before_anything_is_touched() {
         assert!(Options::default().check().is_ok());
         let bad = [
@@ -150,6 +176,10 @@ mod tests {
             Options {
                 validators: 60,
                 observers: 5,
+                ..Options::default()
+            },
+            Options {
+                tdx: 5,
                 ..Options::default()
             },
             Options {

@@ -156,6 +156,7 @@ fn ignored(options: &Options, facts: &Facts) -> Vec<String> {
         }
     };
     note("validators", options.validators.into(), validators as u64);
+    note("tdx", options.tdx.into(), facts.tdx.into());
     note("observers", options.observers.into(), observers as u64);
     note("seed", options.seed, facts.seed);
     note("epoch ms", options.epoch_ms, facts.epoch_ms);

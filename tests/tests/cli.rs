@@ -3,8 +3,12 @@
 
 #[path = "cli/command.rs"]
 mod command;
+#[path = "cli/evidence.rs"]
+mod evidence;
 #[path = "cli/failures.rs"]
 mod failures;
+#[path = "cli/governance.rs"]
+mod governance;
 #[path = "cli/networks.rs"]
 mod networks;
 #[path = "cli/operators.rs"]
@@ -52,6 +56,17 @@ impl Stage {
         Self { network, tacit, cwd }
     }
 
+    /// The command line on another network, from a folder of its own.
+    fn over(network: Network, cwd: &Path) -> Self {
+        let home = network.testnet.dir().to_str().expect("a path of text").to_owned();
+        let tacit = Tacit::at(&network.facts().binary, cwd).with_home(&home);
+        Self {
+            network,
+            tacit,
+            cwd: cwd.to_path_buf(),
+        }
+    }
+
     fn rpc(&self, node: usize) -> &str {
         &self.network.facts().nodes[node].rpc
     }
@@ -90,6 +105,8 @@ fn every_verb_gives_one_document_and_every_failure_its_code() {
     public_pages_are_documents(&stage, &sent);
     evidence_and_genesis_are_checked(&stage);
     passwords::own_wallets_keep_their_password(&stage);
+    governance::builds_are_measured_and_collateral_is_read(&stage);
+    governance::members_change_the_policy(&stage);
     failures::failures_say_what_and_why(&stage, &sent);
     networks::networks_are_driven(&stage);
     operators::a_network_is_founded_by_hand(&stage.tacit, &stage.cwd);

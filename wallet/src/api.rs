@@ -1,7 +1,7 @@
 //! The node's HTTP interface as typed calls. Everything it returns is hearsay until [`crate::trust`] or a proof has
 //! judged it; unknown fields are ignored.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use borsh::BorshDeserialize;
@@ -9,13 +9,17 @@ use serde::{Deserialize, de::DeserializeOwned};
 use tacit_consensus::{CommitProof, Digest, Header};
 use tacit_ledger::{
     Envelope, LightBundle, MAX_GENESIS_BYTES, MAX_LIGHT_BUNDLE_BYTES, MAX_RECEIPT_PROOF_BYTES,
-    MAX_SEALED_ANSWER_BYTES, ReceiptProof, codes, decode, encode,
+    MAX_SEALED_ANSWER_BYTES, ReceiptProof, SystemTx, codes, decode, encode,
 };
 
 use crate::{
     client::{Bounds, Response, Transport},
+    entropy::pause,
     error::Error,
 };
+
+/// Pause between two questions to a node that did not wait although asked to.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Longest plain JSON answer, in bytes.
 const MAX_JSON: usize = 256 * 1024;
@@ -94,6 +98,28 @@ pub struct Included {
     pub index: u32,
 }
 
+/// `GET /v1/system/{id}`
+#[derive(Debug, Clone, Deserialize)]
+pub struct SystemAnswer {
+    /// `pending`, `committed` or `dropped`.
+    pub status: String,
+    /// Where it was included.
+    #[serde(default)]
+    pub included: Option<Included>,
+    /// Why it was dropped.
+    #[serde(default)]
+    pub refusal: Option<RefusalAnswer>,
+}
+
+/// A refusal by name.
+#[derive(Debug, Clone, Deserialize)]
+pub struct RefusalAnswer {
+    /// One of the table of codes, if this release knows it.
+    pub code: String,
+    /// What is there and what was needed.
+    pub detail: String,
+}
+
 /// What waiting for a transaction asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Until {
@@ -132,6 +158,11 @@ struct CommitAnswer {
 #[derive(Deserialize)]
 struct HashAnswer {
     hash: String,
+}
+
+#[derive(Deserialize)]
+struct SystemAccepted {
+    id: String,
 }
 
 #[derive(Deserialize)]
@@ -212,6 +243,69 @@ impl<'a> Api<'a> {
             &serde_json::json!({ "envelope": STANDARD.encode(encode(envelope)) }),
             MAX_JSON,
         )
+    }
+
+    /// Submits a transaction of the public lane; gives its id.
+    ///
+    /// # Errors
+    /// As [`Api::status`]; the code says which rule of the ledger it breaks.
+    pub fn submit_system(&self, tx: &SystemTx) -> Result<Digest, Error> {
+        let path = "/v1/system";
+        let body = serde_json::json!({ "tx": STANDARD.encode(tx.encode()) });
+        let answer: SystemAccepted = self.post(path, &body, MAX_JSON)?;
+        Digest::from_hex(&answer.id).map_err(|_| self.bad(path, "the id is no hash"))
+    }
+
+    /// What the node says became of a transaction of the public lane, waiting up to `wait_ms` (at most
+    /// [`MAX_WAIT_MS`]) for it.
+    ///
+    /// # Errors
+    /// As [`Api::status`]; `system.not_found` when it is neither committed nor waiting there.
+    pub fn system(&self, id: &Digest, wait_ms: u64) -> Result<SystemAnswer, Error> {
+        let wait_ms = wait_ms.min(MAX_WAIT_MS);
+        self.get(&format!("/v1/system/{id}?wait_ms={wait_ms}"), MAX_JSON, wait_ms)
+    }
+
+    /// Submits a transaction of the public lane and waits up to `patience` until a final block has it; gives its id
+    /// and where it stands. What it says is then in force as far as the ledger says: the node is believed about that.
+    ///
+    /// # Errors
+    /// As [`Api::submit_system`]; the refusal's code when the ledger has moved on before it was included;
+    /// [`Error::SystemTimeout`].
+    pub fn settle(&self, tx: &SystemTx, patience: Duration) -> Result<(Digest, Included), Error> {
+        let id = self.submit_system(tx)?;
+        let started = Instant::now();
+        loop {
+            let left = patience.saturating_sub(started.elapsed());
+            let wait_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+            let answer = match self.system(&id, wait_ms) {
+                // Taken in a moment ago, and not there yet.
+                Err(Error::Refused {
+                    code: "system.not_found",
+                    ..
+                }) => None,
+                other => Some(other?),
+            };
+            if let Some(SystemAnswer {
+                refusal: Some(refusal),
+                ..
+            }) = &answer
+            {
+                return Err(self.refused(&format!("/v1/system/{id}"), &refusal.code, &refusal.detail));
+            }
+            if let Some(SystemAnswer {
+                included: Some(included),
+                ..
+            }) = answer
+            {
+                return Ok((id, included));
+            }
+            if left.is_zero() {
+                let waited_ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+                return Err(Error::SystemTimeout { id, waited_ms });
+            }
+            pause(PAUSE.min(left));
+        }
     }
 
     /// What the node says became of a transaction, waiting up to `wait_ms` (at most [`MAX_WAIT_MS`]) for it.
@@ -298,18 +392,26 @@ impl<'a> Api<'a> {
         }
         let problem: ProblemAnswer = serde_json::from_slice(&response.body)
             .map_err(|_| self.bad(path, format!("status {}", response.status)))?;
-        // Codes that we do not know are not passed on: scripts may rely on the table.
-        let row = codes::lookup(&problem.code)
-            .ok_or_else(|| self.bad(path, format!("status {}", response.status)))?;
         let detail = if problem.detail.is_empty() {
             problem.title
         } else {
             problem.detail
         };
-        Err(Error::Refused {
-            code: row.code,
-            detail: printable(&detail),
-        })
+        Err(self.refused(path, &problem.code, &detail))
+    }
+
+    /// Codes that we do not know are not passed on: scripts may rely on the table.
+    fn refused(&self, path: &str, code: &str, detail: &str) -> Error {
+        match codes::lookup(code) {
+            Some(row) => Error::Refused {
+                code: row.code,
+                detail: printable(detail),
+            },
+            None => self.bad(
+                path,
+                format!("a refusal that this release does not know: {}", printable(code)),
+            ),
+        }
     }
 
     fn blob(&self, path: &str, text: &str) -> Result<Vec<u8>, Error> {

@@ -137,6 +137,17 @@ pub enum Error {
         /// The account's address.
         account: String,
     },
+    /// The account may not propose or approve policies.
+    #[error(
+        "wallet {wallet} is no member of this network's governance ({})",
+        members_listed(members)
+    )]
+    NotAMember {
+        /// The wallet.
+        wallet: String,
+        /// Who is.
+        members: Vec<String>,
+    },
     /// The room does not exist or is not ours to see.
     #[error("no room {room} for this account")]
     RoomUnknown {
@@ -183,6 +194,16 @@ pub enum Error {
         waited_ms: u64,
         /// After this height it cannot be committed any more.
         expires_at: u64,
+    },
+    /// Waiting for a transaction of the public lane ended first. It may still be included.
+    #[error(
+        "transaction {id} of the public lane was in no final block after {waited_ms} ms; it may be in a later one"
+    )]
+    SystemTimeout {
+        /// The transaction.
+        id: Digest,
+        /// How long was waited, in milliseconds.
+        waited_ms: u64,
     },
     /// Sealing again did not help.
     #[error("epochs closed or envelopes expired {tries} times in a row")]
@@ -282,6 +303,13 @@ pub enum Error {
     },
 }
 
+fn members_listed(members: &[String]) -> String {
+    if members.is_empty() {
+        return "it has none: its policy is frozen".to_owned();
+    }
+    format!("members: {}", members.join(", "))
+}
+
 fn failure(code: FailureCode) -> String {
     code.to_string()
 }
@@ -319,11 +347,12 @@ impl Error {
             Self::NameUnknown { .. } => "names.unknown",
             Self::NoMailKey { .. } => "mail.no_key",
             Self::RoomUnknown { .. } => "room.not_found",
+            Self::NotAMember { .. } => "gov.not_a_member",
             Self::Unreachable(_) => "rpc.unreachable",
             Self::BadAnswer { .. } => "rpc.bad_answer",
             Self::Refused { code, .. } | Self::Proof { code, .. } => code,
             Self::NotAValidator { .. } => "query.not_a_validator",
-            Self::WaitTimeout { .. } => "wait.timeout",
+            Self::WaitTimeout { .. } | Self::SystemTimeout { .. } => "wait.timeout",
             Self::Resealed { .. } => "tx.expired",
             Self::NoPin => "trust.missing",
             Self::GenesisHash { .. } => "genesis.hash_mismatch",

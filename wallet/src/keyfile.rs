@@ -9,7 +9,7 @@ use age::secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tacit_attest::NetworkClass;
 use tacit_consensus::Digest;
-use tacit_ledger::{AccountKey, SealingSecret};
+use tacit_ledger::{AccountKey, Genesis, SealingSecret};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
@@ -93,7 +93,7 @@ pub struct Keyfile {
     pub seeds: Seeds,
     /// The address that the seeds give on the chain they were made for.
     pub address: Address,
-    /// The chain that it was made for; its genesis hash.
+    /// The chain that it was made for, its genesis hash; [`Keyfile::FOUNDING`] when there was none yet.
     pub chain: Digest,
 }
 
@@ -115,6 +115,20 @@ impl Drop for Document {
 }
 
 impl Keyfile {
+    /// Stands for the chain in the key file of a founder, made before there is a genesis to name its account.
+    pub const FOUNDING: Digest = Digest::ZERO;
+
+    /// Whether these keys are for the chain that grows from `genesis`: it is the one they were made for, or they are a
+    /// founder's and the genesis names their account.
+    pub fn is_for(&self, chain: &Digest, genesis: &Genesis) -> bool {
+        let account = &self.address.account;
+        let named = || {
+            let funded = genesis.allocations.iter().any(|(one, _)| one == account);
+            funded || genesis.governance.index_of(account).is_some()
+        };
+        self.chain == *chain || (self.chain == Self::FOUNDING && named())
+    }
+
     /// Writes a new key file and the address beside it.
     ///
     /// # Errors

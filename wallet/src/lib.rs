@@ -30,7 +30,10 @@ mod session;
 pub mod trust;
 
 pub use address::{Address, looks_like_address};
-pub use api::{Accepted, Api, Included, MAX_WAIT_MS, NodeAnswer, StatusAnswer, SyncAnswer, TxAnswer, Until};
+pub use api::{
+    Accepted, Api, Included, MAX_WAIT_MS, NodeAnswer, RefusalAnswer, StatusAnswer, SyncAnswer, SystemAnswer,
+    TxAnswer, Until,
+};
 #[cfg(feature = "http")]
 pub use client::HttpTransport;
 pub use client::{Bounds, Response, Transport, Unreachable};

@@ -1,5 +1,7 @@
-//! An opened wallet on a verified chain, and its private reads with their proofs. What it sends is in `transaction`.
+//! An opened wallet on a verified chain, and its private reads with their proofs. What it sends is in `transaction`, what
+//! a member of the network's governance signs is in `governance`.
 
+mod governance;
 mod transaction;
 
 pub use transaction::{Confirmed, Submitted};
@@ -127,7 +129,7 @@ impl Wallet {
         options: WalletOptions,
     ) -> Result<Self, Error> {
         let chain = trust.chain();
-        if keyfile.chain != chain {
+        if !keyfile.is_for(&chain, trust.genesis()) {
             return Err(Error::OtherChain {
                 name: keyfile.name.clone(),
                 wallet: keyfile.chain,

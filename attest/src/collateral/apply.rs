@@ -1,6 +1,7 @@
 //! How a document comes in: signed by the vendor, in force now, and newer than the one held.
 
 use super::list::List;
+use super::needs::CollateralNeeds;
 use super::{
     Collateral, CollateralInfo, CollateralKey, CollateralKind, CollateralUpdate, Document, SignedJson, read,
 };
@@ -27,6 +28,22 @@ impl Collateral {
         trust: &TrustRoots,
         now_ms: u64,
     ) -> Result<CollateralKey, Refusal> {
+        self.apply_for(update, trust, now_ms, CollateralNeeds::default)
+    }
+
+    /// The same for a ledger that anyone may bring documents to. Where there is no room, a document that the ledger's
+    /// own machines need takes the place of one that none of them needs: a stranger with all of Intel's documents can
+    /// fill the house, but not keep its owners out.
+    ///
+    /// # Errors
+    /// A named [`Refusal`], mostly of check 8; the collateral is then unchanged.
+    pub fn apply_for(
+        &mut self,
+        update: CollateralUpdate,
+        trust: &TrustRoots,
+        now_ms: u64,
+        needs: impl FnOnce() -> CollateralNeeds,
+    ) -> Result<CollateralKey, Refusal> {
         trust.admit(if update.simulated {
             Platform::SimulatedTdx
         } else {
@@ -35,19 +52,38 @@ impl Collateral {
         trust.validate()?;
         check_bounds(&update.document)?;
         let (key, info) = read::key(&update)?;
+        check_second_reader(&update.document)?;
         check_window(key, &info, now_ms)?;
         self.check_newer(key, &info)?;
         check_signature(&update, trust, now_ms)?;
         if !self.documents.contains_key(&key) && self.documents.len() >= COLLATERAL_ITEMS_MAX {
-            self.remove_expired(now_ms);
-            if self.documents.len() >= COLLATERAL_ITEMS_MAX {
-                return Err(Refusal::CollateralFull {
-                    max: COLLATERAL_ITEMS_MAX,
-                });
-            }
+            self.make_room(key, now_ms, &needs())?;
         }
         self.documents.insert(key, update);
         Ok(key)
+    }
+
+    /// Drops what has ended, what nobody needs first; then, for a document that is needed, one that is not.
+    fn make_room(&mut self, key: CollateralKey, now_ms: u64, needs: &CollateralNeeds) -> Result<(), Refusal> {
+        let full = |held: &Self| held.documents.len() >= COLLATERAL_ITEMS_MAX;
+        let ended = self.ended(now_ms);
+        for place in ended.iter().filter(|place| !needs.cover(place)) {
+            self.documents.remove(place);
+        }
+        if full(self) && needs.cover(&key) {
+            let place = self.documents.keys().find(|place| !needs.cover(place)).copied();
+            place.and_then(|place| self.documents.remove(&place));
+        }
+        // A needed level that has ended still says how far levels may not be rolled back: it goes last.
+        if full(self) {
+            ended.iter().for_each(|place| drop(self.documents.remove(place)));
+        }
+        if full(self) {
+            return Err(Refusal::CollateralFull {
+                max: COLLATERAL_ITEMS_MAX,
+            });
+        }
+        Ok(())
     }
 
     fn check_newer(&self, document: CollateralKey, info: &CollateralInfo) -> Result<(), Refusal> {
@@ -97,6 +133,26 @@ fn check_bounds(document: &Document) -> Result<(), Refusal> {
         Document::IntelRootCrl(list) | Document::IntelPckCrl { list, .. } | Document::AmdCrl { list, .. } => {
             bounded("the revocation list", list.len(), COLLATERAL_BYTES_MAX)
         }
+    }
+}
+
+/// What the second implementation cannot read would refuse every machine, so it must not take the place of what it can.
+fn check_second_reader(document: &Document) -> Result<(), Refusal> {
+    let readable = match document {
+        Document::TcbInfo(signed) => serde_json::from_str::<dcap_qvl::TcbInfo>(&signed.body).is_ok(),
+        Document::QeIdentity(signed) => serde_json::from_str::<dcap_qvl::QeIdentity>(&signed.body).is_ok(),
+        Document::IntelRootCrl(list) | Document::IntelPckCrl { list, .. } => {
+            List::parse(list).is_ok_and(|list| u32::try_from(list.number).is_ok())
+        }
+        Document::AmdCrl { .. } => true,
+    };
+    if readable {
+        Ok(())
+    } else {
+        Err(Refusal::CollateralEncoding {
+            what: read::name(document),
+            reason: "cannot be read by the second implementation (dcap-qvl)",
+        })
     }
 }
 

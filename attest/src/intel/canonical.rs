@@ -11,7 +11,7 @@ use super::quote::{Quote, QuoteBody};
 use super::roots::{authority_der, pinned_authority_named, root_der};
 use crate::evidence::{Evidence, Platform};
 use crate::facts::SIMULATOR_OWNER_CONFIG;
-use crate::limits::{LEAF_BYTES_MAX, REPORT_BYTES_MAX};
+use crate::limits::{LEAF_BYTES_MAX, QUOTE_BYTES_MAX};
 use crate::refusal::Refusal;
 use crate::snp::layout::REPORT_LEN;
 
@@ -29,11 +29,11 @@ impl Evidence {
     /// # Errors
     /// A [`Refusal`] of check 1 or 2 says what is in the way.
     pub fn from_quote(raw: &[u8]) -> Result<Self, Refusal> {
-        if raw.len() > REPORT_BYTES_MAX {
+        if raw.len() > QUOTE_BYTES_MAX {
             return Err(Refusal::EvidenceTooLong {
                 what: "quote",
                 have: raw.len(),
-                max: REPORT_BYTES_MAX,
+                max: QUOTE_BYTES_MAX,
             });
         }
         let len = Quote::len_of(raw)?;

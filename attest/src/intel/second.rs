@@ -91,7 +91,10 @@ impl First<'_> {
         let (pck, theirs) = (self.pck, &claims.platform.pck);
         let flag = |ours: Option<bool>, theirs: PckCertFlag| PckCertFlag::from(ours) == theirs;
         let same = [
-            ("the TCB status", status(claims.tcb.status) == self.level.status),
+            (
+                "the TCB status",
+                status(claims.tcb.status) == self.level.library_status,
+            ),
             ("the advisories", claims.tcb.advisory_ids == self.level.advisories),
             (
                 "the evaluation number",

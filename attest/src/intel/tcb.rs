@@ -1,7 +1,8 @@
 //! Check 5: which level of Intel's TCB info does a machine reach, what does Intel call it, and what is it short of?
 //!
 //! The rules are those of Intel's "Get TCB Info" interface and of its Quote Verification Library
-//! (`convergeTcbStatuses`, `checkForRelaunch`), with one tightening: a level that is revoked refuses whatever else holds.
+//! (`convergeTcbStatuses`, `checkForRelaunch`), with two tightenings: a level that is revoked refuses whatever else holds,
+//! and a domain counts as out of date when its machine is so now, even where it was not at launch.
 
 use super::documents::{Component, QeIdentity, SvnLevel, TcbInfo, TcbLevel, TdxModuleIdentity, hex_field};
 use super::pck::Pck;
@@ -14,11 +15,13 @@ use crate::refusal::Refusal;
 pub(crate) struct Level {
     /// Converged over platform, TDX module, quoting enclave and, from TDX 1.5 on, the present and the launch.
     pub(crate) status: TcbStatus,
+    /// The same as Intel's library reports it.
+    pub(crate) library_status: TcbStatus,
     /// Of the launch and of the quoting enclave, each once: what Intel's library reports.
     pub(crate) advisories: Vec<String>,
     /// Of the present, where it differs from the launch, each once and none of the above.
     pub(crate) later_advisories: Vec<String>,
-    /// Below the lowest level that is not out of date.
+    /// Below the nearest level that is not out of date.
     pub(crate) shortfalls: Shortfalls,
 }
 
@@ -64,39 +67,49 @@ pub(crate) fn judge(
     if let Some(report) = td {
         check_module(report, documents)?;
     }
-    let present = td.and_then(|report| report.td15.as_ref());
-    let present = present
-        .map(|td15| {
-            let machine = Machine {
-                tdx_svn: Some(&td15.tee_tcb_svn2),
-                ..machine
-            };
-            platform(&machine, documents)
-        })
+    let present_machine = td.and_then(|report| report.td15.as_ref()).map(|td15| Machine {
+        tdx_svn: Some(&td15.tee_tcb_svn2),
+        ..machine
+    });
+    let present = present_machine
+        .as_ref()
+        .map(|machine| platform(machine, documents))
         .transpose()?;
 
     let enclave = quoting_enclave(qe, documents)?;
     let mut status = converge(launch.status, enclave.status);
     let mut advisories = launch.advisories;
     add(&mut advisories, &enclave.advisories);
+    let mut library_status = status;
     let mut later_advisories = Vec::new();
     if let Some(present) = present {
         let now = converge(present.status, enclave.status);
         if now == TcbStatus::Revoked {
             return Err(revoked(documents));
         }
-        status = relaunch(status, now);
+        library_status = relaunch(status, now);
+        status = if is_old(now) && !is_old(status) {
+            now
+        } else {
+            library_status
+        };
         add(&mut later_advisories, &present.advisories);
         later_advisories.retain(|id| !advisories.contains(id));
     }
     if status == TcbStatus::Revoked {
         return Err(revoked(documents));
     }
+    let lacks = |machine: &Machine<'_>| machine.short_of_current(documents.info, qe, documents.identity);
+    let mut shortfalls = lacks(&machine);
+    if let (true, Some(present)) = (shortfalls.0.is_empty(), &present_machine) {
+        shortfalls = lacks(present);
+    }
     Ok(Level {
         status,
+        library_status,
         advisories,
         later_advisories,
-        shortfalls: machine.short_of_current(documents.info, qe, documents.identity),
+        shortfalls,
     })
 }
 
@@ -290,14 +303,9 @@ impl Machine<'_> {
         short
     }
 
-    /// What is below the lowest level that Intel does not call out of date: platform, module, quoting enclave.
+    /// What is below the nearest level that Intel does not call out of date: platform, module, quoting enclave.
     fn short_of_current(&self, info: &TcbInfo, qe: &EnclaveReport, identity: &QeIdentity) -> Shortfalls {
-        let current = |status: TcbStatus| {
-            !matches!(
-                status,
-                TcbStatus::OutOfDate | TcbStatus::OutOfDateConfigurationNeeded | TcbStatus::Revoked
-            )
-        };
+        let current = |status| !is_old(status);
         let levels = info.tcb_levels.iter().rev();
         let mut short = levels
             .filter(|level| current(level.tcb_status))
@@ -413,17 +421,23 @@ fn converge(platform: TcbStatus, part: TcbStatus) -> TcbStatus {
     }
 }
 
+fn is_old(status: TcbStatus) -> bool {
+    matches!(
+        status,
+        TcbStatus::OutOfDate | TcbStatus::OutOfDateConfigurationNeeded | TcbStatus::Revoked
+    )
+}
+
 /// A domain that was launched under old firmware which has been updated underneath it should be launched again.
 fn relaunch(launch: TcbStatus, present: TcbStatus) -> TcbStatus {
     use TcbStatus::*;
-    let old = |status| matches!(status, OutOfDate | OutOfDateConfigurationNeeded | Revoked);
     let misconfigured = |status| {
         matches!(
             status,
             ConfigurationNeeded | OutOfDateConfigurationNeeded | ConfigurationAndSWHardeningNeeded
         )
     };
-    if launch == Revoked || !old(launch) || old(present) {
+    if launch == Revoked || !is_old(launch) || is_old(present) {
         launch
     } else if misconfigured(launch) || misconfigured(present) {
         TDRelaunchAdvisedConfigurationNeeded

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use super::double::{EBUSY, EEXIST, EFBIG, EINVAL, Kernel, OUTBLOB_MAX, errno};
 use super::*;
-use crate::limits::{LEAF_BYTES_MAX, REPORT_BYTES_MAX};
+use crate::limits::LEAF_BYTES_MAX;
 
 const REPORT_HEX: &str = include_str!("../../tests/fixtures/sev-milan.report.hex");
 const VCEK_DER: &[u8] = include_bytes!("../../tests/fixtures/sev-milan.vcek.der");
@@ -48,14 +48,12 @@ fn snp_kernel() -> Kernel {
     )
 }
 
-/// A quote as kernels give it: zero-padded behind the signature.
+/// A real quote of version 4, with other report data (no signature is looked at here), zero-padded behind the
+/// signature as kernels give it.
 fn td_quote(report_data: &[u8]) -> Vec<u8> {
-    let mut quote = vec![0; 8_000];
-    quote[..8].copy_from_slice(&[4, 0, 2, 0, 0x81, 0, 0, 0]);
-    for (number, at) in [136, 184, 232, 280, 328, 376, 424, 472].into_iter().enumerate() {
-        quote[48 + at..48 + at + 48].fill(number as u8 + 1);
-    }
+    let mut quote = include_bytes!("../../tests/fixtures/dcap-qvl/tdx_quote").to_vec();
     quote[48 + 520..48 + 584].copy_from_slice(report_data);
+    quote.resize(8_000, 0);
     quote
 }
 
@@ -109,13 +107,18 @@ fn an_snp_report_comes_with_the_hosts_vcek() {
 }
 
 #[test]
-fn a_tdx_quote_comes_as_the_kernel_gives_it() {
+fn a_tdx_quote_comes_without_its_certificates_and_padding() {
     let kernel = tdx_kernel();
     let device = opened(&kernel);
     assert_eq!(device.platform(), Platform::Tdx);
     let evidence = device.quote(ASKED).expect("a quote");
-    assert_eq!((evidence.platform, evidence.leaf.len()), (Platform::Tdx, 0));
-    assert_eq!(evidence.report, td_quote(&ASKED));
+    assert_eq!(evidence.platform, Platform::Tdx);
+    let (kept, needed) = (&evidence.report[..48 + 584], &td_quote(&ASKED)[..48 + 584]);
+    assert!(
+        kept == needed,
+        "header and report are those of the kernel's quote"
+    );
+    assert!(evidence.report.len() < 2_000 && evidence.leaf.starts_with(&[0x30, 0x82]));
     let log = kernel.state().log.clone();
     assert!(
         !log.iter()
@@ -129,13 +132,14 @@ fn a_machine_knows_what_it_was_launched_with() {
     let snp = opened(&snp_kernel()).measurement().expect("a report");
     assert_eq!(snp.0, snp_bytes(&[0; 64], 0)[0x90..0xc0]);
     let tdx = opened(&tdx_kernel()).measurement().expect("a quote");
-    let register = |byte: u8| [byte; 48];
+    let quote = td_quote(&[0; 64]);
+    let register = |at: usize| quote[48 + at..48 + at + 48].try_into().expect("48 bytes");
     let need = crate::measure::tdx(
-        register(1),
-        [register(5), register(6), register(7), register(8)],
-        register(2),
-        register(3),
-        register(4),
+        register(136),
+        [328, 376, 424, 472].map(register),
+        register(184),
+        register(232),
+        register(280),
     );
     assert_eq!(tdx, need);
 }
@@ -410,9 +414,9 @@ fn a_report_over_other_data_or_of_another_shape_is_refused() {
         (
             "tdx_guest",
             |data| td_quote(data)[..631].to_vec(),
-            "quote.report_layout",
+            "quote.evidence",
         ),
-        ("tdx_guest", |data| snp_bytes(data, 0), "quote.report_layout"),
+        ("tdx_guest", |data| snp_bytes(data, 0), "quote.evidence"),
     ];
     for (number, (provider, change, need)) in cases.into_iter().enumerate() {
         let kernel = Kernel::new(provider, Box::new(move |data, _| Ok((change(data), Vec::new()))));
@@ -425,7 +429,7 @@ fn a_report_over_other_data_or_of_another_shape_is_refused() {
 }
 
 #[test]
-fn a_quote_larger_than_evidence_is_named() {
+fn padding_is_dropped_up_to_the_largest_answer() {
     let padded = |len| {
         let kernel = Kernel::new(
             "tdx_guest",
@@ -438,18 +442,16 @@ fn a_quote_larger_than_evidence_is_named() {
         let quote = opened(&kernel).quote(ASKED);
         (kernel, quote)
     };
-    let (_, quote) = padded(REPORT_BYTES_MAX);
-    assert_eq!(quote.expect("it fits").report.len(), REPORT_BYTES_MAX);
-    let (kernel, quote) = padded(REPORT_BYTES_MAX + 1);
-    let (code, text) = refused(&kernel, quote);
-    assert_eq!(code, "quote.evidence");
-    assert!(text.contains("8193"), "{text}");
+    let (_, quote) = padded(QUOTE_BYTES_MAX);
+    assert!(quote.expect("padding is dropped").report.len() < 2_000);
+    let (kernel, quote) = padded(QUOTE_BYTES_MAX + 1);
+    assert_eq!(refused(&kernel, quote).0, "quote.tsm_too_long");
 }
 
 #[test]
 fn sizes_are_bounded_by_us_and_by_the_kernel() {
     for (len, need) in [
-        (OUTBLOB_BYTES_MAX, "quote.report_layout"),
+        (OUTBLOB_BYTES_MAX, "quote.evidence"),
         (OUTBLOB_BYTES_MAX + 1, "quote.tsm_too_long"),
         (OUTBLOB_MAX, "quote.tsm_too_long"),
         (OUTBLOB_MAX + 1, "quote.tsm_too_big"),

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use serde_json::Value;
-use tacit_attest::{Collateral, Evidence, NetworkClass, Refusal, TrustRoots, Verified, verify};
+use tacit_attest::{Collateral, Evidence, NetworkClass, Platform, Refusal, TrustRoots, Verified, verify};
 
 pub(crate) fn production() -> TrustRoots {
     TrustRoots {
@@ -41,29 +41,84 @@ pub(crate) fn manifest() -> Option<Value> {
     Some(serde_json::from_slice(&bytes).unwrap())
 }
 
+/// One SNP case of the collection.
+pub(crate) struct Case {
+    pub(crate) id: String,
+    pub(crate) generation: String,
+    pub(crate) evidence: Evidence,
+    pub(crate) measurement: String,
+    pub(crate) expect: Vec<(u64, bool)>,
+    /// A moment at which it is authentic.
+    pub(crate) inside: u64,
+    /// Of its leaf, inclusive.
+    pub(crate) validity: (u64, u64),
+}
+
+/// All of them; none, visibly, where there is no collection.
+pub(crate) fn cases() -> Vec<Case> {
+    let Some(manifest) = manifest() else {
+        return Vec::new();
+    };
+    let snp = manifest["cases"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|case| case["platform"] == "amd-sev-snp");
+    let cases: Vec<_> = snp
+        .map(|case| {
+            let mut leaf = read(&case["files"]["leaf"]["path"]);
+            if case["leaf_kind"] == "VLEK" {
+                leaf.extend(read(&case["intermediate"]));
+            }
+            let expect: Vec<(u64, bool)> = case["expect"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|e| (e["at_unix"].as_u64().unwrap(), e["verdict"] == "authentic"))
+                .collect();
+            Case {
+                id: case["id"].as_str().unwrap().to_owned(),
+                generation: case["generation"].as_str().unwrap().to_owned(),
+                evidence: Evidence {
+                    platform: Platform::SevSnp,
+                    report: read(&case["files"]["report"]["path"]),
+                    leaf,
+                },
+                measurement: case["facts"]["measurement"].as_str().unwrap().to_owned(),
+                inside: expect.iter().find(|(_, ok)| *ok).unwrap().0,
+                expect,
+                validity: (
+                    case["leaf_validity"]["not_before_unix"].as_u64().unwrap(),
+                    case["leaf_validity"]["not_after_unix"].as_u64().unwrap(),
+                ),
+            }
+        })
+        .collect();
+    assert_eq!(cases.len(), 7, "the collection has seven SNP cases");
+    cases
+}
+
 /// Authenticity alone, at a Unix time in seconds.
 pub(crate) fn authentic(evidence: &Evidence, at: u64) -> Result<Verified, Refusal> {
     verify(evidence, &production(), &Collateral::new(), None, None, at * 1000)
 }
 
-/// Flips one bit in each byte of `field`, a different one from byte to byte, and returns the offsets that
-/// were accepted all the same.
-pub(crate) fn accepted_mutations(
+/// Flips every bit of `field`, one at a time, and returns the positions (in bits) that were accepted all the same.
+pub(crate) fn accepted_flips(
     evidence: &Evidence,
     at: u64,
     field: fn(&mut Evidence) -> &mut Vec<u8>,
 ) -> Vec<usize> {
-    let len = field(&mut evidence.clone()).len();
+    let bits = field(&mut evidence.clone()).len() * 8;
     let half = |parity: usize| {
         let mut mutated = evidence.clone();
         let mut accepted = Vec::new();
-        for offset in (0..len).filter(|offset| offset % 2 == parity) {
-            let bit = 1 << (offset % 8);
-            field(&mut mutated)[offset] ^= bit;
+        for bit in (0..bits).filter(|bit| bit % 2 == parity) {
+            field(&mut mutated)[bit / 8] ^= 1 << (bit % 8);
             if authentic(&mutated, at).is_ok() {
-                accepted.push(offset);
+                accepted.push(bit);
             }
-            field(&mut mutated)[offset] ^= bit;
+            field(&mut mutated)[bit / 8] ^= 1 << (bit % 8);
         }
         accepted
     };

@@ -1,4 +1,4 @@
-//! `tacit query`, `tacit attest`, `tacit genesis`, `tacit verify`
+//! `tacit query`, `tacit genesis`, `tacit verify`
 
 use std::path::PathBuf;
 
@@ -99,39 +99,6 @@ pub(crate) struct Page {
     pub(crate) after: Option<u64>,
 }
 
-/// Whose evidence.
-#[derive(Args)]
-#[group(required = true, multiple = false)]
-pub(crate) struct Evidence {
-    /// A validator of the chain, by name or consensus key
-    #[arg(long, value_name = "NAME")]
-    pub(crate) validator: Option<String>,
-    /// A registration file, as `tacit node init` writes it
-    #[arg(long, value_name = "FILE")]
-    pub(crate) file: Option<PathBuf>,
-}
-
-#[derive(Subcommand)]
-pub(crate) enum AttestVerb {
-    /// Check evidence step by step
-    #[command(after_help = "Examples:\n  tacit attest verify --validator val-2\n  \
-                            tacit attest verify --file registration.json --genesis genesis.json")]
-    Verify {
-        #[command(flatten)]
-        evidence: Evidence,
-        /// Roots and policy from this genesis, offline, instead of from the pinned chain
-        #[arg(long, value_name = "FILE")]
-        genesis: Option<PathBuf>,
-    },
-    /// Print every field of evidence, judging nothing
-    #[command(after_help = "Examples:\n  tacit attest show --validator val-2\n  \
-                            tacit attest show --file registration.json --json")]
-    Show {
-        #[command(flatten)]
-        evidence: Evidence,
-    },
-}
-
 #[derive(Subcommand)]
 pub(crate) enum GenesisVerb {
     /// Assemble founders' registrations into a genesis
@@ -156,6 +123,15 @@ pub(crate) enum GenesisVerb {
         /// An initial balance; give it once an account
         #[arg(long = "allocation", value_name = "ADDRESS=AMOUNT")]
         allocations: Vec<String>,
+        /// Who may change the policy; give it once a member, in the order of their numbers. Without members it is frozen
+        #[arg(long = "member", value_name = "NAME=ADDRESS")]
+        members: Vec<String>,
+        /// How many members adopt a policy; more than half of them when absent
+        #[arg(long, value_name = "COUNT", requires = "members")]
+        threshold: Option<u16>,
+        /// The vendor's documents that the founders' evidence is judged with; give it once a file
+        #[arg(long = "collateral", value_name = "FILE")]
+        collateral: Vec<PathBuf>,
         /// Longest epoch
         #[arg(long, default_value = "1day", value_parser = humantime::parse_duration, value_name = "TIME")]
         epoch: std::time::Duration,

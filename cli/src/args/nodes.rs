@@ -7,8 +7,11 @@ use clap::{Args, Subcommand, ValueEnum};
 /// Which TEE.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum TeeChoice {
+    Guest,
     SevSnp,
+    Tdx,
     Simulated,
+    SimulatedTdx,
 }
 
 #[derive(Subcommand)]
@@ -22,9 +25,13 @@ pub(crate) enum NodeVerb {
         /// The node's name: 1 to 32 of a-z, 0-9 and -
         #[arg(long)]
         name: String,
-        /// Where the keys will live; simulated protects nothing, and is for dev networks only
-        #[arg(long, value_enum, default_value_t = TeeChoice::SevSnp)]
+        /// Where the keys will live: the guest that this runs in, whatever it is or of this kind alone; simulated protects
+        /// nothing, and is for dev networks only
+        #[arg(long, value_enum, default_value_t = TeeChoice::Guest)]
         tee: TeeChoice,
+        /// This chip's certificate (DER or PEM), where the host supplies none; SEV-SNP only
+        #[arg(long, value_name = "FILE")]
+        leaf: Option<PathBuf>,
         /// The founders' nonce, 64 hex digits: all founders of one network use the same
         #[arg(long, value_name = "HEX", required_unless_present = "observer")]
         nonce: Option<String>,
@@ -67,9 +74,36 @@ pub(crate) enum NodeVerb {
         after_help = "Examples:\n  tacit node status\n  tacit node status --rpc http://127.0.0.1:26610"
     )]
     Status,
+    /// Vote to drop machines at once, as the validator of --home; n - f votes end the epoch without them
+    #[command(
+        after_help = "Examples:\n  tacit node suspend --home val-0 --family milan\n  \
+                            tacit node suspend --home val-0 --platform tdx --measurement 6b1f... --json"
+    )]
+    Suspend(SuspendArgs),
     /// Whether the node at --rpc is ready; exits 3 when it is not
     #[command(after_help = "Examples:\n  tacit node health\n  tacit node health --json")]
     Health,
+}
+
+/// `tacit node suspend`: which machines.
+#[derive(Args)]
+#[group(id = "whom", required = true, multiple = true)]
+pub(crate) struct SuspendArgs {
+    /// One machine, by its chip: 128 hex digits, as `tacit attest show` prints them
+    #[arg(long, value_name = "HEX", requires = "vendor", conflicts_with_all = ["family", "measurement", "platform"])]
+    pub(crate) chip: Option<String>,
+    /// In whose space of chips: amd or intel
+    #[arg(long, value_name = "VENDOR", requires = "chip")]
+    pub(crate) vendor: Option<String>,
+    /// All machines of a family: milan, genoa, turin, or an FMSPC
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["measurement", "platform"])]
+    pub(crate) family: Option<String>,
+    /// All machines that run one build: 96 hex digits
+    #[arg(long, value_name = "HEX", requires = "platform")]
+    pub(crate) measurement: Option<String>,
+    /// All machines of a platform, or where the build runs: sev-snp, tdx, sgx, simulated or simulated-tdx
+    #[arg(long, value_name = "PLATFORM")]
+    pub(crate) platform: Option<String>,
 }
 
 #[derive(Subcommand)]
@@ -178,6 +212,9 @@ pub(crate) struct UpArgs {
     /// Validators; four tolerate one fault
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(2..=32))]
     pub(crate) validators: u16,
+    /// How many of them, the last ones, are simulated TDX machines instead of simulated SEV-SNP machines
+    #[arg(long, default_value_t = 0, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(0..=32))]
+    pub(crate) tdx: u16,
     /// Nodes that only follow
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=32))]
     pub(crate) observers: u16,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 /// `tacit wallet [options] <verb>`
 #[derive(Args)]
@@ -32,6 +32,14 @@ pub(crate) struct WalletOptions {
     pub(crate) witness: Option<String>,
 }
 
+/// What kind of network an account is for.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ClassChoice {
+    Production,
+    Test,
+    Dev,
+}
+
 #[derive(Subcommand)]
 pub(crate) enum WalletVerb {
     /// Make a wallet
@@ -43,6 +51,10 @@ pub(crate) enum WalletVerb {
         /// Guessing the password costs next to nothing: for throw-away wallets on dev networks
         #[arg(long)]
         test_work: bool,
+        /// For a founder's account, before there is a genesis to name it: the class of the network to be. The wallet
+        /// works on the chains whose genesis names it, as a member or with a balance
+        #[arg(long, value_name = "CLASS", value_enum)]
+        founding: Option<ClassChoice>,
     },
     /// List the wallets here
     #[command(after_help = "Examples:\n  tacit wallet list\n  tacit wallet list --json")]

@@ -3,16 +3,20 @@
 use std::{fs, path::Path};
 
 use serde_json::{Value, json};
-use tacit_attest::{Collateral, NetworkClass, Policy, SimulatorRoot, TrustRoots};
+use tacit_attest::{
+    Collateral, CollateralUpdate, IntelBody, Measurement, NetworkClass, Policy, Refusal, SimulatorRoot,
+    TrustRoots, Verified,
+};
 use tacit_consensus::Digest;
 use tacit_ledger::{
-    AccountId, Amount, GENESIS_VERSION, Genesis, Governance, MAX_GENESIS_BYTES, Params, Registration,
-    format_amount, parse_amount,
+    AccountId, Amount, GENESIS_VERSION, Genesis, Governance, GovernanceMember, MAX_GENESIS_BYTES, Params,
+    Registration, format_amount, parse_amount,
 };
 use tacit_wallet::{Address, system_clock};
 
 use crate::{
     args::GenesisVerb,
+    commands::attest::{files, policy},
     context::{Context, hash, read_text},
     failure::{Done, Failure},
     output::time,
@@ -68,6 +72,9 @@ fn create(context: &Context, verb: GenesisVerb) -> Done {
         policy,
         simulator_root,
         allocations,
+        members,
+        threshold,
+        collateral,
         epoch,
         time_ms,
         out,
@@ -99,9 +106,12 @@ fn create(context: &Context, verb: GenesisVerb) -> Done {
         .map(json_file::<SimulatorRoot>)
         .transpose()?;
     let trust = TrustRoots { class, simulator };
+    let time_ms = time_ms.unwrap_or_else(system_clock);
+    let documents =
+        files::collateral(&collateral)?.map_err(|refusal| Failure::new(refusal.code(), refusal))?;
     let policy = match policy {
-        Some(path) => json_file(&path)?,
-        None if class == NetworkClass::Dev => dev_policy(&validators, &trust)?,
+        Some(path) => policy::read(&path)?,
+        None if class == NetworkClass::Dev => dev_policy(&validators, &trust, &documents, time_ms)?,
         None => {
             return Err(Failure::new(
                 "usage.missing",
@@ -118,11 +128,11 @@ fn create(context: &Context, verb: GenesisVerb) -> Done {
         name,
         trust,
         nonce: first.network.0,
-        time_ms: time_ms.unwrap_or_else(system_clock),
+        time_ms,
         params,
         policy,
-        governance: Governance::none(),
-        collateral: Vec::new(),
+        governance: governance(&members, threshold, class)?,
+        collateral: documents,
         allocations: allocations
             .iter()
             .map(|text| allocation(text, class))
@@ -140,22 +150,61 @@ fn create(context: &Context, verb: GenesisVerb) -> Done {
 }
 
 /// For a dev network: what the first founder runs, which its evidence shows.
-fn dev_policy(validators: &[Registration], trust: &TrustRoots) -> Done<Policy> {
+fn dev_policy(
+    validators: &[Registration],
+    trust: &TrustRoots,
+    documents: &[CollateralUpdate],
+    time_ms: u64,
+) -> Done<Policy> {
     let first = validators
         .first()
         .ok_or_else(|| Failure::new("usage.missing", "no registration"))?;
-    let seen = tacit_attest::verify(
-        &first.evidence,
-        trust,
-        &Collateral::new(),
-        None,
-        None,
-        system_clock(),
-    )
-    .map_err(|refusal| Failure::new(refusal.code(), refusal))?;
-    let mut policy = Policy::dev(seen.measurement);
+    let refused = |refusal: Refusal| Failure::new(refusal.code(), refusal);
+    let mut collateral = Collateral::new();
+    for document in documents {
+        collateral
+            .apply(document.clone(), trust, time_ms)
+            .map_err(refused)?;
+    }
+    let seen =
+        tacit_attest::verify(&first.evidence, trust, &collateral, None, None, time_ms).map_err(refused)?;
+    let mut policy = Policy::dev(build_of(&seen));
     policy.version = first.policy_version;
     Ok(policy)
+}
+
+/// The build that a simulated machine runs: of a trust domain, its own register.
+fn build_of(seen: &Verified) -> Measurement {
+    match seen.facts.intel().map(|facts| &facts.body) {
+        Some(IntelBody::Td(td)) => Measurement(td.mr_td),
+        _ => seen.measurement,
+    }
+}
+
+/// Members by name and account; a majority of them adopts unless the founders say otherwise.
+fn governance(members: &[String], threshold: Option<u16>, class: NetworkClass) -> Done<Governance> {
+    let members = members
+        .iter()
+        .map(|text| {
+            let (name, address) = text
+                .split_once('=')
+                .ok_or_else(|| Failure::usage(format!("{text:?}: a member is NAME=ADDRESS")))?;
+            let address: Address = address.parse().map_err(Failure::from)?;
+            Ok(GovernanceMember {
+                name: name.to_owned(),
+                account: address.on(class)?.account,
+            })
+        })
+        .collect::<Done<Vec<_>>>()?;
+    let majority = if members.is_empty() {
+        0
+    } else {
+        members.len() / 2 + 1
+    };
+    Ok(Governance {
+        threshold: threshold.unwrap_or_else(|| u16::try_from(majority).unwrap_or(u16::MAX)),
+        members,
+    })
 }
 
 fn allocation(text: &str, class: NetworkClass) -> Done<(AccountId, Amount)> {
@@ -229,6 +278,9 @@ fn show(context: &Context, file: &Path) -> Done {
         "heartbeat_ms": genesis.params.heartbeat_ms,
         "fee_per_512": genesis.params.fee_per_512,
         "policy_version": genesis.policy.version,
+        "members": genesis.governance.members.iter().map(|one| one.name.clone()).collect::<Vec<_>>(),
+        "threshold": genesis.governance.threshold,
+        "collateral": genesis.collateral.len(),
         "measurements": genesis.policy.measurements.iter().map(|one| one.value.to_string()).collect::<Vec<_>>(),
     });
     context

@@ -2,10 +2,12 @@
 
 mod attest;
 mod genesis;
+mod gov;
 mod node;
 mod query;
 mod receipt;
 mod room;
+mod suspend;
 mod testnet;
 mod wallet;
 
@@ -42,7 +44,8 @@ fn run(context: &Context, noun: Noun) -> Done<ExitCode> {
     match noun {
         Noun::Wallet(noun) => wallet::run(context, noun)?,
         Noun::Query(verb) => query::run(context, verb)?,
-        Noun::Attest(verb) => attest::run(context, verb)?,
+        Noun::Attest(verb) => return attest::run(context, verb),
+        Noun::Gov(noun) => gov::run(context, noun)?,
         Noun::Genesis(verb) => genesis::run(context, verb)?,
         Noun::Node(verb) => node::run(context, verb)?,
         Noun::Testnet(verb) => return testnet::run(context, verb),

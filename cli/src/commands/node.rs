@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use serde_json::{Value, json};
-use tacit_attest::SimulatorAuthority;
+use tacit_attest::{Platform, SimulatorAuthority};
 use tacit_ledger::{Genesis, Registration};
 use tacit_node::{
     NodeError, RunOptions,
@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     args::{NodeVerb, TeeChoice},
-    commands::{genesis, query},
+    commands::{attest::files, genesis, query, suspend},
     context::{Context, hash, read_file, read_text},
     failure::{Done, Failure},
 };
@@ -41,6 +41,7 @@ pub(crate) fn run(context: &Context, verb: NodeVerb) -> Done {
             context.output.result(&status, || query::render(&status));
             Ok(())
         }
+        NodeVerb::Suspend(args) => suspend::run(context, &args),
         NodeVerb::Health => health(context),
     }
 }
@@ -119,6 +120,7 @@ fn init_node(context: &Context, verb: NodeVerb) -> Done {
     let NodeVerb::Init {
         name,
         tee,
+        leaf,
         nonce,
         observer,
         authority,
@@ -154,23 +156,38 @@ fn init_node(context: &Context, verb: NodeVerb) -> Done {
             };
             init::init(&home, config)
         };
-        let registration = match tee {
-            TeeChoice::SevSnp => make(Tee::SevSnp).map_err(|error| match error {
+        let leaf = leaf.as_deref().map(files::leaf).transpose()?;
+        let machine = |platform| {
+            make(Tee::Machine { platform, leaf }).map_err(|error| match error {
                 NodeError::Quote(error) => Failure::usage(error)
                     .hint("run this inside the guest; for a dev network give --tee simulated"),
                 other => other.into(),
-            })?,
-            TeeChoice::Simulated => {
+            })
+        };
+        let registration = match tee {
+            TeeChoice::Guest => machine(None)?,
+            TeeChoice::SevSnp => machine(Some(Platform::SevSnp))?,
+            TeeChoice::Tdx => machine(Some(Platform::Tdx))?,
+            TeeChoice::Simulated | TeeChoice::SimulatedTdx => {
                 context.output.simulated();
-                let authority = simulator(context, &authority)?;
+                let authority = &simulator(context, &authority)?;
                 let program = std::env::current_exe().map_err(|error| Failure::new("internal", error))?;
                 let measurement = init::simulated_measurement(&program)?;
-                let chip_seed = *random()?;
-                make(Tee::Simulated {
-                    authority: &authority,
-                    chip_seed,
-                    now_ms: system_clock(),
-                    measurement,
+                let (chip_seed, now_ms) = (*random()?, system_clock());
+                make(if tee == TeeChoice::Simulated {
+                    Tee::Simulated {
+                        authority,
+                        chip_seed,
+                        now_ms,
+                        measurement,
+                    }
+                } else {
+                    Tee::SimulatedTdx {
+                        authority,
+                        chip_seed,
+                        now_ms,
+                        measurement,
+                    }
                 })?
             }
         };
@@ -206,7 +223,8 @@ fn random() -> Done<Zeroizing<[u8; 32]>> {
     Ok(bytes)
 }
 
-/// The throw-away authority of a dev network, made at first use, with its root beside it for `genesis create`.
+/// The throw-away authority of a dev network, made at first use, with its root and its collateral beside it for
+/// `genesis create`.
 fn simulator(context: &Context, path: &Path) -> Done<SimulatorAuthority> {
     let failed = |error: tacit_attest::QuoteError| Failure::new("internal", error);
     if path.exists() {
@@ -215,17 +233,24 @@ fn simulator(context: &Context, path: &Path) -> Done<SimulatorAuthority> {
     }
     let authority = SimulatorAuthority::generate(*random()?, system_clock()).map_err(failed)?;
     write_private(path, &authority.to_bytes().map_err(failed)?)?;
+    let documents = authority.collateral(system_clock()).map_err(failed)?;
     let root = path.with_extension("root.json");
-    let text =
-        serde_json::to_string_pretty(&authority.root()).map_err(|error| Failure::new("internal", error))?;
-    fs::write(&root, text).map_err(|error| Failure::file(&root, error))?;
+    let collateral = path.with_extension("collateral.json");
+    write_json(&root, &authority.root())?;
+    write_json(&collateral, &documents)?;
     let text = format!(
-        "{}; give {} to tacit genesis create",
+        "{}; give {} to tacit genesis create, and {} where a machine is simulated TDX",
         path.display(),
-        root.display()
+        root.display(),
+        collateral.display()
     );
     context.output.note("made", text);
     Ok(authority)
+}
+
+fn write_json(path: &Path, value: &impl serde::Serialize) -> Done {
+    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::new("internal", error))?;
+    fs::write(path, text).map_err(|error| Failure::file(path, error))
 }
 
 fn write_private(path: &Path, bytes: &[u8]) -> Done {

@@ -139,6 +139,7 @@ fn up(context: &Context, args: UpArgs) -> Result<ExitCode, Ending> {
     let options = Options {
         dir: args.dir.dir,
         validators: args.validators,
+        tdx: args.tdx,
         observers: args.observers,
         base_port: args.base_port,
         strict_ports: args.strict_ports,

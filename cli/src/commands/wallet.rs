@@ -3,6 +3,7 @@
 use std::{fs, time::Duration};
 
 use serde_json::{Value, json};
+use tacit_attest::NetworkClass;
 use tacit_ledger::format_amount;
 use tacit_wallet::{
     Address, Api, Confirmed, Keyfile, Passphrase, Received, Seeds, Submitted, Trust, Wallet, Work,
@@ -11,7 +12,7 @@ use tacit_wallet::{
 use zeroize::Zeroizing;
 
 use crate::{
-    args::{NameVerb, TrustVerb, WalletNoun, WalletOptions, WalletVerb},
+    args::{ClassChoice, NameVerb, TrustVerb, WalletNoun, WalletOptions, WalletVerb},
     commands::room,
     context::{Context, hash},
     failure::{Done, Failure},
@@ -26,7 +27,11 @@ const BEAT: Duration = Duration::from_secs(2);
 pub(crate) fn run(context: &Context, noun: WalletNoun) -> Done {
     let options = &noun.options;
     match noun.verb {
-        WalletVerb::New { name, test_work } => new(context, options, &name, test_work),
+        WalletVerb::New {
+            name,
+            test_work,
+            founding,
+        } => new(context, options, &name, test_work, founding),
         WalletVerb::List => list(context),
         WalletVerb::Balance => balance(context, options),
         WalletVerb::Send { to, amount } => send(context, options, &to, &amount),
@@ -97,7 +102,13 @@ pub(crate) fn done_line(confirmed: &Confirmed) -> String {
     )
 }
 
-fn new(context: &Context, options: &WalletOptions, name: &str, test_work: bool) -> Done {
+fn new(
+    context: &Context,
+    options: &WalletOptions,
+    name: &str,
+    test_work: bool,
+    founding: Option<ClassChoice>,
+) -> Done {
     let home = context.home()?;
     if home.wallet(name)?.exists() {
         return Err(tacit_wallet::Error::WalletExists {
@@ -105,9 +116,15 @@ fn new(context: &Context, options: &WalletOptions, name: &str, test_work: bool) 
         }
         .into());
     }
-    // The address says what kind of network it is for, so the chain is verified first.
-    let transport = context.transport()?;
-    let trust = context.trust(transport.as_ref())?;
+    // The address says what kind of network it is for, so the chain is verified first, if there is one yet.
+    let (class, chain) = match founding {
+        Some(class) => (network_class(class), Keyfile::FOUNDING),
+        None => {
+            let transport = context.transport()?;
+            let trust = context.trust(transport.as_ref())?;
+            (trust.class(), trust.chain())
+        }
+    };
     let passphrase: Passphrase = context.passphrase(options, name, true)?;
     let mut rng = system_rng()?;
     let mut seed = || {
@@ -120,27 +137,28 @@ fn new(context: &Context, options: &WalletOptions, name: &str, test_work: bool) 
         mail: seed(),
     };
     let work = if test_work { Work::Test } else { Work::User };
-    let made = Keyfile::create(
-        &home,
-        name,
-        seeds,
-        trust.class(),
-        trust.chain(),
-        &passphrase,
-        work,
-    )?;
+    let made = Keyfile::create(&home, name, seeds, class, chain, &passphrase, work)?;
     let file = home.wallet(name)?;
     context
         .output
         .note("file", format!("{} (encrypted; keep a copy)", file.display()));
     // Whoever gave the hash here meant it for this folder.
-    if context.global.genesis_hash.is_some() && trust::pinned(&home)?.is_none() {
-        trust::pin(&home, &trust.chain())?;
-        context.output.note("pinned", trust.chain().to_string());
+    if founding.is_none() && context.global.genesis_hash.is_some() && trust::pinned(&home)?.is_none() {
+        trust::pin(&home, &chain)?;
+        context.output.note("pinned", chain.to_string());
     }
-    let value = json!({ "name": name, "address": made.address.to_string(), "file": file, "chain": made.chain.to_string() });
+    let chain = founding.is_none().then(|| made.chain.to_string());
+    let value = json!({ "name": name, "address": made.address.to_string(), "file": file, "chain": chain });
     context.output.result(&value, || made.address.to_string());
     Ok(())
+}
+
+fn network_class(choice: ClassChoice) -> NetworkClass {
+    match choice {
+        ClassChoice::Production => NetworkClass::Production,
+        ClassChoice::Test => NetworkClass::Test,
+        ClassChoice::Dev => NetworkClass::Dev,
+    }
 }
 
 fn list(context: &Context) -> Done {

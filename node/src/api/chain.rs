@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tacit_consensus::Digest;
-use tacit_ledger::{ChainLog, CommittedBlock, EpochRecord, Registration, TxRecord};
+use tacit_ledger::{ChainLog, CommittedBlock, EpochRecord, TxRecord};
 
 use super::problem::{Answer, Refusal};
 use super::server::Api;
@@ -114,16 +114,6 @@ impl Api {
                 "the result of block {height} is missing"
             ))),
         }
-    }
-
-    /// The registration that a record's member was admitted by.
-    pub(crate) fn registration(&self, of: &Digest) -> Option<&Registration> {
-        // Founders are the only validators there are: no transaction admits others yet.
-        self.node()
-            .genesis()
-            .validators
-            .iter()
-            .find(|registration| registration.digest() == *of)
     }
 
     /// What is public about a committed transaction.

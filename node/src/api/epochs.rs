@@ -9,7 +9,7 @@ use super::chain::SUITE;
 use super::problem::{Answer, ProblemBody, Refusal};
 use super::server::Api;
 use super::types::{
-    EpochBody, List, Page, base64, borsh64, decimal, fresh, parameter, parameters, tagged, time,
+    DroppedBody, EpochBody, List, Page, base64, borsh64, decimal, fresh, parameter, parameters, tagged, time,
 };
 
 /// Epochs, newest first; the cursor is a number.
@@ -115,6 +115,17 @@ fn describe(api: &Api, record: &EpochRecord) -> Answer<EpochBody> {
             .collect(),
         reason: record.reason.name(),
         policy_version: record.policy_version,
+        judged_at: time(record.judged_ms),
+        collateral: record.collateral.to_string(),
+        kept: record.kept,
+        dropped: record
+            .dropped
+            .iter()
+            .map(|one| DroppedBody {
+                name: one.name.clone(),
+                code: one.code.clone(),
+            })
+            .collect(),
         record: borsh64(record)?,
     })
 }

@@ -1,9 +1,9 @@
-//! The event stream (SSE): blocks, transactions and epochs, in the order of the chain.
+//! The event stream (SSE): blocks, transactions, what the public lane changes and epochs, in the order of the chain.
 //!
 //! Events are made from the store, height by height, when the reader is ready for them: a slow reader costs
 //! no memory and misses nothing, and any cursor resumes, on any node. Ids are `<height>-<sequence>`: 0 is the
-//! block, 1 to n are its transactions, n + 1 is the epoch that begins after it. An id names the same event
-//! whatever types are asked for.
+//! block, 1 to n are its transactions, the next s those of the public lane (`policy` or `validator`), and n + s + 1
+//! is the epoch that begins after it. An id names the same event whatever types are asked for.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -15,7 +15,8 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
 use serde::{Deserialize, Serialize};
-use tacit_ledger::CommittedBlock;
+use tacit_consensus::Digest;
+use tacit_ledger::{CommittedBlock, SystemTx};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use utoipa::ToSchema;
 
@@ -24,6 +25,7 @@ use super::problem::{Answer, ProblemBody, Refusal};
 use super::server::Api;
 use super::types::{decimal, parameters, time};
 use crate::metrics::SseClient;
+use crate::replica::ordinary;
 
 /// After a lost connection, readers wait this long.
 const RETRY: Duration = Duration::from_secs(2);
@@ -70,15 +72,51 @@ pub(crate) struct EpochEvent {
     key_id: Option<String>,
     valid_from_height: u64,
     policy_version: u64,
+    /// Why it begins.
+    reason: &'static str,
+    /// Whether the set before stayed whole because too few of it were acceptable.
+    kept: bool,
+    /// Names of those found wanting.
+    dropped: Vec<String>,
 }
 
-/// Blocks, transactions and epochs as they are committed (server-sent events).
+/// The rules change, or are about to: a proposal, an approval, or a vendor's document.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct PolicyEvent {
+    height: u64,
+    /// The transaction.
+    id: String,
+    /// `propose`, `approve` or `collateral`.
+    kind: &'static str,
+    /// Who acts, by name; null for collateral, which anybody brings.
+    member: Option<String>,
+    /// The proposal that it is about.
+    proposal: Option<String>,
+    /// The version that is proposed.
+    version: Option<u64>,
+}
+
+/// Something about validators: a renewal, or a vote to suspend.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ValidatorEvent {
+    height: u64,
+    /// The transaction.
+    id: String,
+    /// `renew` or `suspend`.
+    kind: &'static str,
+    /// Who acts, by name.
+    validator: String,
+    /// Whom a vote is against, in words.
+    target: Option<String>,
+}
+
+/// Blocks, transactions, changes of the rules and of validators, and epochs, as they are committed (server-sent events).
 #[utoipa::path(
     get,
     path = "/v1/events",
     operation_id = "follow_events",
     params(
-        ("types" = Option<String>, Query, description = "Some of `block,tx,epoch`; default all"),
+        ("types" = Option<String>, Query, description = "Some of `block,tx,policy,validator,epoch`; default all"),
         ("after" = Option<String>, Query, description = "`<height>-<sequence>`; default: from now on"),
         ("Last-Event-ID" = Option<String>, Header, description = "Resumes; wins over `after`")
     ),
@@ -144,6 +182,8 @@ pub(crate) async fn events(
 struct Types {
     block: bool,
     tx: bool,
+    policy: bool,
+    validator: bool,
     epoch: bool,
 }
 
@@ -153,20 +193,30 @@ impl Types {
             return Ok(Self {
                 block: true,
                 tx: true,
+                policy: true,
+                validator: true,
                 epoch: true,
             });
         };
         let mut types = Self {
             block: false,
             tx: false,
+            policy: false,
+            validator: false,
             epoch: false,
         };
         for word in text.split(',') {
             match word {
                 "block" => types.block = true,
                 "tx" => types.tx = true,
+                "policy" => types.policy = true,
+                "validator" => types.validator = true,
                 "epoch" => types.epoch = true,
-                _ => return Err(Refusal::malformed("types are block, tx and epoch")),
+                _ => {
+                    return Err(Refusal::malformed(
+                        "types are block, tx, policy, validator and epoch",
+                    ));
+                }
             }
         }
         Ok(types)
@@ -323,9 +373,25 @@ fn events_of(
             next = next.following();
         }
     }
+    let system = ordinary(&committed.block);
+    let first = ids.len() as u64 + 1;
+    if types.policy || types.validator {
+        let skipped = usize::try_from(next.sequence.saturating_sub(first)).unwrap_or(usize::MAX);
+        for (sequence, (id, tx)) in (first..).zip(&system).skip(skipped) {
+            let at = Cursor {
+                height: header.height,
+                sequence,
+            };
+            if events.len() >= CHUNK {
+                return Ok(at);
+            }
+            events.extend(system_event(api, at, types, header.epoch, id, tx)?);
+            next = at.following();
+        }
+    }
     let last = Cursor {
         height: header.height,
-        sequence: ids.len() as u64 + 1,
+        sequence: first + system.len() as u64,
     };
     if types.epoch && header.next_epoch.is_some() && next <= last {
         let record = api.known_record(header.epoch.saturating_add(1))?;
@@ -334,10 +400,83 @@ fn events_of(
             key_id: record.key_id(),
             valid_from_height: record.start_height,
             policy_version: record.policy_version,
+            reason: record.reason.name(),
+            kept: record.kept,
+            dropped: record.dropped.iter().map(|one| one.name.clone()).collect(),
         };
         events.push(event(last, "epoch", &body)?);
     }
     Ok(next.block_after())
+}
+
+/// The event of a transaction of the public lane, if its type is asked for.
+fn system_event(
+    api: &Api,
+    at: Cursor,
+    types: Types,
+    epoch: u64,
+    id: &Digest,
+    tx: &SystemTx,
+) -> Answer<Option<Event>> {
+    let member = |index: u16| {
+        let members = &api.node().genesis().governance;
+        Some(
+            members
+                .member(index)
+                .map_or_else(|| index.to_string(), |one| one.name.clone()),
+        )
+    };
+    let policy = PolicyEvent {
+        height: at.height,
+        id: id.to_string(),
+        kind: tx.kind(),
+        member: None,
+        proposal: None,
+        version: None,
+    };
+    let policy = match tx {
+        SystemTx::Collateral(_) => Some(policy),
+        SystemTx::Propose(proposal) => Some(PolicyEvent {
+            member: member(proposal.member),
+            proposal: Some(proposal.id().to_string()),
+            version: Some(proposal.policy.version),
+            ..policy
+        }),
+        SystemTx::Approve(approval) => Some(PolicyEvent {
+            member: member(approval.member),
+            proposal: Some(approval.proposal.to_string()),
+            ..policy
+        }),
+        _ => None,
+    };
+    if let Some(body) = policy {
+        return if types.policy {
+            event(at, "policy", &body).map(Some)
+        } else {
+            Ok(None)
+        };
+    }
+    let (validator, target) = match tx {
+        SystemTx::Renew(registration) => (registration.name.clone(), None),
+        SystemTx::Suspend(vote) => {
+            let record = api.known_record(epoch)?;
+            let seat = record.validators.get(usize::from(vote.validator));
+            let name = seat.map_or_else(|| vote.validator.to_string(), |seat| seat.name.clone());
+            (name, Some(vote.target.to_string()))
+        }
+        _ => return Ok(None),
+    };
+    if !types.validator {
+        return Ok(None);
+    }
+    let body = ValidatorEvent {
+        height: at.height,
+        id: id.to_string(),
+        kind: tx.kind(),
+        validator,
+        target,
+    };
+    event(at, "validator", &body).map(Some)
 }
 
 fn event<T: Serialize>(at: Cursor, name: &str, body: &T) -> Answer<Event> {
@@ -395,6 +534,8 @@ mod tests {
             Some(Types {
                 block: true,
                 tx: false,
+                policy: false,
+                validator: false,
                 epoch: true
             })
         );
@@ -403,6 +544,8 @@ mod tests {
             Some(Types {
                 block: true,
                 tx: true,
+                policy: true,
+                validator: true,
                 epoch: true
             })
         );

@@ -16,6 +16,7 @@
 
 mod blocks;
 mod chain;
+mod collateral;
 mod connection;
 mod epochs;
 mod events;
@@ -28,6 +29,8 @@ mod query;
 mod rate;
 mod server;
 mod status;
+mod suspensions;
+mod system;
 #[cfg(test)]
 mod tests;
 mod txs;
@@ -44,6 +47,7 @@ use crate::handle::NodeHandle;
 
 pub use openapi::document;
 pub use server::ApiLimits;
+pub(crate) use types::time;
 
 /// Serves the interface on `listener` until `shutdown` completes; then event streams and long polls end at
 /// once and other requests get five seconds.

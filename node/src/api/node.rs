@@ -1,7 +1,7 @@
 //! What the API asks of the node: a seam with two implementations, the running node and the tests' stage
 //! node.
 //!
-//! Everything but `submit` and `query` answers at once from memory; `store` may block on disk and is read on
+//! Everything but `submit`, `submit_system` and `query` answers at once from memory; `store` may block on disk and is read on
 //! blocking threads only. A refusal names a code of the table. After a restart the same questions get the
 //! same answers for what is committed.
 
@@ -9,11 +9,13 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use tacit_consensus::Digest;
-use tacit_ledger::{EpochRecord, Genesis, Store};
+use tacit_ledger::{EpochRecord, Genesis, PublicState, Store};
 use tokio::sync::watch;
 
-use crate::handle::{Accepted, NodeHandle, Problem, Status, TxState};
+use crate::forecast::Forecast;
+use crate::handle::{Accepted, NodeHandle, Problem, Status, SystemAccepted, TxState};
 use crate::metrics::Metrics;
+use crate::system_waiting::SystemState;
 
 /// See [`NodeHandle`], whose methods these are.
 pub(crate) trait Node: Send + Sync + 'static {
@@ -26,6 +28,12 @@ pub(crate) trait Node: Send + Sync + 'static {
     fn submit(&self, envelope: Vec<u8>) -> BoxFuture<'_, Result<Accepted, Problem>>;
     fn query(&self, sealed: Vec<u8>) -> BoxFuture<'_, Result<Vec<u8>, Problem>>;
     fn tx_state(&self, id: &Digest) -> TxState;
+    /// The public state after the newest block that changed it.
+    fn public(&self) -> Arc<PublicState>;
+    fn submit_system(&self, tx: Vec<u8>) -> BoxFuture<'_, Result<SystemAccepted, Problem>>;
+    fn system_state(&self, id: &Digest) -> SystemState;
+    /// The newest forecast; empty until the first is made.
+    fn forecast(&self) -> Arc<Forecast>;
     fn metrics(&self) -> Arc<Metrics>;
     /// The measurements, after taking over what is measured elsewhere.
     fn scrape(&self) -> Arc<Metrics>;
@@ -66,6 +74,22 @@ impl Node for NodeHandle {
 
     fn tx_state(&self, id: &Digest) -> TxState {
         NodeHandle::tx_state(self, id)
+    }
+
+    fn public(&self) -> Arc<PublicState> {
+        NodeHandle::public(self)
+    }
+
+    fn submit_system(&self, tx: Vec<u8>) -> BoxFuture<'_, Result<SystemAccepted, Problem>> {
+        Box::pin(NodeHandle::submit_system(self, tx))
+    }
+
+    fn system_state(&self, id: &Digest) -> SystemState {
+        NodeHandle::system_state(self, id)
+    }
+
+    fn forecast(&self) -> Arc<Forecast> {
+        NodeHandle::forecast(self)
     }
 
     fn metrics(&self) -> Arc<Metrics> {

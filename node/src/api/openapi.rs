@@ -5,7 +5,10 @@ use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 
 use super::problem::{Answer, Refusal};
-use super::{blocks, epochs, events, light, policy, problem, query, status, txs, validators};
+use super::{
+    blocks, collateral, epochs, events, light, policy, problem, query, status, suspensions, system, txs,
+    validators,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -39,10 +42,22 @@ use super::{blocks, epochs, events, light, policy, problem, query, status, txs, 
         epochs::one,
         policy::current,
         policy::version,
+        policy::proposals,
+        collateral::list,
+        suspensions::list,
+        system::submit,
+        system::one,
         light::bundle,
         events::events,
     ),
-    components(schemas(problem::ProblemBody, events::BlockEvent, events::TxEvent, events::EpochEvent))
+    components(schemas(
+        problem::ProblemBody,
+        events::BlockEvent,
+        events::TxEvent,
+        events::EpochEvent,
+        events::PolicyEvent,
+        events::ValidatorEvent
+    ))
 )]
 struct Description;
 

@@ -28,7 +28,9 @@ use super::connection::{Bounded, Peer};
 use super::node::Node;
 use super::problem::{Answer, Refusal};
 use super::rate::{Rate, RateLimit};
-use super::{blocks, epochs, events, openapi, policy, query, status, txs, validators};
+use super::{
+    blocks, collateral, epochs, events, openapi, policy, query, status, suspensions, system, txs, validators,
+};
 
 /// A request that is not finished after this is answered with `rpc.timeout`: the longest wait, and time to
 /// spare.
@@ -62,7 +64,7 @@ pub struct ApiLimits {
     pub waiters: usize,
     /// Open event streams.
     pub streams: usize,
-    /// Bytes of a request's body: the largest envelope in base64 within its JSON.
+    /// Bytes of a request's body: the largest system transaction in base64 within its JSON.
     pub body_bytes: usize,
 }
 
@@ -75,7 +77,7 @@ impl Default for ApiLimits {
             in_flight: 512,
             waiters: 256,
             streams: 128,
-            body_bytes: 128 * 1024,
+            body_bytes: 192 * 1024,
         }
     }
 }
@@ -218,7 +220,12 @@ pub(crate) const ROUTES: &[&str] = &[
     "/v1/epochs",
     "/v1/epochs/{id}",
     "/v1/policy",
+    "/v1/policy/proposals",
     "/v1/policy/{version}",
+    "/v1/collateral",
+    "/v1/suspensions",
+    "/v1/system",
+    "/v1/system/{id}",
     "/v1/light/bundle",
     "/v1/events",
 ];
@@ -263,7 +270,12 @@ fn router(api: Api) -> Router {
         .route("/v1/epochs", get(epochs::list))
         .route("/v1/epochs/{id}", get(epochs::one))
         .route("/v1/policy", get(policy::current))
+        .route("/v1/policy/proposals", get(policy::proposals))
         .route("/v1/policy/{version}", get(policy::version))
+        .route("/v1/collateral", get(collateral::list))
+        .route("/v1/suspensions", get(suspensions::list))
+        .route("/v1/system", post(system::submit))
+        .route("/v1/system/{id}", get(system::one))
         .route("/v1/light/bundle", get(super::light::bundle))
         .route("/v1/events", get(events::events))
         .fallback(async || Refusal::new("request.not_found", "no such path"))

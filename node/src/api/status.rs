@@ -91,6 +91,8 @@ pub(crate) struct EpochNow {
     key_id: Option<String>,
     /// When it is due to end.
     ends_at: String,
+    /// Whether its set was kept although too few of it were acceptable: wallets do not seal to it.
+    kept: bool,
 }
 
 /// Consensus, as this node sees it.
@@ -149,6 +151,7 @@ pub(crate) async fn status(State(api): State<Api>) -> Response {
             number: now.epoch,
             key_id: record.key_id(),
             ends_at: time(now.epoch_ends_at_ms),
+            kept: now.set_kept,
         },
         consensus: ConsensusBody {
             view: now.view,

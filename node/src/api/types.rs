@@ -347,32 +347,64 @@ pub(crate) struct SealedBody {
     pub(crate) sealed: String,
 }
 
-/// A validator of the epoch in force.
+/// A registered validator.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ValidatorBody {
     /// Consensus key.
     pub(crate) id: String,
     /// Name.
     pub(crate) name: String,
-    /// Position in the set, as in `signers`.
-    pub(crate) index: u32,
+    /// Position in the set, as in `signers`; null without a seat.
+    pub(crate) index: Option<u32>,
     /// Network key.
     pub(crate) node_id: String,
-    /// `active`: member of the epoch in force.
+    /// `active`: member of the epoch in force; `dropped`: registered, and without a seat in it.
     #[schema(example = "active")]
     pub(crate) status: &'static str,
     /// Votes that it has.
     pub(crate) power: u32,
+    /// Why it was found wanting when the epoch's set was decided, as a code of the table of codes; in a kept set it has
+    /// its seat all the same.
+    pub(crate) dropped_for: Option<String>,
     /// Kind of hardware.
     pub(crate) platform: Option<String>,
     /// What the evidence says the program is; unjudged.
     pub(crate) measurement: Option<String>,
     /// The key to which private reads are sealed, base64.
     pub(crate) kem_key: String,
-    /// Digest of its registration.
+    /// Digest of the registration that gave it its seat.
     pub(crate) registration: String,
-    /// Its evidence.
+    /// Its newest evidence.
     pub(crate) evidence: Option<EvidenceSummary>,
+    /// Until when its evidence is accepted, under today's rules and under those to come.
+    pub(crate) outlook: Vec<OutlookBody>,
+}
+
+/// What a validator can expect under one set of rules.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct OutlookBody {
+    /// `today`: the policy in force. `pending`: an adopted one whose time has not come. `proposed`: one that waits for
+    /// approvals. `next`: the policy in force, by the vendor's next level.
+    #[schema(example = "today")]
+    pub(crate) set: &'static str,
+    /// The policy's version, where it is not the one in force.
+    pub(crate) policy_version: Option<u64>,
+    /// The proposal's id, for one that is proposed.
+    pub(crate) proposal: Option<String>,
+    /// The vendor's number of the next level.
+    pub(crate) evaluation: Option<u32>,
+    /// Whether the evidence would be accepted now.
+    pub(crate) accepted: bool,
+    /// Until when; null where it is not accepted, or nothing that is known ends it.
+    pub(crate) until: Option<String>,
+    /// The code of the refusal; null where it is accepted.
+    pub(crate) code: Option<&'static str>,
+    /// What ends it then, or why it is refused.
+    pub(crate) cause: String,
+    /// What to update.
+    pub(crate) update: String,
+    /// Every part of the machine that is too old for the vendor's next level, with what it has and needs.
+    pub(crate) short: Vec<String>,
 }
 
 /// What there is to know about evidence without reading it.
@@ -382,10 +414,14 @@ pub(crate) struct EvidenceSummary {
     pub(crate) digest: String,
     /// Height at which it was registered.
     pub(crate) recorded_at_height: u64,
-    /// When it is too old for the policy.
+    /// That block's time, from which its age counts.
+    pub(crate) recorded_at: String,
+    /// When today's rules stop accepting it; null where they refuse it already.
     pub(crate) expires_at: Option<String>,
     /// Policy under which it was accepted.
     pub(crate) policy_version: u64,
+    /// Vendor and identity of the chip.
+    pub(crate) chip: Option<String>,
 }
 
 /// Evidence and what it must be bound to, for everybody to check.
@@ -450,28 +486,30 @@ pub(crate) struct EpochBody {
     pub(crate) ends_at: String,
     /// Consensus keys of those who can open what is sealed to it.
     pub(crate) holders: Vec<String>,
-    /// Why it began.
+    /// Why it began: `genesis`, `schedule`, `policy`, `suspension` or `recovery`.
     #[schema(example = "schedule")]
     pub(crate) reason: &'static str,
     /// Attestation policy in force.
     pub(crate) policy_version: u64,
+    /// The time at which the evidence of its validators was judged.
+    pub(crate) judged_at: String,
+    /// Digest of the collateral with which it was.
+    pub(crate) collateral: String,
+    /// Too few of the set before were acceptable, so it stayed whole: wallets do not seal to this epoch.
+    pub(crate) kept: bool,
+    /// Who is registered and has no seat, or in a kept set should have none.
+    pub(crate) dropped: Vec<DroppedBody>,
     /// Borsh of the record, base64; its hash stands in the closing block before it.
     pub(crate) record: String,
 }
 
-/// The rules by which evidence is judged.
+/// A registered validator that was found wanting.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct PolicyBody {
-    /// Number of the policy.
-    pub(crate) version: u64,
-    /// `real` or `simulated`.
-    pub(crate) tee: &'static str,
-    /// Its digest, as in epoch records.
-    pub(crate) digest: String,
-    /// The rules.
-    pub(crate) policy: serde_json::Value,
-    /// Borsh of the rules, base64.
-    pub(crate) bytes: String,
+pub(crate) struct DroppedBody {
+    /// Its name.
+    pub(crate) name: String,
+    /// Why, as a code of the table of codes.
+    pub(crate) code: String,
 }
 
 /// What a wallet needs to move its trust forward.

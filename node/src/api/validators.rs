@@ -1,19 +1,21 @@
-//! Validators of the epoch in force, and the evidence behind each.
+//! Registered validators, the evidence behind each, and until when it counts.
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use tacit_consensus::PublicKey;
-use tacit_ledger::{Registration, ValidatorRecord};
+use tacit_ledger::{PublicState, Registration, ValidatorRecord};
 
 use super::problem::{Answer, ProblemBody, Refusal};
 use super::server::Api;
 use super::types::{
-    BoundBody, EvidenceBody, EvidenceBytes, EvidenceSummary, HASH_DIGITS, List, Page, ValidatorBody, base64,
-    borsh64, fresh, parameter, parameters, time,
+    BoundBody, EvidenceBody, EvidenceBytes, EvidenceSummary, HASH_DIGITS, List, OutlookBody, Page,
+    ValidatorBody, base64, borsh64, fresh, parameter, parameters, time,
 };
+use crate::forecast::{ForecastSet, SetForecast};
 
-/// The validators of the epoch in force, in the order of `signers`; the cursor is an index.
+/// The validators of the epoch in force, in the order of `signers`, then those that are registered and have no seat;
+/// the cursor is an index.
 #[utoipa::path(
     get,
     path = "/v1/validators",
@@ -31,16 +33,17 @@ pub(crate) async fn list(
     let page = parameters(query)?;
     let (limit, after) = (page.limit_or(super::types::MAX_LIMIT)?, page.after()?);
     api.read(move |api| {
-        let record = api.node().current();
+        let state = api.node().public();
+        let all = listed(api, &state);
         let start = after.map_or(0, |after| {
             usize::try_from(after.saturating_add(1)).unwrap_or(usize::MAX)
         });
-        let mut items = Vec::new();
-        for (index, validator) in record.validators.iter().enumerate().skip(start).take(limit) {
-            items.push(describe(api, index, validator)?);
-        }
-        let more = start.saturating_add(items.len()) < record.validators.len();
-        let next = items.last().filter(|_| more).map(|last| last.index.to_string());
+        let page = all.iter().skip(start).take(limit);
+        let items = page
+            .map(|one| describe(api, &state, one))
+            .collect::<Answer<Vec<_>>>()?;
+        let end = start.saturating_add(items.len());
+        let next = (end < all.len() && !items.is_empty()).then(|| end.saturating_sub(1).to_string());
         Ok(fresh(List { items, next }))
     })
     .await
@@ -60,13 +63,13 @@ pub(crate) async fn one(
 ) -> Answer<Response> {
     let name = parameter(path)?;
     api.read(move |api| {
-        let (index, validator) = find(api, &name)?;
-        Ok(fresh(describe(api, index, &validator)?))
+        let one = find(api, &name)?;
+        Ok(fresh(describe(api, &api.node().public(), &one)?))
     })
     .await
 }
 
-/// A validator's evidence, whole, and what it must be bound to.
+/// A validator's newest evidence, whole, and what it must be bound to.
 #[utoipa::path(
     get,
     path = "/v1/validators/{id}/evidence",
@@ -80,10 +83,11 @@ pub(crate) async fn evidence(
 ) -> Answer<Response> {
     let name = parameter(path)?;
     api.read(move |api| {
-        let (_, validator) = find(api, &name)?;
-        let registration = api.registration(&validator.registration).ok_or_else(|| {
-            Refusal::internal(format!("registration {} is missing", validator.registration))
-        })?;
+        let name = find(api, &name)?.name;
+        let state = api.node().public();
+        let registration = state
+            .registration(&name)
+            .ok_or_else(|| Refusal::internal(format!("the registration of {name} is missing")))?;
         let (evidence, binding) = (&registration.evidence, registration.binding());
         Ok(fresh(EvidenceBody {
             registration: borsh64(registration)?,
@@ -107,49 +111,113 @@ pub(crate) async fn evidence(
     .await
 }
 
-/// The validator that a path names, with its index. Names are shorter than keys, so neither hides the other.
-fn find(api: &Api, name: &str) -> Answer<(usize, ValidatorRecord)> {
+/// A validator as interfaces list it: those of the epoch in force in the order of `signers`, then by name those that
+/// are registered and have no seat.
+struct Listed {
+    name: String,
+    seat: Option<(usize, ValidatorRecord)>,
+}
+
+fn listed(api: &Api, state: &PublicState) -> Vec<Listed> {
     let record = api.node().current();
+    let seats = record.validators.iter().cloned().enumerate();
+    let mut all: Vec<Listed> = seats
+        .map(|(index, seat)| Listed {
+            name: seat.name.clone(),
+            seat: Some((index, seat)),
+        })
+        .collect();
+    let without = state.registrations().map(|one| &one.name);
+    let without = without.filter(|name| record.validators.iter().all(|seat| seat.name != **name));
+    all.extend(without.map(|name| Listed {
+        name: name.clone(),
+        seat: None,
+    }));
+    all
+}
+
+/// The validator that a path names. Names are shorter than keys, so neither hides the other.
+fn find(api: &Api, name: &str) -> Answer<Listed> {
+    let state = api.node().public();
     let key = if name.len() == HASH_DIGITS {
         PublicKey::from_hex(name).ok()
     } else {
         None
     };
-    record
-        .validators
-        .iter()
-        .enumerate()
-        .find(|(_, validator)| match &key {
-            Some(key) => validator.consensus_key == *key,
-            None => validator.name == name,
-        })
-        .map(|(index, validator)| (index, validator.clone()))
-        .ok_or_else(|| Refusal::new("validator.not_found", "not in the epoch in force"))
+    let is_meant = |one: &Listed| match (&key, &one.seat) {
+        (Some(key), Some((_, seat))) => seat.consensus_key == *key,
+        (Some(key), None) => state
+            .registration(&one.name)
+            .is_some_and(|registration| registration.consensus_key == *key),
+        (None, _) => one.name == name,
+    };
+    listed(api, &state).into_iter().find(is_meant).ok_or_else(|| {
+        Refusal::new(
+            "validator.not_found",
+            "no validator of that name or key is registered",
+        )
+    })
 }
 
-fn describe(api: &Api, index: usize, validator: &ValidatorRecord) -> Answer<ValidatorBody> {
-    let registration = api.registration(&validator.registration);
+fn describe(api: &Api, state: &PublicState, one: &Listed) -> Answer<ValidatorBody> {
+    let registered = state.registered(&one.name);
+    let seat = match (&one.seat, registered) {
+        (Some((_, seat)), _) => seat,
+        (None, Some(registered)) => &registered.seat,
+        (None, None) => return Err(Refusal::internal(format!("{} is not registered", one.name))),
+    };
+    let record = api.node().current();
+    let dropped = record.dropped.iter().find(|dropped| dropped.name == one.name);
+    let forecast = api.node().forecast();
+    let outlook: Vec<OutlookBody> = forecast
+        .of(&one.name)
+        .map_or_else(Vec::new, |own| own.sets.iter().map(outlook).collect());
+    let today = forecast.of(&one.name).and_then(|own| own.today().cloned());
     Ok(ValidatorBody {
-        id: validator.consensus_key.to_string(),
-        name: validator.name.clone(),
-        index: u32::try_from(index).unwrap_or(u32::MAX),
-        node_id: validator.node_key.to_string(),
-        status: "active",
-        power: 1,
-        platform: registration.map(|registration| registration.evidence.platform.to_string()),
-        measurement: registration.and_then(measurement),
-        kem_key: base64(&validator.kem_key.0),
-        registration: validator.registration.to_string(),
-        evidence: match registration {
-            Some(registration) => Some(EvidenceSummary {
-                digest: hex::encode(registration.evidence.digest()),
-                recorded_at_height: registration.height,
-                expires_at: expiry(api, registration)?,
-                policy_version: registration.policy_version,
-            }),
-            None => None,
-        },
+        id: seat.consensus_key.to_string(),
+        name: seat.name.clone(),
+        index: one
+            .seat
+            .as_ref()
+            .map(|(index, _)| u32::try_from(*index).unwrap_or(u32::MAX)),
+        node_id: seat.node_key.to_string(),
+        status: if one.seat.is_some() { "active" } else { "dropped" },
+        power: u32::from(one.seat.is_some()),
+        dropped_for: dropped.map(|dropped| dropped.code.clone()),
+        platform: registered.map(|one| one.registration.evidence.platform.to_string()),
+        measurement: registered.and_then(|one| measurement(&one.registration)),
+        kem_key: base64(&seat.kem_key.0),
+        registration: seat.registration.to_string(),
+        evidence: registered.map(|registered| EvidenceSummary {
+            digest: hex::encode(registered.registration.evidence.digest()),
+            recorded_at_height: registered.height,
+            recorded_at: time(registered.seat.registered_ms),
+            expires_at: today.and_then(|today| today.until_ms).map(time),
+            policy_version: registered.registration.policy_version,
+            chip: registered.chip.map(|(vendor, chip)| format!("{vendor} {chip}")),
+        }),
+        outlook,
     })
+}
+
+fn outlook(forecast: &SetForecast) -> OutlookBody {
+    let (proposal, evaluation) = match forecast.set {
+        ForecastSet::Proposed { proposal, .. } => (Some(proposal.to_string()), None),
+        ForecastSet::Next { evaluation } => (None, Some(evaluation)),
+        ForecastSet::Today | ForecastSet::Pending { .. } => (None, None),
+    };
+    OutlookBody {
+        set: forecast.set.name(),
+        policy_version: forecast.set.version(),
+        proposal,
+        evaluation,
+        accepted: forecast.accepted,
+        until: forecast.until_ms.map(time),
+        code: forecast.code,
+        cause: forecast.cause.clone(),
+        update: forecast.update.clone(),
+        short: forecast.short.clone(),
+    }
 }
 
 /// What the evidence says the program is.
@@ -157,18 +225,6 @@ fn measurement(registration: &Registration) -> Option<String> {
     let fields = tacit_attest::describe(&registration.evidence).ok()?;
     fields
         .into_iter()
-        .find(|(name, _)| name == "report.measurement")
+        .find(|(name, _)| name == "report.measurement" || name == "body.mr_td")
         .map(|(_, value)| value)
-}
-
-/// When evidence of this registration's age is too old: counted from the block that it is bound to.
-fn expiry(api: &Api, registration: &Registration) -> Answer<Option<String>> {
-    let genesis = api.node().genesis();
-    let made_ms = match registration.height {
-        0 => Some(genesis.time_ms),
-        height => api
-            .block_at(height)?
-            .map(|committed| committed.block.header.time_ms),
-    };
-    Ok(made_ms.map(|ms| time(ms.saturating_add(genesis.policy.evidence_age_max_ms))))
 }

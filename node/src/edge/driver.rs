@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, thread::JoinHandle, time::Duration};
 
+use tacit_consensus::Height;
 use tokio::{
     runtime::Handle,
     sync::mpsc,
@@ -13,7 +14,7 @@ use crate::{
     NodeError, clock,
     handle::{Shared, Snapshot, ToReplica},
     metrics::ViewEnd,
-    replica::{Effect, Input, Replica},
+    replica::{Effect, Input, Replica, SystemSource},
 };
 
 /// Runs the replica until it is told to stop or cannot go on safely. The thread's result says which.
@@ -42,6 +43,7 @@ pub(crate) fn spawn_replica(
                     shared,
                     outbound,
                     view: 0,
+                    public: None,
                 }
                 .run(first, receiver),
             )
@@ -54,6 +56,8 @@ struct Driver {
     shared: Arc<Shared>,
     outbound: Outbound,
     view: u64,
+    /// The height of the public state that was published last.
+    public: Option<Height>,
 }
 
 impl Driver {
@@ -81,6 +85,11 @@ impl Driver {
                         envelope,
                         opened,
                     }
+                }
+                Some(ToReplica::System(tx, answer)) => {
+                    let reply = self.outbound.expect_system(answer);
+                    let source = SystemSource::Client { reply };
+                    Input::System { source, tx }
                 }
                 Some(ToReplica::Query(query, answer)) => {
                     let reply = self.outbound.expect_answered(answer);
@@ -123,11 +132,17 @@ impl Driver {
             leader: view.map(|v| v.1),
             timeout_ms: view.map_or(0, |v| v.2),
             mempool: self.replica.mempool_size(),
+            system: self.replica.system_size(),
             certified_executed: self.replica.certified_executed(),
             turned_ms: clock::now_ms(),
             // A heartbeat may be missed by one crashed leader and a full timeout before it is worth a word.
             idle_ok_until_ms: 2 * (params.heartbeat_ms + params.base_timeout_ms),
         };
+        if self.public != Some(self.replica.public_changed()) {
+            self.public = Some(self.replica.public_changed());
+            let public = Arc::new(self.replica.public().clone());
+            self.shared.public.send_replace(public);
+        }
         if snapshot.view > self.view {
             // The highest certificate is of the view just left, unless that one timed out.
             let timed_out = self

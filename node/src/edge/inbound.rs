@@ -10,13 +10,13 @@ use std::{
 };
 
 use tacit_consensus::Height;
-use tacit_ledger::{Batch, ChainLog, Store, codec};
+use tacit_ledger::{Batch, ChainLog, Store, SystemTx, codec};
 use tacit_p2p::{Event, GossipToken, Offence, PeerId, ResponseChannel, Topic, Verdict, node_key_of};
 use tokio::sync::mpsc;
 
 use crate::{
     handle::{NodeHandle, ToReplica},
-    replica::Input,
+    replica::{Input, SystemSource},
     wire::{
         Announcement, Direct, FETCH_ANSWER_TARGET_BYTES, FetchRequest, FetchResponse, MAX_ANNOUNCEMENT_BYTES,
         MAX_BATCHES_PER_FETCH, MAX_BLOCKS_PER_FETCH, MAX_DIRECT_BYTES, MAX_FETCH_REQUEST_BYTES,
@@ -72,6 +72,24 @@ pub(crate) async fn serve_network(node: NodeHandle, mut events: mpsc::Receiver<E
                     })
                 }
                 Err(_) => {
+                    node.shared.network.validate_gossip(token, Verdict::Reject);
+                    None
+                }
+            },
+            Event::Gossip {
+                topic: Topic::System,
+                bytes,
+                token,
+                ..
+            } => match SystemTx::decode_ordinary(&bytes) {
+                Ok(tx) if tx.is_ordinary() => {
+                    let token = node.shared.gossip.put(token);
+                    Some(Input::System {
+                        source: SystemSource::Gossip { token },
+                        tx: Box::new(tx),
+                    })
+                }
+                Ok(_) | Err(_) => {
                     node.shared.network.validate_gossip(token, Verdict::Reject);
                     None
                 }
@@ -137,7 +155,7 @@ fn announcement(node: &NodeHandle, author: PeerId, bytes: &[u8], token: GossipTo
     }
 }
 
-/// Old blocks and relayed envelopes are served by workers; batches may be in the replica's memory only.
+/// Old blocks and what is relayed are served by workers; batches may be in the replica's memory only.
 async fn request(node: &NodeHandle, from: PeerId, bytes: &[u8], channel: ResponseChannel) -> Option<Input> {
     match codec::decode::<FetchRequest>(bytes, MAX_FETCH_REQUEST_BYTES) {
         Ok(FetchRequest::Blocks { from, limit }) => {
@@ -168,6 +186,22 @@ async fn request(node: &NodeHandle, from: PeerId, bytes: &[u8], channel: Respons
                     }),
                 };
                 if let Ok(bytes) = borsh::to_vec(&FetchResponse::Submitted(result)) {
+                    node.shared.network.respond(channel, bytes);
+                }
+            });
+        }
+        Ok(FetchRequest::System(tx)) => {
+            let node = node.clone();
+            tokio::spawn(async move {
+                // An observer does not pass on what another observer passed on.
+                let result = match node.take_system(tx).await {
+                    Ok(accepted) => Ok(accepted.id),
+                    Err(problem) => Err(RelayRefused {
+                        code: problem.code.to_owned(),
+                        detail: problem.detail,
+                    }),
+                };
+                if let Ok(bytes) = borsh::to_vec(&FetchResponse::SystemTaken(result)) {
                     node.shared.network.respond(channel, bytes);
                 }
             });

@@ -29,6 +29,7 @@ pub(super) struct Outbound {
     next: u64,
     submitted: BTreeMap<u64, oneshot::Sender<Result<Digest, Refused>>>,
     answered: BTreeMap<u64, oneshot::Sender<Result<Box<Answer>, Refused>>>,
+    system: BTreeMap<u64, oneshot::Sender<Result<Digest, Refused>>>,
     batches: BTreeMap<u64, ResponseChannel>,
     announced_ms: Millis,
     unannounced: Option<Announcement>,
@@ -44,6 +45,7 @@ impl Outbound {
             next: 0,
             submitted: BTreeMap::new(),
             answered: BTreeMap::new(),
+            system: BTreeMap::new(),
             batches: BTreeMap::new(),
             announced_ms: 0,
             unannounced: None,
@@ -65,6 +67,12 @@ impl Outbound {
     pub(super) fn expect_answered(&mut self, answer: oneshot::Sender<Result<Box<Answer>, Refused>>) -> u64 {
         let number = self.number();
         self.answered.insert(number, answer);
+        number
+    }
+
+    pub(super) fn expect_system(&mut self, answer: oneshot::Sender<Result<Digest, Refused>>) -> u64 {
+        let number = self.number();
+        self.system.insert(number, answer);
         number
     }
 
@@ -96,6 +104,7 @@ impl Outbound {
                     network.publish(Topic::Batches, bytes);
                 }
             }
+            Effect::PublishSystem(bytes) => network.publish(Topic::System, bytes),
             Effect::Announce(announcement) => self.unannounced = Some(announcement),
             Effect::Request { request, to, what } => self.request(request, to, &what),
             Effect::GossipVerdict { token, verdict } => self.verdict(token, verdict),
@@ -112,6 +121,19 @@ impl Outbound {
                     // A client that went away wants no answer.
                     let _ = answer.send(result);
                 }
+            }
+            Effect::SystemTaken { reply, result } => {
+                if let Ok(id) = &result {
+                    self.shared.system().wait_for(*id, clock::now_ms());
+                }
+                if let Some(answer) = self.system.remove(&reply) {
+                    // A client that went away wants no answer.
+                    let _ = answer.send(result);
+                }
+            }
+            Effect::SystemDropped { id, refused } => {
+                tracing::info!(%id, code = refused.code, detail = refused.detail, "a system transaction was dropped");
+                self.shared.system().let_go(id, refused.into());
             }
             Effect::Answered { reply, result } => {
                 if let Some(answer) = self.answered.remove(&reply) {
@@ -139,7 +161,12 @@ impl Outbound {
                 height,
                 envelopes,
                 unopened,
-            } => self.committed(height, &envelopes, unopened),
+                system,
+            } => {
+                self.shared.system().committed(&system);
+                self.shared.metrics.system_committed(system.len() as u64);
+                self.committed(height, &envelopes, unopened);
+            }
             Effect::Expired(ids) => {
                 let mut pending = self.shared.pending();
                 ids.into_iter().for_each(|id| pending.expire(id));

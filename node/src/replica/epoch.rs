@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use tacit_consensus::{Anchor, Block, Config as CoreConfig, Core, Height, Millis};
-use tacit_ledger::{Contribution, EpochRecord, Genesis, SystemTx};
+use tacit_ledger::{Contribution, Durability, EpochRecord, Genesis, SystemTx};
 
-use super::{Effect, Replica};
+use super::{Effect, Replica, execute::PRUNE_LIMIT};
 use crate::NodeError;
 
 impl Replica {
-    /// Whether the running epoch is to end.
+    /// Whether the running epoch has lasted its time, or ends for what members or validators decided.
     pub(super) fn epoch_due(&self, now: Millis) -> bool {
         self.core.is_some() && self.public.end_due(now).is_some()
     }
 
-    /// When the running epoch is due to end, for its age or a policy's time; `None` once it is.
+    /// When the running epoch will be due to end, as far as the state tells; `None` once that wants a block.
     pub(super) fn epoch_due_at(&self) -> Option<Millis> {
         (self.core.is_some() && !self.work).then(|| self.public.end_due_ms())
     }
@@ -83,13 +83,61 @@ impl Replica {
             epoch = record.epoch,
             from_height = record.start_height,
             key = record.key_id().unwrap_or_default(),
+            reason = record.reason.name(),
+            policy = record.policy_version,
             simulated = self.genesis.trust.simulator.is_some(),
             "epoch begins"
         );
         let anchor = self.anchor_at_head(record.epoch);
         self.install(record);
+        self.step_aside()?;
         self.start_core(now, anchor, None, None, Vec::new());
         Ok(())
+    }
+
+    /// A validator without a seat cannot open what is sealed from now on: it follows like an observer, and lets go of a
+    /// private state that it could not keep up, in memory and on disk.
+    pub(super) fn step_aside(&mut self) -> Result<(), NodeError> {
+        if self.validator.is_none() || self.me.is_some() {
+            return Ok(());
+        }
+        if self.private.take().is_some() {
+            tracing::error!(
+                epoch = self.record.epoch,
+                "this validator has no seat in the epoch: it follows, and holds no private state any more"
+            );
+        }
+        loop {
+            let old = self
+                .log()
+                .prune_below(self.head.height.saturating_add(1), PRUNE_LIMIT)?;
+            if old.is_empty() {
+                return Ok(());
+            }
+            self.store.commit(old, Durability::Synced)?;
+        }
+    }
+
+    /// What everybody should know about how a set came to be.
+    fn report_set(&self) {
+        let record = &self.record;
+        for dropped in &record.dropped {
+            tracing::warn!(
+                epoch = record.epoch,
+                validator = dropped.name,
+                code = dropped.code,
+                kept = record.kept,
+                "a validator was found wanting"
+            );
+        }
+        if record.kept {
+            tracing::error!(
+                epoch = record.epoch,
+                code = "epoch.kept",
+                "fewer than a quorum of the set are acceptable, so it stays whole; wallets do not seal to this epoch. \
+                 Renew the evidence of those named above, or have members change the policy"
+            );
+        }
     }
 
     /// Everything that follows from a record alone.
@@ -107,6 +155,7 @@ impl Replica {
             .and_then(|v| v.keyring.epoch(record.epoch))
             .map(|secret| Arc::new(secret.sealing()));
         self.record = record.clone();
+        self.report_set();
         self.out.push(Effect::Epoch {
             record,
             opener: self.opener.clone(),
@@ -125,7 +174,14 @@ impl Replica {
         self.core = None;
         self.wake = None;
         self.work = false;
-        let (Some(parts), Some(_)) = (self.validator.as_ref(), self.me) else {
+        if self.me.is_some() && self.private.is_none() {
+            tracing::error!(
+                epoch = self.record.epoch,
+                "this validator has a seat again, and not the private state: it follows and does not vote"
+            );
+        }
+        // Without the private state it cannot tell which blocks are right.
+        let (Some(parts), Some(_), true) = (self.validator.as_ref(), self.me, self.private.is_some()) else {
             return;
         };
         let (core, effects) = Core::new(

@@ -5,11 +5,11 @@ use std::{collections::BTreeSet, sync::Arc};
 use tacit_consensus::{Block, CommitProof, Digest, Executed, Height, Millis};
 use tacit_ledger::{
     BlockContext, BlockResult, CommittedBlock, Durability, Envelope, EpochLink, Executable, SealedReceipt,
-    StoreError, StoredReceipt, TxRecord, WriteBatch, block_receipts_root, chain_receipts, encode,
-    encrypt_checkpoint, encrypt_frame, open_envelope,
+    StoreError, StoredReceipt, SystemRecord, TxRecord, WriteBatch, block_receipts_root, chain_receipts,
+    encode, encrypt_checkpoint, encrypt_frame, open_envelope,
 };
 
-use super::{Certified, Effect, Final, Head, Replica};
+use super::{Certified, Effect, Final, Head, Replica, system::ordinary};
 use crate::wire::Announcement;
 
 /// Execution results kept in memory; older ones are read from the store.
@@ -19,7 +19,7 @@ const CHECKPOINT_EVERY: u64 = 1_000;
 /// The public state changes at epochs only; a restart repeats at most so many blocks on top of the stored one.
 const PUBLIC_EVERY: u64 = 128;
 /// Superfluous frames deleted at once.
-const PRUNE_LIMIT: usize = 4_096;
+pub(super) const PRUNE_LIMIT: usize = 4_096;
 
 /// What executing one block gave.
 struct Results {
@@ -119,6 +119,10 @@ impl Replica {
             false => self.follow(&block, &envelopes, public_root, synced.unwrap_or_default()),
         };
         self.write_block(&mut writes, &block, &proof, &envelopes, &results);
+        let system: Vec<Digest> = ordinary(&block).into_iter().map(|(id, _)| id).collect();
+        for (index, id) in (0u32..).zip(&system) {
+            writes.put_system(id, &SystemRecord { height, index });
+        }
         self.store
             .commit(writes, Durability::Synced)
             .map_err(|e| format!("the store refused a block: {e}"))?;
@@ -146,11 +150,16 @@ impl Replica {
             certificate: Some(proof.certificate.clone()),
             header: Some(block.header.clone()),
         };
+        if !block.payload.system.is_empty() {
+            self.public_changed = height;
+        }
+        self.settle_system(now, &system);
         let ids = envelopes.iter().map(|(id, _)| *id).collect();
         self.out.push(Effect::Committed {
             height,
             envelopes: ids,
             unopened: results.unopened,
+            system,
         });
         if self.me.is_some() {
             self.out.push(Effect::Announce(Announcement {

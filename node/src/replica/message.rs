@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tacit_consensus::{Digest, Epoch, Height};
-use tacit_ledger::{Answer, Batch, Envelope, EpochRecord, OpenedEnvelope, Query, SealingSecret};
+use tacit_ledger::{Answer, Batch, Envelope, EpochRecord, OpenedEnvelope, Query, SealingSecret, SystemTx};
 
 use crate::wire::{Announcement, Direct, FetchRequest, FetchResponse};
 
@@ -64,6 +64,14 @@ pub enum Input {
         /// The same, opened.
         opened: Arc<OpenedEnvelope>,
     },
+    /// A transaction of the public lane, decoded within its bound; answered by [`Effect::SystemTaken`] or
+    /// [`Effect::GossipVerdict`].
+    System {
+        /// Who brought it.
+        source: SystemSource,
+        /// The transaction, not checked yet.
+        tx: Box<SystemTx>,
+    },
     /// Envelopes of a batch that the edge opened, as a hint: what is missing is opened on execution.
     Opened {
         /// The epoch whose key was used.
@@ -82,6 +90,21 @@ pub enum Input {
     },
 }
 
+/// Who brings a transaction of the public lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SystemSource {
+    /// A client of this node, or of an observer that asks on its behalf.
+    Client {
+        /// The edge's number for the question.
+        reply: u64,
+    },
+    /// A peer, by gossip.
+    Gossip {
+        /// The edge's name for this piece of gossip.
+        token: u64,
+    },
+}
+
 /// Everything that a replica wants done, in order. What must be durable already is.
 pub enum Effect {
     /// Send to one validator.
@@ -93,6 +116,8 @@ pub enum Effect {
     },
     /// Gossip a batch of our own.
     PublishBatch(Box<Batch>),
+    /// Gossip an encoded transaction of the public lane that a client brought.
+    PublishSystem(Vec<u8>),
     /// Gossip our committed height.
     Announce(Announcement),
     /// Ask one peer.
@@ -127,6 +152,20 @@ pub enum Effect {
         /// Accepted, or the code and facts of the refusal.
         result: Result<Digest, Refused>,
     },
+    /// The answer to [`Input::System`] from a client.
+    SystemTaken {
+        /// The question's number.
+        reply: u64,
+        /// The id under which it waits or is committed, or the code and facts of the refusal.
+        result: Result<Digest, Refused>,
+    },
+    /// A transaction of the public lane that waited here does so no longer, and is not committed.
+    SystemDropped {
+        /// Its id.
+        id: Digest,
+        /// Why.
+        refused: Refused,
+    },
     /// The answer to [`Input::Query`].
     Answered {
         /// The question's number.
@@ -149,6 +188,8 @@ pub enum Effect {
         envelopes: Vec<Digest>,
         /// How many of them did not open.
         unopened: u32,
+        /// Ids of the ordinary system transactions in it.
+        system: Vec<Digest>,
     },
     /// Envelopes that this node let go of: their epoch has closed.
     Expired(Vec<Digest>),

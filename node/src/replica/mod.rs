@@ -21,6 +21,8 @@ mod propose;
 mod restore;
 mod submit;
 mod sync;
+mod system;
+mod system_pool;
 mod validate;
 
 use std::{
@@ -38,7 +40,9 @@ use tacit_ledger::{
     SealingSecret, Share, Store, WriteBatch,
 };
 
-pub use self::message::{Effect, GossipVerdict, Input, NodeKey, Offence, Refused};
+pub use self::message::{Effect, GossipVerdict, Input, NodeKey, Offence, Refused, SystemSource};
+pub(crate) use self::system::ordinary;
+pub use self::system_pool::{SystemPool, SystemPoolError, Taken};
 use crate::{NodeError, keyring::Keyring, mempool::Mempool, wire::Direct};
 
 /// How long envelopes wait for company before they are batched, in milliseconds.
@@ -102,6 +106,7 @@ pub struct Replica {
     opener: Option<Arc<SealingSecret>>,
 
     public: PublicState,
+    public_changed: Height,
     private: Option<PrivateState>,
     state_keys_installed: bool,
     head: Head,
@@ -112,6 +117,7 @@ pub struct Replica {
     shares: BTreeMap<Digest, Share>,
 
     mempool: Mempool,
+    system: SystemPool,
     opened: BTreeMap<Digest, Arc<OpenedEnvelope>>,
     flush_at: Option<Millis>,
     waiting: BTreeMap<Digest, Waiting>,
@@ -179,6 +185,21 @@ impl Replica {
         self.mempool.size()
     }
 
+    /// Transactions and bytes of the public lane that wait for a block.
+    pub fn system_size(&self) -> (u64, u64) {
+        self.system.size()
+    }
+
+    /// The public state after the head.
+    pub fn public(&self) -> &PublicState {
+        &self.public
+    }
+
+    /// The height at which a system transaction last changed the public state; 0 for genesis.
+    pub fn public_changed(&self) -> Height {
+        self.public_changed
+    }
+
     /// The highest height that at least one honest validator is known to have reached.
     pub fn best_known(&self) -> Height {
         self.sync.best_known(self.committee.f()).max(self.head.height)
@@ -241,6 +262,7 @@ impl Replica {
                 envelope,
                 opened,
             } => self.submit(now, reply, *envelope, opened),
+            Input::System { source, tx } => self.take_system(now, source, *tx),
             Input::Opened {
                 epoch,
                 envelopes,
@@ -479,10 +501,11 @@ impl Replica {
         }
     }
 
-    /// Whether something wants a block, if that is news to the core: batches, receipts that no final header
+    /// Whether something wants a block, if that is news to the core: batches, system transactions, receipts that no final header
     /// proves yet, or an epoch to end.
     fn work_changed(&mut self, now: Millis) -> Option<bool> {
         let work = self.mempool.has_batches()
+            || !self.system.is_empty()
             || self.last_full > self.certified.executed
             || self.public.is_ending()
             || self.epoch_due(now);

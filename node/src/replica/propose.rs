@@ -37,7 +37,7 @@ impl Replica {
     }
 
     /// Blocks that are certified or final but not executed here yet, oldest first, down to `parent`.
-    fn unexecuted(&self, parent: &Digest) -> Vec<&Block> {
+    pub(super) fn unexecuted(&self, parent: &Digest) -> Vec<&Block> {
         let Some(core) = self.core.as_ref() else {
             return Vec::new();
         };
@@ -80,6 +80,7 @@ impl Replica {
             let state = state.into_owned();
             self.build_tail(&state, time_ms)?
         } else {
+            let system = self.select_system(&state, parent_id, time_ms);
             let taken: BTreeSet<Digest> = self
                 .unexecuted(parent_id)
                 .iter()
@@ -91,18 +92,13 @@ impl Replica {
                     self.unstored.put_batch(digest, batch);
                 }
             }
-            (
-                Payload {
-                    batches,
-                    system: Vec::new(),
-                },
-                None,
-            )
+            (Payload { batches, system }, None)
         };
         tracing::trace!(
             view,
             height = parent.height + 1,
             batches = payload.batches.len(),
+            system = payload.system.len(),
             "block built"
         );
         let commit = self
@@ -159,6 +155,7 @@ impl Replica {
         ))
     }
 
+    /// This validator's seat in the next set, as the tail decided it or a block of `time_ms` that begins one would.
     pub(super) fn my_next_index(&self, state: &PublicState, time_ms: Millis) -> Option<u16> {
         let key = self.validator.as_ref()?.signer.public();
         state

@@ -7,13 +7,13 @@ use std::{
 };
 
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
-use tacit_consensus::{Anchor, Block, Digest, Executed, Height, Millis};
+use tacit_consensus::{Anchor, Block, Digest, Executed, Height, Millis, PublicKey};
 use tacit_ledger::{
     ChainLog, Column, Durability, Frame, Genesis, PrivateState, PublicState, StateKeys, Store, WriteBatch,
     decrypt_checkpoint, decrypt_frame, meta,
 };
 
-use super::{Certified, Effect, Head, Replica, ReplicaConfig, damaged, sync::Sync};
+use super::{Certified, Effect, Head, Replica, ReplicaConfig, SystemPool, damaged, sync::Sync};
 use crate::{NodeError, mempool::Mempool};
 
 /// Blocks above the head that were voted for and not committed: a few views' worth.
@@ -42,11 +42,12 @@ impl Replica {
         let public = restore_public(&*store, &genesis, head.height)?;
         let keys = validator.as_ref().and_then(|v| v.keyring.state_keys());
         let (private, checkpoint) = match &validator {
-            Some(_) => {
+            // One that has lost its seat let go of its private state, and follows like an observer.
+            Some(parts) if holds_state(&*store, &public, &parts.signer.public())? => {
                 let (state, checkpoint) = restore_private(&*store, &genesis, keys, head.height)?;
                 (Some(state), checkpoint)
             }
-            None => (None, 0),
+            Some(_) | None => (None, 0),
         };
         let record = Arc::new(public.current().clone());
         let certified = match (&head.header, ChainLog::new(&*store).block(head.height)?) {
@@ -71,6 +72,7 @@ impl Replica {
             core: None,
             anchor,
             opener: None,
+            public_changed: public.height(),
             public,
             state_keys_installed: checkpoint > 0,
             private,
@@ -85,6 +87,7 @@ impl Replica {
             finals: VecDeque::new(),
             shares: BTreeMap::new(),
             mempool: Mempool::default(),
+            system: SystemPool::default(),
             opened: BTreeMap::new(),
             flush_at: None,
             waiting: BTreeMap::new(),
@@ -108,6 +111,7 @@ impl Replica {
             parts.keyring.erase_before(record.epoch)?;
         }
         replica.install(record);
+        replica.step_aside()?;
         replica.resume_core(now)?;
         replica.update_work(now);
         let effects = replica.take_out();
@@ -245,6 +249,13 @@ fn restore_public(store: &dyn Store, genesis: &Genesis, head: Height) -> Result<
         }
     }
     Ok(public)
+}
+
+/// Whether a validator has a seat in the current set and, once the first epoch has ended, a checkpoint.
+fn holds_state(store: &dyn Store, public: &PublicState, key: &PublicKey) -> Result<bool, NodeError> {
+    let record = public.current();
+    let seated = record.validators.iter().any(|seat| seat.consensus_key == *key);
+    Ok(seated && (record.epoch == 0 || ChainLog::new(store).checkpoint()?.is_some()))
 }
 
 /// The private state at `head`, and the height of the checkpoint that it came from.

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use tacit_consensus::{Height, Message};
-use tacit_ledger::{Batch, ChainLog, MAX_BATCH_BYTES, Store, codec, open_envelope};
+use tacit_ledger::{Batch, ChainLog, MAX_BATCH_BYTES, Store, SystemTx, codec, open_envelope};
 use tacit_node::{
-    replica::{Effect, Input, Offence},
+    replica::{Effect, Input, Offence, SystemSource},
     wire::{
         Direct, FetchRequest, FetchResponse, MAX_BATCHES_PER_FETCH, MAX_BLOCKS_PER_FETCH, MAX_DIRECT_BYTES,
         MAX_FETCH_RESPONSE_BYTES, SyncBlock,
@@ -76,6 +76,7 @@ impl World {
                 height,
                 envelopes,
                 unopened,
+                system: _,
             } => {
                 self.note(&[b"committed", &index.to_le_bytes(), &height.to_le_bytes()]);
                 self.check_committed(index, height, &envelopes);
@@ -88,6 +89,18 @@ impl World {
             Effect::Serve { reply, batches } => self.serve_batches(index, reply, batches),
             Effect::Submitted { reply, result } => {
                 self.nodes[index].seen.submitted.insert(reply, result);
+            }
+            Effect::PublishSystem(bytes) => {
+                if !self.mute.contains(&index) {
+                    self.note(&[b"system", &index.to_le_bytes(), &bytes]);
+                    self.gossip(index, || Packet::System(bytes.clone()));
+                }
+            }
+            Effect::SystemTaken { reply, result } => {
+                self.nodes[index].seen.system_taken.insert(reply, result);
+            }
+            Effect::SystemDropped { id, refused } => {
+                self.nodes[index].seen.system_dropped.insert(id, refused);
             }
             Effect::Answered { reply, result } => {
                 self.nodes[index].seen.answered.insert(reply, result);
@@ -211,6 +224,9 @@ impl World {
             Packet::Batch(bytes) => {
                 self.take_batch(to, &bytes);
             }
+            Packet::System(bytes) => {
+                self.take_system(to, &bytes);
+            }
             Packet::Announcement(announcement) => {
                 let from = node_key(from);
                 self.input(to, Input::Announced { from, announcement });
@@ -266,6 +282,17 @@ impl World {
         Some(token)
     }
 
+    /// A gossiped system transaction; the number under which the verdict comes, or none when it does not decode.
+    pub(crate) fn take_system(&mut self, to: usize, bytes: &[u8]) -> Option<u64> {
+        let tx = SystemTx::decode_ordinary(bytes)
+            .ok()
+            .filter(SystemTx::is_ordinary)?;
+        let token = self.reply();
+        let (source, tx) = (SystemSource::Gossip { token }, Box::new(tx));
+        self.input(to, Input::System { source, tx });
+        Some(token)
+    }
+
     fn serve(&mut self, server: usize, asker: usize, life: u64, request: u64, what: FetchRequest) {
         match what {
             FetchRequest::Blocks { from, limit } => {
@@ -288,7 +315,7 @@ impl World {
                     .insert((server, reply), (asker, life, request));
                 self.input(server, Input::WantBatches { reply, digests });
             }
-            FetchRequest::Submit(_) => unreachable!("no replica relays envelopes"),
+            FetchRequest::Submit(_) | FetchRequest::System(_) => unreachable!("no replica relays"),
         }
     }
 }

@@ -7,8 +7,8 @@ use tacit_attest::{
 };
 use tacit_consensus::{Digest, Ed25519Signer, Signer};
 use tacit_ledger::{
-    AccountKey, GENESIS_VERSION, Genesis, Governance, Params, Registration, RegistrationPlace, SealingSecret,
-    UNIT,
+    AccountKey, GENESIS_VERSION, Genesis, Governance, Member, Params, Registration, RegistrationPlace,
+    SealingSecret, UNIT,
 };
 use tacit_node::{
     keyring::{IdentitySeeds, Keyring},
@@ -24,6 +24,8 @@ pub(crate) const SUPPLY: u128 = 1_500 * UNIT;
 const MEASUREMENT: Measurement = Measurement([0x11; 48]);
 const NONCE: [u8; 32] = [0x77; 32];
 const FOUNDERS: u8 = 4;
+/// How long a policy waits that admits more.
+pub(crate) const LOOSENING_DELAY_MS: u64 = 60_000;
 
 static REGISTRATIONS: LazyLock<(SimulatorAuthority, Vec<Registration>)> = LazyLock::new(|| {
     let authority = SimulatorAuthority::generate([1; 32], TIME).expect("an authority");
@@ -59,8 +61,17 @@ pub(crate) fn genesis(params: Params) -> Arc<Genesis> {
         nonce: NONCE,
         time_ms: TIME,
         params,
-        policy: Policy::dev(MEASUREMENT),
-        governance: Governance::none(),
+        policy: policy(),
+        governance: Governance {
+            members: [("alice", alice()), ("bob", bob()), ("carol", carol())]
+                .into_iter()
+                .map(|(name, key)| Member {
+                    name: name.into(),
+                    account: key.id(),
+                })
+                .collect(),
+            threshold: 2,
+        },
         collateral: Vec::new(),
         validators: registrations.clone(),
         allocations: vec![(alice().id(), 1_000 * UNIT), (bob().id(), 500 * UNIT)],
@@ -75,6 +86,18 @@ pub(crate) fn alice() -> AccountKey {
 
 pub(crate) fn bob() -> AccountKey {
     account(2)
+}
+
+pub(crate) fn carol() -> AccountKey {
+    account(3)
+}
+
+/// The policy of genesis: one build on simulated Genoa machines, an hour's delay before more is admitted.
+pub(crate) fn policy() -> Policy {
+    Policy {
+        loosening_delay_ms: LOOSENING_DELAY_MS,
+        ..Policy::dev(MEASUREMENT)
+    }
 }
 
 pub(crate) fn account(n: u8) -> AccountKey {

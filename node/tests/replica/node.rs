@@ -20,6 +20,8 @@ pub(crate) struct Seen {
     pub(crate) equivocations: Vec<u16>,
     pub(crate) verdicts: BTreeMap<u64, GossipVerdict>,
     pub(crate) submitted: BTreeMap<u64, Result<Digest, Refused>>,
+    pub(crate) system_taken: BTreeMap<u64, Result<Digest, Refused>>,
+    pub(crate) system_dropped: BTreeMap<Digest, Refused>,
     pub(crate) answered: BTreeMap<u64, Result<Box<Answer>, Refused>>,
     /// Requests for blocks and for batches that it sent.
     pub(crate) asked: (u64, u64),

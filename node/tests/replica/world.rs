@@ -59,6 +59,7 @@ pub(crate) enum Packet {
     Disconnected,
     Direct(Vec<u8>),
     Batch(Vec<u8>),
+    System(Vec<u8>),
     Announcement(Announcement),
     Request {
         life: u64,
@@ -99,7 +100,7 @@ pub(crate) struct World {
     pub(crate) checker: Checker,
     pub(crate) crook: Option<Crook>,
     pub(crate) server: Option<CrookedServer>,
-    /// Nodes whose batches are not gossiped.
+    /// Nodes whose batches and system transactions are not gossiped.
     pub(crate) mute: BTreeSet<usize>,
     /// Pairs between which nothing passes, one way.
     pub(crate) cut: BTreeSet<(usize, usize)>,

@@ -152,7 +152,8 @@ fn a_peer_that_never_gets_ready_is_let_go_and_a_ready_one_is_not() {
     assert!(connect(&mut book, idle, 1, now) && connect(&mut book, ready, 2, now));
     assert!(!book.progress(&ready, Step::Direct));
     assert!(!book.progress(&ready, Step::Topic(Topic::Batches)));
-    assert!(book.progress(&ready, Step::Topic(Topic::Announcements)));
+    assert!(!book.progress(&ready, Step::Topic(Topic::Announcements)));
+    assert!(book.progress(&ready, Step::Topic(Topic::System)));
     assert!(book.greet(&ready) && !book.greet(&ready), "announced once");
     assert!(book.unready(now + READY_WITHIN).is_empty());
     assert_eq!(book.unready(now + READY_WITHIN * 2), [idle]);

@@ -13,6 +13,8 @@ use serde_json::Value;
 pub(crate) struct Tacit {
     binary: PathBuf,
     cwd: PathBuf,
+    /// `TACIT_HOME` of its environment.
+    home: Option<String>,
     /// The words of every command that succeeded with `--json`.
     succeeded: RefCell<BTreeSet<String>>,
 }
@@ -22,8 +24,15 @@ impl Tacit {
         Self {
             binary: binary.to_path_buf(),
             cwd: cwd.to_path_buf(),
+            home: None,
             succeeded: RefCell::default(),
         }
+    }
+
+    /// The same with a home folder other than that of the working directory.
+    pub(crate) fn with_home(mut self, home: &str) -> Self {
+        self.home = Some(home.to_owned());
+        self
     }
 
     /// A command that is not started yet; nothing of the caller's shell changes what it means.
@@ -36,6 +45,9 @@ impl Tacit {
             }
         }
         command.env("HOME", &self.cwd);
+        if let Some(home) = &self.home {
+            command.env("TACIT_HOME", home);
+        }
         command
     }
 

@@ -11,17 +11,19 @@ use tacit_consensus::{
     Signers,
 };
 use tacit_ledger::{
-    Batch, BlockResult, CommittedBlock, Durability, ENCAPSULATION_BYTES, Envelope, EnvelopeKey, EpochLink,
-    EpochReason, EpochRecord, Genesis, Governance, HolderVerdict, MemoryStore, Params, Registration,
-    SealedReceipt, SealingPublic, SealingSecret, Store, StoredReceipt, TxRecord, VerdictCache, WriteBatch,
-    block_receipts_root, chain_receipts,
+    AccountKey, Batch, BlockResult, CommittedBlock, Durability, ENCAPSULATION_BYTES, Envelope, EnvelopeKey,
+    EpochLink, EpochReason, EpochRecord, Genesis, Governance, HolderVerdict, Member, MemoryStore, Params,
+    PublicState, Registration, SealedReceipt, SealingPublic, SealingSecret, Store, StoredReceipt,
+    SystemRecord, SystemTx, TxRecord, VerdictCache, WriteBatch, block_receipts_root, chain_receipts,
 };
 use tokio::sync::watch;
 
 use crate::api::node::Node;
 use crate::config::Role;
-use crate::handle::{Accepted, Check, Problem, Status, TxState};
+use crate::forecast::Forecast;
+use crate::handle::{Accepted, Check, Problem, Status, SystemAccepted, TxState};
 use crate::metrics::Metrics;
+use crate::system_waiting::SystemState;
 
 /// Believes every signature.
 pub(super) struct Credulous;
@@ -55,6 +57,9 @@ struct Scene {
     results: Vec<Executed>,
     states: BTreeMap<Digest, TxState>,
     refusal: Option<Problem>,
+    public: Arc<PublicState>,
+    system: BTreeMap<Digest, SystemState>,
+    forecast: Arc<Forecast>,
     checks: Vec<Check>,
     next: u64,
 }
@@ -84,6 +89,9 @@ impl Stage {
             }],
             states: BTreeMap::new(),
             refusal: None,
+            public: Arc::new(PublicState::genesis(&genesis)),
+            system: BTreeMap::new(),
+            forecast: Arc::default(),
             checks: vec![Check {
                 name: "lag",
                 ok: true,
@@ -125,6 +133,11 @@ impl Stage {
 
     /// Commits a block with these envelopes; `closing` makes it its epoch's last. Gives the height.
     pub(super) fn commit(&self, envelopes: Vec<Envelope>, closing: bool) -> u64 {
+        self.commit_with(envelopes, &[], closing)
+    }
+
+    /// The same, with transactions of the public lane; the staged public state does not change by them.
+    pub(super) fn commit_with(&self, envelopes: Vec<Envelope>, system: &[SystemTx], closing: bool) -> u64 {
         let mut scene = self.scene();
         let chain = self.genesis.chain_id();
         let height = scene.head.as_ref().map_or(1, |head| head.height + 1);
@@ -148,7 +161,7 @@ impl Stage {
         };
         let payload = Payload {
             batches: vec![batch.digest()],
-            system: Vec::new(),
+            system: system.iter().map(SystemTx::encode).collect(),
         };
         let header = Header {
             chain,
@@ -212,6 +225,10 @@ impl Stage {
             ..before
         };
         scene.results.push(executed);
+        for (index, tx) in (0u32..).zip(system) {
+            writes.put_system(&tx.id(), &SystemRecord { height, index });
+            scene.system.remove(&tx.id());
+        }
         writes.put_batch(&batch.digest(), &batch);
         writes.put_result(&BlockResult {
             executed,
@@ -237,6 +254,16 @@ impl Stage {
     /// What `tx_state` says of an id that is not committed.
     pub(super) fn set_state(&self, id: Digest, state: TxState) {
         self.scene().states.insert(id, state);
+    }
+
+    /// What `system_state` says of an id that is not committed.
+    pub(super) fn set_system(&self, id: Digest, state: SystemState) {
+        self.scene().system.insert(id, state);
+    }
+
+    /// What `forecast` says from now on.
+    pub(super) fn set_forecast(&self, forecast: Forecast) {
+        self.scene().forecast = Arc::new(forecast);
     }
 
     /// What `submit` and `query` refuse with from now on.
@@ -294,6 +321,10 @@ impl Node for Stage {
             platform: Some(Platform::Simulated),
             measurement: Some(Measurement([7; 48])),
             evidence_expires_at_ms: None,
+            evidence: None,
+            set_kept: scene.record.kept,
+            system_txs: 0,
+            system_bytes: 0,
             policy_version: 1,
             started_ms: 1,
             now_ms: 2,
@@ -340,6 +371,34 @@ impl Node for Stage {
 
     fn tx_state(&self, id: &Digest) -> TxState {
         self.scene().states.get(id).copied().unwrap_or(TxState::Unknown)
+    }
+
+    fn public(&self) -> Arc<PublicState> {
+        Arc::clone(&self.scene().public)
+    }
+
+    fn submit_system(&self, bytes: Vec<u8>) -> BoxFuture<'_, Result<SystemAccepted, Problem>> {
+        Box::pin(async move {
+            if let Some(problem) = self.scene().refusal.clone() {
+                return Err(problem);
+            }
+            let tx = SystemTx::decode_ordinary(&bytes)
+                .map_err(|error| Problem::new("system.malformed", error.to_string()))?;
+            self.set_system(tx.id(), SystemState::Pending { since_ms: 7 });
+            Ok(SystemAccepted {
+                id: tx.id(),
+                kind: tx.kind(),
+            })
+        })
+    }
+
+    fn system_state(&self, id: &Digest) -> SystemState {
+        let scene = self.scene();
+        scene.system.get(id).cloned().unwrap_or(SystemState::Unknown)
+    }
+
+    fn forecast(&self) -> Arc<Forecast> {
+        Arc::clone(&self.scene().forecast)
     }
 
     fn metrics(&self) -> Arc<Metrics> {
@@ -395,7 +454,15 @@ fn genesis() -> Genesis {
         time_ms: 1_763_820_000_000,
         params: Params::default(),
         policy: Policy::dev(Measurement([7; 48])),
-        governance: Governance::none(),
+        governance: Governance {
+            members: (0..3u8)
+                .map(|n| Member {
+                    name: format!("member-{n}"),
+                    account: AccountKey::from_seed([n + 1; 32]).expect("a key").id(),
+                })
+                .collect(),
+            threshold: 2,
+        },
         collateral: Vec::new(),
         validators: (0..4).map(registration).collect(),
         allocations: Vec::new(),

@@ -1,20 +1,20 @@
-//! `tacit attest`
+//! Evidence of registrations, on the chain or in a file: verified as the chain verifies it.
 
 use std::path::Path;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::json;
-use tacit_attest::{Collateral, Policy, TrustRoots, Verdict, describe, verify_steps};
+use tacit_attest::{Collateral, Policy, TrustRoots, verify_steps};
 use tacit_consensus::Digest;
 use tacit_ledger::{LightBundle, Registration, policy_digest};
 use tacit_wallet::{Api, Transport, system_clock};
 
+use super::report::{step_line, step_value};
 use crate::{
-    args::{AttestVerb, Evidence},
+    args::Evidence,
     commands::genesis,
     context::{Context, read_text},
     failure::{Done, Failure},
-    output::printable,
 };
 
 /// Longest registration file that is read, in bytes.
@@ -27,13 +27,6 @@ struct Rules {
     /// Whether the policy is proven to be in force: not when the chain itself could not be verified.
     proven: Result<(), Failure>,
     now_ms: u64,
-}
-
-pub(crate) fn run(context: &Context, verb: AttestVerb) -> Done {
-    match verb {
-        AttestVerb::Verify { evidence, genesis } => verify(context, &evidence, genesis.as_deref()),
-        AttestVerb::Show { evidence } => show(context, &evidence),
-    }
 }
 
 /// The registration from a file, or as the node shows it.
@@ -60,25 +53,14 @@ fn registration(context: &Context, of: &Evidence) -> Done<Registration> {
         .map_err(|error| Failure::new("rpc.bad_answer", format!("the registration: {error}")))
 }
 
-fn show(context: &Context, of: &Evidence) -> Done {
+/// All fields of a registration's evidence.
+pub(crate) fn show(context: &Context, of: &Evidence) -> Done {
     let registration = registration(context, of)?;
-    let fields = describe(&registration.evidence).map_err(|refusal| Failure::new(refusal.code(), refusal))?;
-    let value = json!({
-        "name": registration.name,
-        "platform": registration.evidence.platform.to_string(),
-        "fields": fields.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
-    });
-    context.output.result(&value, || {
-        let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-        fields
-            .iter()
-            .map(|(name, value)| format!("{name:<width$}  {}\n", printable(value)))
-            .collect()
-    });
-    Ok(())
+    super::show::fields(context, Some(&registration.name), &registration.evidence)
 }
 
-fn verify(context: &Context, of: &Evidence, genesis: Option<&Path>) -> Done {
+/// Every check of a registration, and the chain's own verdict over it.
+pub(crate) fn verify(context: &Context, of: &Evidence, genesis: Option<&Path>) -> Done {
     let registration = registration(context, of)?;
     let rules = rules(context, &registration, genesis)?;
     let binding = registration.binding();
@@ -90,11 +72,6 @@ fn verify(context: &Context, of: &Evidence, genesis: Option<&Path>) -> Done {
         Some(&binding),
         rules.now_ms,
     );
-    let word = |verdict: Verdict| match verdict {
-        Verdict::Pass => "ok",
-        Verdict::Fail => "FAILED",
-        Verdict::NotChecked => "not checked",
-    };
     // The evidence and the signatures around it together; this is what the chain's own rule says.
     let refused = registration
         .verify(&rules.trust, &Collateral::new(), &rules.policy, rules.now_ms)
@@ -104,23 +81,11 @@ fn verify(context: &Context, of: &Evidence, genesis: Option<&Path>) -> Done {
         (None, Err(_)) => "UNKNOWN: the policy could not be proven",
         (None, Ok(())) => "TRUSTED",
     };
-    let listed: Vec<_> = steps
-        .iter()
-        .map(|step| json!({ "number": step.number, "name": step.name, "verdict": word(step.verdict), "detail": step.detail }))
-        .collect();
+    let listed: Vec<_> = steps.iter().map(step_value).collect();
     let report = || -> String {
-        let line = |step: &tacit_attest::Step| {
-            format!(
-                "{:>3} {:<27} {:<12} {}\n",
-                step.number,
-                step.name,
-                word(step.verdict),
-                printable(&step.detail)
-            )
-        };
         steps
             .iter()
-            .map(line)
+            .map(step_line)
             .chain([format!("verdict: {verdict}")])
             .collect()
     };

@@ -1,0 +1,98 @@
+//! What members and validators sign for the public lane, and how it is handed in.
+
+use tacit_attest::{Policy, Suspension};
+use tacit_consensus::Digest;
+use tacit_ledger::{AccountKey, PolicyApproval, PolicyProposal, PublicState, SuspendVote, SystemTx};
+use tacit_node::replica::{Input, Refused, SystemSource};
+
+use crate::{
+    founders::{alice, bob, carol, node_signer},
+    world::World,
+};
+
+/// A member's key by its number.
+pub(crate) fn member(n: u16) -> AccountKey {
+    match n {
+        0 => alice(),
+        1 => bob(),
+        _ => carol(),
+    }
+}
+
+impl World {
+    /// The public state of the node that is furthest.
+    pub(crate) fn public(&self) -> &PublicState {
+        let up = self.nodes.iter().filter_map(|node| node.replica.as_ref());
+        up.map(|replica| replica.public())
+            .max_by_key(|state| state.height())
+            .expect("a running node")
+    }
+
+    /// A proposal of the next version by a member, changed before it is signed.
+    pub(crate) fn propose(&self, n: u16, change: impl FnOnce(&mut PolicyProposal)) -> PolicyProposal {
+        let state = self.public();
+        let mut proposal = PolicyProposal {
+            chain: self.chain,
+            policy: Policy {
+                version: state.next_policy_version(),
+                ..state.policy().clone()
+            },
+            reinstate: Vec::new(),
+            allow_below_quorum: false,
+            sequence: self.now,
+            member: n,
+            signature: PolicyProposal::unsigned(),
+        };
+        change(&mut proposal);
+        proposal.sign(&member(n), [9; 32])
+    }
+
+    pub(crate) fn approve(&self, n: u16, proposal: Digest) -> SystemTx {
+        SystemTx::Approve(PolicyApproval::sign(self.chain, proposal, n, &member(n), [8; 32]))
+    }
+
+    /// The vote of a validator, at its seat in the newest epoch.
+    pub(crate) fn vote(&self, index: usize, target: Suspension) -> SystemTx {
+        let record = self.record();
+        let name = format!("val-{index}");
+        let seat = record.validators.iter().position(|one| one.name == name);
+        let seat = u16::try_from(seat.expect("a seat")).expect("few");
+        SystemTx::Suspend(SuspendVote::sign(
+            self.chain,
+            record.epoch,
+            target,
+            seat,
+            &node_signer(index),
+        ))
+    }
+
+    /// Hands a system transaction to a node as a client does; the replica's word on it.
+    pub(crate) fn hand_in(&mut self, index: usize, tx: &SystemTx) -> Result<Digest, Refused> {
+        let reply = self.reply();
+        let (source, tx) = (SystemSource::Client { reply }, Box::new(tx.clone()));
+        self.input(index, Input::System { source, tx });
+        let answers = &mut self.nodes[index].seen.system_taken;
+        answers.remove(&reply).expect("an answer in the same step")
+    }
+
+    /// Hands it in, and waits until it is in everybody's chain.
+    pub(crate) fn carry_through(&mut self, index: usize, tx: &SystemTx) {
+        let id = self
+            .hand_in(index, tx)
+            .unwrap_or_else(|refused| panic!("{refused:?}"));
+        self.run_until("the system transaction is in the chain", 30_000, |world| {
+            world.all_have_system(&id)
+        });
+    }
+
+    /// Whether a system transaction is in the chain of every running node.
+    pub(crate) fn all_have_system(&self, id: &Digest) -> bool {
+        let mut up = self.nodes.iter().filter(|node| node.replica.is_some());
+        up.all(|node| node.log().system(id).expect("readable").is_some())
+    }
+
+    /// System transactions that wait at a node.
+    pub(crate) fn waiting(&self, index: usize) -> u64 {
+        self.nodes[index].up().system_size().0
+    }
+}
