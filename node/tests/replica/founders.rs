@@ -7,8 +7,8 @@ use tacit_attest::{
 };
 use tacit_consensus::{Digest, Ed25519Signer, Signer};
 use tacit_ledger::{
-    AccountKey, GENESIS_VERSION, Genesis, Governance, GovernanceMember, Params, Registration, RegistrationPlace,
-    SealingSecret, UNIT,
+    AccountKey, GENESIS_VERSION, Genesis, Governance, GovernanceMember, Params, Registration,
+    RegistrationPlace, SealingSecret, UNIT,
 };
 use tacit_node::{
     keyring::{IdentitySeeds, Keyring},

@@ -12,8 +12,8 @@ use tacit_consensus::{
 };
 use tacit_ledger::{
     AccountKey, Batch, BlockResult, CommittedBlock, Durability, ENCAPSULATION_BYTES, Envelope, EnvelopeKey,
-    EpochLink, EpochReason, EpochRecord, Genesis, Governance, HolderVerdict, GovernanceMember, MemoryStore, Params,
-    PublicState, Registration, SealedReceipt, SealingPublic, SealingSecret, Store, StoredReceipt,
+    EpochLink, EpochReason, EpochRecord, Genesis, Governance, GovernanceMember, HolderVerdict, MemoryStore,
+    Params, PublicState, Registration, SealedReceipt, SealingPublic, SealingSecret, Store, StoredReceipt,
     SystemRecord, SystemTx, TxRecord, VerdictCache, WriteBatch, block_receipts_root, chain_receipts,
 };
 use tokio::sync::watch;
