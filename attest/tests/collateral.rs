@@ -1,14 +1,14 @@
 //! Collateral only moves forward, and the level that judges is the lowest that the policy takes.
 
-#[allow(dead_code, reason = "other tests use the rest")]
 mod simulated;
 
 use simulated::{MEASUREMENT, NOW_MS, authority, binding, dev};
 use tacit_attest::limits::COLLATERAL_ITEMS_MAX;
 use tacit_attest::{
-    Collateral, CollateralKey, CollateralKind, CollateralUpdate, Document, Evidence, Facts, Fmspc,
-    NetworkClass, PckAuthority, Policy, Quoter, Refusal, SIMULATED_FMSPC, SimulatedList, SimulatedQeIdentity,
-    SimulatedTcbInfo, SimulatedTdQuoter, SimulatorAuthority, TcbStatus, Tee, TrustRoots, Verified, verify,
+    Collateral, CollateralKey, CollateralKind, CollateralNeeds, CollateralUpdate, Document, Evidence, Facts,
+    Fmspc, NetworkClass, PckAuthority, Policy, Quoter, Refusal, SIMULATED_FMSPC, SimulatedList,
+    SimulatedQeIdentity, SimulatedTcbInfo, SimulatedTdQuoter, SimulatorAuthority, TcbStatus, Tee, TrustRoots,
+    Verified, verify,
 };
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -249,6 +249,27 @@ fn a_full_house_takes_newer_documents_of_its_guests_and_the_place_of_the_departe
         held.levels(true, Tee::Tdx, Fmspc([3; 6])).is_empty(),
         "it had ended"
     );
+}
+
+#[test]
+fn strangers_documents_make_room_for_those_that_the_ledgers_machines_need() {
+    let of = |n: u8| info(move |info| info.fmspc = Fmspc([n; 6]));
+    let max = u8::try_from(COLLATERAL_ITEMS_MAX).unwrap();
+    let ours = || CollateralNeeds::of([&evidence()]);
+    let mut held = lists();
+    held.apply(info(|_| {}), &dev(), NOW_MS).unwrap();
+    for n in 3..max {
+        held.apply(of(n), &dev(), NOW_MS).unwrap();
+    }
+    let next = info(|info| info.evaluation = 21);
+    assert_eq!(code(&mut held, next.clone()), "attest.collateral_full");
+    let stranger = held.apply_for(of(max), &dev(), NOW_MS, ours);
+    assert_eq!(stranger.unwrap_err().code(), "attest.collateral_full");
+    held.apply_for(next, &dev(), NOW_MS, ours).unwrap();
+    held.apply_for(identity(|_| {}), &dev(), NOW_MS, ours).unwrap();
+    assert_eq!(held.documents().count(), COLLATERAL_ITEMS_MAX);
+    assert_eq!(held.levels(true, Tee::Tdx, SIMULATED_FMSPC), [20, 21]);
+    assert!(judge(&held, 20).is_ok());
 }
 
 #[test]

@@ -4,58 +4,10 @@
 
 mod common;
 
-use common::{accepted_flips, authentic, manifest, production, read, twin};
+use common::{accepted_flips, authentic, cases, manifest, production, read, twin};
 use tacit_attest::{
     AllowedMeasurement, Collateral, Evidence, Generation, Platform, Policy, TcbFloor, pins, verify,
 };
-
-struct Case {
-    id: String,
-    generation: String,
-    evidence: Evidence,
-    measurement: String,
-    expect: Vec<(u64, bool)>,
-    inside: u64,
-}
-
-fn cases() -> Vec<Case> {
-    let Some(manifest) = manifest() else {
-        return Vec::new();
-    };
-    let snp = manifest["cases"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(|case| case["platform"] == "amd-sev-snp");
-    let cases: Vec<_> = snp
-        .map(|case| {
-            let mut leaf = read(&case["files"]["leaf"]["path"]);
-            if case["leaf_kind"] == "VLEK" {
-                leaf.extend(read(&case["intermediate"]));
-            }
-            let expect: Vec<(u64, bool)> = case["expect"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|e| (e["at_unix"].as_u64().unwrap(), e["verdict"] == "authentic"))
-                .collect();
-            Case {
-                id: case["id"].as_str().unwrap().to_owned(),
-                generation: case["generation"].as_str().unwrap().to_owned(),
-                evidence: Evidence {
-                    platform: Platform::SevSnp,
-                    report: read(&case["files"]["report"]["path"]),
-                    leaf,
-                },
-                measurement: case["facts"]["measurement"].as_str().unwrap().to_owned(),
-                inside: expect.iter().find(|(_, ok)| *ok).unwrap().0,
-                expect,
-            }
-        })
-        .collect();
-    assert_eq!(cases.len(), 7, "the collection has seven SNP cases");
-    cases
-}
 
 #[test]
 fn every_case_gets_the_manifest_verdict_at_every_time() {
@@ -169,23 +121,6 @@ fn a_report_goes_with_no_other_leaf() {
                 leaf.id
             );
         }
-    }
-}
-
-#[test]
-fn a_vlek_without_its_intermediate_has_a_name_of_its_own() {
-    for case in cases().iter().filter(|case| case.id.contains("vlek")) {
-        let Some(manifest) = manifest() else { return };
-        let all = manifest["cases"].as_array().unwrap();
-        let files = &all.iter().find(|other| other["id"] == case.id.as_str()).unwrap()["files"];
-        let evidence = Evidence {
-            leaf: read(&files["leaf"]["path"]),
-            ..case.evidence.clone()
-        };
-        assert_eq!(
-            authentic(&evidence, case.inside).unwrap_err().code(),
-            "attest.vlek_not_supported"
-        );
     }
 }
 

@@ -1,9 +1,9 @@
 //! Simulated TDX machines go the whole way, and only on development networks.
 
-#[allow(dead_code, reason = "other tests use the rest")]
 mod simulated;
 
 use simulated::{MEASUREMENT, NOW_MS, authority, binding, dev};
+use tacit_attest::limits::QUOTE_BYTES_MAX;
 use tacit_attest::{
     Collateral, Document, EnclaveReport, Evidence, Facts, Fmspc, NetworkClass, Platform, Policy, Quote,
     QuoteBody, QuoteHeader, Quoter, Refusal, SIMULATED_FMSPC, SimulatedList, SimulatedPck, SimulatedTcbInfo,
@@ -466,7 +466,7 @@ fn what_hardware_gives_has_one_form() {
     assert_eq!(Evidence::from_quote(&padded), Ok(evidence(5)));
     let refused = |bytes: &[u8]| Evidence::from_quote(bytes).unwrap_err().code();
     assert_eq!(refused(&[&raw[..], &[0, 1]].concat()), "attest.quote_trailing");
-    assert_eq!(refused(&vec![0; 8193]), "attest.evidence_too_long");
+    assert_eq!(refused(&vec![0; QUOTE_BYTES_MAX + 1]), "attest.evidence_too_long");
     assert_eq!(refused(&[]), "attest.quote_truncated");
     for len in 0..raw.len() {
         let cut = Evidence::from_quote(&raw[..len]).unwrap_err();

@@ -1,5 +1,7 @@
 //! What the whole-system tests share: the deterministic consensus simulator and the making of networks of real
 //! processes. Nothing depends on this crate.
 
+pub mod bad_evidence;
 pub mod consensus_sim;
+pub mod fuzz;
 pub mod network;

@@ -1,6 +1,7 @@
 //! How a document comes in: signed by the vendor, in force now, and newer than the one held.
 
 use super::list::List;
+use super::needs::CollateralNeeds;
 use super::{
     Collateral, CollateralInfo, CollateralKey, CollateralKind, CollateralUpdate, Document, SignedJson, read,
 };
@@ -27,6 +28,22 @@ impl Collateral {
         trust: &TrustRoots,
         now_ms: u64,
     ) -> Result<CollateralKey, Refusal> {
+        self.apply_for(update, trust, now_ms, CollateralNeeds::default)
+    }
+
+    /// The same for a ledger that anyone may bring documents to. Where there is no room, a document that the ledger's
+    /// own machines need takes the place of one that none of them needs: a stranger with all of Intel's documents can
+    /// fill the house, but not keep its owners out.
+    ///
+    /// # Errors
+    /// A named [`Refusal`], mostly of check 8; the collateral is then unchanged.
+    pub fn apply_for(
+        &mut self,
+        update: CollateralUpdate,
+        trust: &TrustRoots,
+        now_ms: u64,
+        needs: impl FnOnce() -> CollateralNeeds,
+    ) -> Result<CollateralKey, Refusal> {
         trust.admit(if update.simulated {
             Platform::SimulatedTdx
         } else {
@@ -40,15 +57,33 @@ impl Collateral {
         self.check_newer(key, &info)?;
         check_signature(&update, trust, now_ms)?;
         if !self.documents.contains_key(&key) && self.documents.len() >= COLLATERAL_ITEMS_MAX {
-            self.remove_expired(now_ms);
-            if self.documents.len() >= COLLATERAL_ITEMS_MAX {
-                return Err(Refusal::CollateralFull {
-                    max: COLLATERAL_ITEMS_MAX,
-                });
-            }
+            self.make_room(key, now_ms, &needs())?;
         }
         self.documents.insert(key, update);
         Ok(key)
+    }
+
+    /// Drops what has ended, what nobody needs first; then, for a document that is needed, one that is not.
+    fn make_room(&mut self, key: CollateralKey, now_ms: u64, needs: &CollateralNeeds) -> Result<(), Refusal> {
+        let full = |held: &Self| held.documents.len() >= COLLATERAL_ITEMS_MAX;
+        let ended = self.ended(now_ms);
+        for place in ended.iter().filter(|place| !needs.cover(place)) {
+            self.documents.remove(place);
+        }
+        if full(self) && needs.cover(&key) {
+            let place = self.documents.keys().find(|place| !needs.cover(place)).copied();
+            place.and_then(|place| self.documents.remove(&place));
+        }
+        // A needed level that has ended still says how far levels may not be rolled back: it goes last.
+        if full(self) {
+            ended.iter().for_each(|place| drop(self.documents.remove(place)));
+        }
+        if full(self) {
+            return Err(Refusal::CollateralFull {
+                max: COLLATERAL_ITEMS_MAX,
+            });
+        }
+        Ok(())
     }
 
     fn check_newer(&self, document: CollateralKey, info: &CollateralInfo) -> Result<(), Refusal> {

@@ -5,11 +5,11 @@ use rsa::pkcs8::DecodePublicKey;
 use rsa::pss::{Signature, VerifyingKey};
 use rsa::signature::Verifier;
 use sha2::Sha384;
-use x509_cert::Certificate as X509;
 use x509_cert::crl::CertificateList;
 use x509_cert::der::asn1::{ObjectIdentifier, Uint};
 use x509_cert::der::{Decode, Encode};
 use x509_cert::name::Name;
+use x509_cert::{Certificate as X509, Version};
 
 use crate::intel::ec::{self, seconds};
 
@@ -34,6 +34,9 @@ impl List {
     pub(crate) fn parse(der: &[u8]) -> Result<Self, &'static str> {
         let list = ec::parse_list(der)?;
         let tbs = &list.tbs_cert_list;
+        if tbs.version != Version::V2 {
+            return Err("is not of version 2");
+        }
         if list.signature_algorithm != tbs.signature {
             return Err("outer and signed signature algorithms differ");
         }
@@ -45,10 +48,13 @@ impl List {
         if next_update < issued {
             return Err("ends before it begins");
         }
-        let mut number = 0;
+        let mut number = None;
         for extension in tbs.crl_extensions.iter().flatten() {
             if extension.extn_id == CRL_NUMBER {
-                number = read_number(extension.extn_value.as_bytes())?;
+                let read = read_number(extension.extn_value.as_bytes())?;
+                if number.replace(read).is_some() {
+                    return Err("has two numbers");
+                }
             } else if extension.extn_id != AUTHORITY_KEY {
                 // A delta, or a list of some reasons only, would be read as complete.
                 return Err("has an extension that this code does not know");
@@ -63,7 +69,7 @@ impl List {
         Ok(Self {
             issued,
             next_update,
-            number,
+            number: number.unwrap_or_default(),
             list,
         })
     }

@@ -11,9 +11,12 @@
 
 pub(crate) mod apply;
 pub(crate) mod list;
+mod needs;
 mod qvl;
 pub(crate) mod read;
 pub(crate) mod select;
+
+pub use needs::CollateralNeeds;
 
 use std::collections::BTreeMap;
 
@@ -212,8 +215,8 @@ pub struct CollateralInfo {
 
 /// All documents held, each verified when it came. At most [`limits::COLLATERAL_ITEMS_MAX`].
 ///
-/// Decoded collateral is only known to be in order, each document in its own place: what judges by it verifies the
-/// signatures again.
+/// Decoded collateral is only known to be in order, each readable document in its own place: what judges by it verifies
+/// the signatures again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize)]
 pub struct Collateral {
     documents: BTreeMap<CollateralKey, CollateralUpdate>,
@@ -227,7 +230,7 @@ impl BorshDeserialize for Collateral {
             return Err(limits::invalid("collateral is not in order"));
         }
         for (place, update) in &documents {
-            if read::key(update).ok().map(|(key, _)| key) != Some(*place) {
+            if read::key(update).is_ok_and(|(key, _)| key != *place) {
                 return Err(limits::invalid("a document stands in the place of another"));
             }
         }
@@ -294,19 +297,19 @@ impl Collateral {
 
     /// Drops every document that has ended, and says which.
     pub fn remove_expired(&mut self, now_ms: u64) -> Vec<CollateralKey> {
-        let ended = |update: &CollateralUpdate| {
-            read::info(&update.document).is_ok_and(|info| now_ms / 1000 > info.next_update_ms / 1000)
-        };
-        let keys: Vec<_> = self
-            .documents
-            .iter()
-            .filter(|(_, update)| ended(update))
-            .map(|(key, _)| *key)
-            .collect();
+        let keys = self.ended(now_ms);
         for key in &keys {
             self.documents.remove(key);
         }
         keys
+    }
+
+    fn ended(&self, now_ms: u64) -> Vec<CollateralKey> {
+        let ended = |update: &CollateralUpdate| {
+            read::info(&update.document).is_ok_and(|info| now_ms / 1000 > info.next_update_ms / 1000)
+        };
+        let held = self.documents.iter().filter(|(_, update)| ended(update));
+        held.map(|(key, _)| *key).collect()
     }
 
     /// The same without the documents in places that `keep` refuses: what would be if they were gone.

@@ -56,7 +56,7 @@ impl Policy {
             source: "simulated: nothing measured it".to_owned(),
             build: String::new(),
         });
-        let floors = Generation::ALL.map(|generation| TcbFloor::none(generation));
+        let floors = Generation::ALL.map(TcbFloor::none);
         Self {
             platforms: vec![Platform::Simulated, Platform::SimulatedTdx],
             generations: Generation::ALL.to_vec(),

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use serde_json::Value;
-use tacit_attest::{Collateral, Evidence, NetworkClass, Refusal, TrustRoots, Verified, verify};
+use tacit_attest::{Collateral, Evidence, NetworkClass, Platform, Refusal, TrustRoots, Verified, verify};
 
 pub(crate) fn production() -> TrustRoots {
     TrustRoots {
@@ -39,6 +39,63 @@ pub(crate) fn manifest() -> Option<Value> {
         return None;
     };
     Some(serde_json::from_slice(&bytes).unwrap())
+}
+
+/// One SNP case of the collection.
+pub(crate) struct Case {
+    pub(crate) id: String,
+    pub(crate) generation: String,
+    pub(crate) evidence: Evidence,
+    pub(crate) measurement: String,
+    pub(crate) expect: Vec<(u64, bool)>,
+    /// A moment at which it is authentic.
+    pub(crate) inside: u64,
+    /// Of its leaf, inclusive.
+    pub(crate) validity: (u64, u64),
+}
+
+/// All of them; none, visibly, where there is no collection.
+pub(crate) fn cases() -> Vec<Case> {
+    let Some(manifest) = manifest() else {
+        return Vec::new();
+    };
+    let snp = manifest["cases"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|case| case["platform"] == "amd-sev-snp");
+    let cases: Vec<_> = snp
+        .map(|case| {
+            let mut leaf = read(&case["files"]["leaf"]["path"]);
+            if case["leaf_kind"] == "VLEK" {
+                leaf.extend(read(&case["intermediate"]));
+            }
+            let expect: Vec<(u64, bool)> = case["expect"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|e| (e["at_unix"].as_u64().unwrap(), e["verdict"] == "authentic"))
+                .collect();
+            Case {
+                id: case["id"].as_str().unwrap().to_owned(),
+                generation: case["generation"].as_str().unwrap().to_owned(),
+                evidence: Evidence {
+                    platform: Platform::SevSnp,
+                    report: read(&case["files"]["report"]["path"]),
+                    leaf,
+                },
+                measurement: case["facts"]["measurement"].as_str().unwrap().to_owned(),
+                inside: expect.iter().find(|(_, ok)| *ok).unwrap().0,
+                expect,
+                validity: (
+                    case["leaf_validity"]["not_before_unix"].as_u64().unwrap(),
+                    case["leaf_validity"]["not_after_unix"].as_u64().unwrap(),
+                ),
+            }
+        })
+        .collect();
+    assert_eq!(cases.len(), 7, "the collection has seven SNP cases");
+    cases
 }
 
 /// Authenticity alone, at a Unix time in seconds.

@@ -1,0 +1,39 @@
+//! What the fuzzer runs: one function for each parser that meets bytes from others. Each takes any bytes, panics on a
+//! broken promise and on nothing else.
+//!
+//! Promises beside "no panic": what decodes encodes to the same bytes again; what a verifier accepts was signed by
+//! somebody who has the key. `tests/fuzz` drives these functions by coverage; `tests/tests/fuzz_corpus.rs` runs them
+//! over every seed and some thousands of damaged ones, with any compiler.
+
+pub mod attest;
+pub mod ledger;
+pub mod mutate;
+pub mod seeds;
+
+/// A parser under fire.
+#[derive(Clone, Copy)]
+pub struct Target {
+    /// Also the folder of its seeds.
+    pub name: &'static str,
+    /// Takes any bytes.
+    pub run: fn(&[u8]),
+    /// Inputs need not be longer: the bound of the format and a little more.
+    pub len_max: usize,
+}
+
+/// Every target.
+pub const TARGETS: [Target; 9] = [
+    target("snp_report", attest::snp_report, 1200),
+    target("snp_leaf", attest::snp_leaf, 4200),
+    target("evidence", attest::evidence, 14_000),
+    target("collateral_update", attest::collateral_update, 16_384),
+    target("policy_borsh", attest::policy_borsh, 8192),
+    target("policy_json", attest::policy_json, 16_384),
+    target("registration", ledger::registration, 8192),
+    target("system_transaction", ledger::system_transaction, 8192),
+    target("genesis", ledger::genesis, 65_536),
+];
+
+const fn target(name: &'static str, run: fn(&[u8]), len_max: usize) -> Target {
+    Target { name, run, len_max }
+}
