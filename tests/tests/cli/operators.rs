@@ -120,7 +120,18 @@ pub(crate) fn a_network_is_founded_by_hand(tacit: &Tacit, cwd: &Path) {
     let (members, password) = (path("members"), path("password"));
     fs::write(&password, "known to one\n").expect("written");
     crate::set_mode(Path::new(&password), 0o600);
-    let new = ["wallet", "new", "eve", "--founding", "dev", "--test-work", "--home", &members, "--password-file", &password];
+    let new = [
+        "wallet",
+        "new",
+        "eve",
+        "--founding",
+        "dev",
+        "--test-work",
+        "--home",
+        &members,
+        "--password-file",
+        &password,
+    ];
     let made = tacit.json(&new);
     assert_eq!(made["chain"], Value::Null);
     let member = format!("eve={}", text(&made, "/address"));
@@ -211,10 +222,27 @@ pub(crate) fn a_network_is_founded_by_hand(tacit: &Tacit, cwd: &Path) {
     let mut changed = tacit.json(&["attest", "policy", "show", "--rpc", &rpc]);
     changed["block_age_max"] = 500.into();
     fs::write(&policy, changed.to_string()).expect("written");
-    let as_eve = ["--as", "eve", "--home", &members, "--password-file", &password, "--rpc", &rpc];
-    let propose = [&["gov", "propose", &policy][..], &as_eve, &["--genesis-hash", &hash]].concat();
+    let as_eve = [
+        "--as",
+        "eve",
+        "--home",
+        &members,
+        "--password-file",
+        &password,
+        "--rpc",
+        &rpc,
+    ];
+    let propose = [
+        &["gov", "propose", &policy][..],
+        &as_eve,
+        &["--genesis-hash", &hash],
+    ]
+    .concat();
     let proposed = tacit.json(&propose);
-    assert_eq!((&proposed["adopted"], &proposed["threshold"]), (&Value::Bool(true), &Value::from(1)));
+    assert_eq!(
+        (&proposed["adopted"], &proposed["threshold"]),
+        (&Value::Bool(true), &Value::from(1))
+    );
     // Anybody brings what the vendor signed, here the simulator; what is held already is no failure.
     let collateral = path("authority.collateral.json");
     let push = ["attest", "collateral", "push", &collateral, "--rpc", &rpc];
