@@ -209,6 +209,10 @@ fn outlook(forecast: &SetForecast) -> OutlookBody {
     OutlookBody {
         set: forecast.set.name(),
         policy_version: forecast.set.version(),
+        active_from: match forecast.set {
+            ForecastSet::Pending { active_from_ms, .. } => Some(time(active_from_ms)),
+            _ => None,
+        },
         proposal,
         evaluation,
         accepted: forecast.accepted,
