@@ -7,9 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tacit_attest::{Policy, Suspension, next_level, verify};
 use tacit_consensus::{Digest, Millis};
-use tacit_ledger::{PublicState, Registered};
+use tacit_ledger::{PublicState, RuleSet, SetOutlook, codes};
 use tokio::sync::watch;
 
 use crate::{
@@ -50,6 +49,8 @@ pub enum ForecastSet {
     Pending {
         /// Its version.
         version: u64,
+        /// From which block time on it is due.
+        active_from_ms: Millis,
     },
     /// A proposal that waits for approvals.
     Proposed {
@@ -79,7 +80,7 @@ impl ForecastSet {
     /// The version of its policy, where that is not the one in force.
     pub fn version(&self) -> Option<u64> {
         match self {
-            Self::Pending { version } | Self::Proposed { version, .. } => Some(*version),
+            Self::Pending { version, .. } | Self::Proposed { version, .. } => Some(*version),
             Self::Today | Self::Next { .. } => None,
         }
     }
@@ -118,112 +119,43 @@ impl ValidatorForecast {
     }
 }
 
-impl SetForecast {
-    fn of(set: ForecastSet, forecast: tacit_attest::Forecast, now: Millis) -> Self {
-        let accepted = forecast.verdict.is_ok() && forecast.until_ms.is_none_or(|until| until >= now);
-        Self {
-            set,
-            accepted,
-            code: (!accepted).then_some(forecast.code),
-            until_ms: forecast.until_ms,
-            cause: forecast.cause,
-            update: forecast.update,
-            short: Vec::new(),
-        }
-    }
-}
-
 /// Forecasts for every registered validator. Takes some milliseconds a validator and set of rules: a worker's job.
 pub(crate) fn make(state: &PublicState, now: Millis) -> Forecast {
-    let validators = state
-        .registrations()
-        .filter_map(|registration| state.registered(&registration.name))
-        .map(|registered| ValidatorForecast {
-            name: registered.seat.name.clone(),
-            sets: sets(state, registered, now),
-        })
-        .collect();
+    let outlooks = state.outlook(now).into_iter();
     Forecast {
         made_ms: now,
-        validators,
+        validators: outlooks
+            .map(|one| ValidatorForecast {
+                name: one.name,
+                sets: one.sets.into_iter().map(SetForecast::from).collect(),
+            })
+            .collect(),
     }
 }
 
-fn sets(state: &PublicState, registered: &Registered, now: Millis) -> Vec<SetForecast> {
-    let under = |set, policy: &Policy, reinstate: &[Suspension]| {
-        let forecast = tacit_attest::forecast(
-            &registered.registration.evidence,
-            state.trust(),
-            state.collateral(),
-            policy,
-            now,
-        )
-        .with_age(registered.seat.registered_ms, policy);
-        match suspended(state, registered, reinstate, now) {
-            Some(target) if forecast.verdict.is_ok() => suspended_forecast(set, target),
-            _ => SetForecast::of(set, forecast, now),
+impl From<SetOutlook> for SetForecast {
+    fn from(one: SetOutlook) -> Self {
+        let code = codes::lookup(&one.code).map_or("internal", |row| row.code);
+        Self {
+            set: match one.set {
+                RuleSet::Today { .. } => ForecastSet::Today,
+                RuleSet::Pending {
+                    version,
+                    active_from_ms,
+                } => ForecastSet::Pending {
+                    version,
+                    active_from_ms,
+                },
+                RuleSet::Proposed { version, proposal } => ForecastSet::Proposed { version, proposal },
+                RuleSet::NextLevel { evaluation } => ForecastSet::Next { evaluation },
+            },
+            accepted: one.accepted,
+            code: (!one.accepted).then_some(code),
+            until_ms: one.until_ms,
+            cause: one.cause,
+            update: one.update,
+            short: one.short.iter().map(ToString::to_string).collect(),
         }
-    };
-    let mut sets = vec![under(ForecastSet::Today, state.policy(), &[])];
-    sets.extend(state.policies_pending().map(|adopted| {
-        let version = adopted.policy.version;
-        under(
-            ForecastSet::Pending { version },
-            &adopted.policy,
-            &adopted.reinstate,
-        )
-    }));
-    sets.extend(state.proposals().map(|open| {
-        let set = ForecastSet::Proposed {
-            version: open.proposal.policy.version,
-            proposal: open.id,
-        };
-        under(set, &open.proposal.policy, &open.proposal.reinstate)
-    }));
-    let evidence = &registered.registration.evidence;
-    let next = next_level(evidence, state.trust(), state.collateral(), state.policy(), now);
-    sets.extend(next.map(|next| {
-        let set = ForecastSet::Next {
-            evaluation: next.evaluation,
-        };
-        let forecast = next
-            .forecast
-            .with_age(registered.seat.registered_ms, state.policy());
-        SetForecast {
-            short: next.short.iter().map(ToString::to_string).collect(),
-            ..SetForecast::of(set, forecast, now)
-        }
-    }));
-    sets
-}
-
-/// The suspension that a validator's chip, build or kind of machine falls under, if one does that stays.
-fn suspended(
-    state: &PublicState,
-    registered: &Registered,
-    reinstate: &[Suspension],
-    now: Millis,
-) -> Option<Suspension> {
-    if state.suspensions().next().is_none() {
-        return None;
-    }
-    let evidence = &registered.registration.evidence;
-    let verified = verify(evidence, state.trust(), state.collateral(), None, None, now).ok()?;
-    state
-        .suspensions()
-        .map(|(target, _)| *target)
-        .find(|target| target.covers(&verified) && !reinstate.contains(target))
-}
-
-fn suspended_forecast(set: ForecastSet, target: Suspension) -> SetForecast {
-    SetForecast {
-        set,
-        accepted: false,
-        code: Some("suspend.in_force"),
-        until_ms: None,
-        cause: format!("the validators suspended {target}"),
-        update: "move to another machine or build, or have members reinstate it".into(),
-        short: Vec::new(),
     }
 }
 

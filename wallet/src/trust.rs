@@ -55,7 +55,7 @@ struct Progress {
 }
 
 /// Version byte of the stored progress.
-const PROGRESS_VERSION: u8 = 1;
+const PROGRESS_VERSION: u8 = 2;
 
 /// What is known of one chain, and how.
 #[derive(Clone)]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tacit_attest::{Platform, Suspension, Vendor};
-use tacit_consensus::Ed25519Signer;
+use tacit_consensus::{Ed25519Signer, Signer};
 use tacit_ledger::{SuspendVote, SystemTx};
 use tacit_node::{config::Config, home::Home, init, keyring};
 use tacit_wallet::{Api, HttpTransport};

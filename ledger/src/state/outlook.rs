@@ -144,7 +144,7 @@ impl PublicState {
         let forecast = forecast(evidence, self.trust(), self.collateral(), terms.policy, now_ms)
             .with_age(one.seat.registered_ms, terms.policy);
         let dropped = acceptable.dropped(&one.seat.name);
-        SetOutlook::new(set, forecast, dropped, Vec::new())
+        SetOutlook::new(set, forecast, dropped, Vec::new(), now_ms)
     }
 
     fn at_next_level(&self, one: &Registered, now_ms: Millis) -> Option<SetOutlook> {
@@ -154,15 +154,21 @@ impl PublicState {
             evaluation: next.evaluation,
         };
         let forecast = next.forecast.with_age(one.seat.registered_ms, policy);
-        Some(SetOutlook::new(set, forecast, None, next.short))
+        Some(SetOutlook::new(set, forecast, None, next.short, now_ms))
     }
 }
 
 impl SetOutlook {
     /// `dropped`: why the next epoch would not seat it, for what a forecast does not know: age that has passed,
     /// suspensions, chips and shares.
-    fn new(set: RuleSet, forecast: Forecast, dropped: Option<&str>, short: Vec<Shortfall>) -> Self {
-        let refused = forecast.verdict.is_err();
+    fn new(
+        set: RuleSet,
+        forecast: Forecast,
+        dropped: Option<&str>,
+        short: Vec<Shortfall>,
+        now_ms: Millis,
+    ) -> Self {
+        let refused = forecast.verdict.is_err() || forecast.until_ms.is_none_or(|until| until < now_ms);
         let row = dropped.filter(|_| !refused).and_then(codes::lookup);
         match row {
             Some(row) => Self {

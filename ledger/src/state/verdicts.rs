@@ -16,9 +16,12 @@ use tacit_consensus::{Digest, Millis};
 
 use crate::error::RegistrationError;
 
-/// Most verdicts remembered, about 4 MB: several full sets under several policies. A full memory is emptied; it only
-/// costs time.
-const MAX: usize = 4096;
+/// Most accepting verdicts remembered, about 4 MB: several full sets under several policies. A full memory is emptied; it
+/// only costs time.
+const MAX_ACCEPTED: usize = 4096;
+/// Most refusals remembered. They have a memory of their own, so that strangers who bring bad evidence do not empty the
+/// other one.
+const MAX_REFUSED: usize = 1024;
 /// How long before its end an accepting verdict is no longer reused, in milliseconds.
 const MARGIN_MS: Millis = 60_000;
 
@@ -27,24 +30,44 @@ pub(crate) type Verdict = Result<Arc<Verified>, RegistrationError>;
 
 /// Shared by all clones of a public state.
 #[derive(Clone, Default)]
-pub(crate) struct Verdicts(Arc<Mutex<BTreeMap<Digest, Known>>>);
+pub(crate) struct Verdicts(Arc<Mutex<Known>>);
 
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Known {
-    accepted: Option<(Millis, Arc<Verified>)>,
-    refused: Option<(Millis, RegistrationError)>,
+    /// With the time at which it was reached.
+    accepted: BTreeMap<Digest, (Millis, Arc<Verified>)>,
+    refused: BTreeMap<Digest, (Millis, RegistrationError)>,
 }
 
 impl Known {
-    fn at(&self, now_ms: Millis) -> Option<Verdict> {
-        if let Some((from_ms, verified)) = &self.accepted
+    fn get(&self, key: &Digest, now_ms: Millis) -> Option<Verdict> {
+        if let Some((from_ms, verified)) = self.accepted.get(key)
             && *from_ms <= now_ms
             && now_ms.saturating_add(MARGIN_MS) <= verified.not_after_ms
         {
             return Some(Ok(verified.clone()));
         }
-        let refused = self.refused.as_ref().filter(|(at_ms, _)| *at_ms == now_ms);
+        let refused = self.refused.get(key).filter(|(at_ms, _)| *at_ms == now_ms);
         refused.map(|(_, error)| Err(error.clone()))
+    }
+
+    fn put(&mut self, key: Digest, now_ms: Millis, verdict: &Verdict) {
+        match verdict {
+            Ok(verified) => {
+                make_room(&mut self.accepted, &key, MAX_ACCEPTED);
+                self.accepted.insert(key, (now_ms, verified.clone()));
+            }
+            Err(error) => {
+                make_room(&mut self.refused, &key, MAX_REFUSED);
+                self.refused.insert(key, (now_ms, error.clone()));
+            }
+        }
+    }
+}
+
+fn make_room<T>(known: &mut BTreeMap<Digest, T>, key: &Digest, max: usize) {
+    if known.len() >= max && !known.contains_key(key) {
+        known.clear();
     }
 }
 
@@ -56,25 +79,16 @@ impl Verdicts {
         now_ms: Millis,
         judge: impl FnOnce() -> Result<Verified, RegistrationError>,
     ) -> Verdict {
-        if let Some(verdict) = self.with(|known| known.get(key).and_then(|one| one.at(now_ms))) {
+        if let Some(verdict) = self.with(|known| known.get(key, now_ms)) {
             return verdict;
         }
         let verdict = judge().map(Arc::new);
-        self.with(|known| {
-            if known.len() >= MAX && !known.contains_key(key) {
-                known.clear();
-            }
-            let entry = known.entry(*key).or_default();
-            match &verdict {
-                Ok(verified) => entry.accepted = Some((now_ms, verified.clone())),
-                Err(error) => entry.refused = Some((now_ms, error.clone())),
-            }
-        });
+        self.with(|known| known.put(*key, now_ms, &verdict));
         verdict
     }
 
     /// A panic elsewhere leaves the memory as it was: every entry is whole.
-    fn with<T>(&self, act: impl FnOnce(&mut BTreeMap<Digest, Known>) -> T) -> T {
+    fn with<T>(&self, act: impl FnOnce(&mut Known) -> T) -> T {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -389,6 +389,8 @@ pub(crate) struct OutlookBody {
     pub(crate) set: &'static str,
     /// The policy's version, where it is not the one in force.
     pub(crate) policy_version: Option<u64>,
+    /// From which block time on a pending policy is due.
+    pub(crate) active_from: Option<String>,
     /// The proposal's id, for one that is proposed.
     pub(crate) proposal: Option<String>,
     /// The vendor's number of the next level.

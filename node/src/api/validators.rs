@@ -209,6 +209,10 @@ fn outlook(forecast: &SetForecast) -> OutlookBody {
     OutlookBody {
         set: forecast.set.name(),
         policy_version: forecast.set.version(),
+        active_from: match forecast.set {
+            ForecastSet::Pending { active_from_ms, .. } => Some(time(active_from_ms)),
+            _ => None,
+        },
         proposal,
         evaluation,
         accepted: forecast.accepted,
@@ -225,6 +229,6 @@ fn measurement(registration: &Registration) -> Option<String> {
     let fields = tacit_attest::describe(&registration.evidence).ok()?;
     fields
         .into_iter()
-        .find(|(name, _)| name == "report.measurement" || name == "body.mr_td")
+        .find(|(name, _)| name == "report.measurement" || name == "quote.measurement")
         .map(|(_, value)| value)
 }

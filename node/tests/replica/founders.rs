@@ -7,8 +7,8 @@ use tacit_attest::{
 };
 use tacit_consensus::{Digest, Ed25519Signer, Signer};
 use tacit_ledger::{
-    AccountKey, GENESIS_VERSION, Genesis, Governance, Member, Params, Registration, RegistrationPlace,
-    SealingSecret, UNIT,
+    AccountKey, GENESIS_VERSION, Genesis, Governance, GovernanceMember, Params, Registration,
+    RegistrationPlace, SealingSecret, UNIT,
 };
 use tacit_node::{
     keyring::{IdentitySeeds, Keyring},
@@ -65,7 +65,7 @@ pub(crate) fn genesis(params: Params) -> Arc<Genesis> {
         governance: Governance {
             members: [("alice", alice()), ("bob", bob()), ("carol", carol())]
                 .into_iter()
-                .map(|(name, key)| Member {
+                .map(|(name, key)| GovernanceMember {
                     name: name.into(),
                     account: key.id(),
                 })

@@ -12,8 +12,8 @@ use tacit_consensus::{
 };
 use tacit_ledger::{
     AccountKey, Batch, BlockResult, CommittedBlock, Durability, ENCAPSULATION_BYTES, Envelope, EnvelopeKey,
-    EpochLink, EpochReason, EpochRecord, Genesis, Governance, HolderVerdict, Member, MemoryStore, Params,
-    PublicState, Registration, SealedReceipt, SealingPublic, SealingSecret, Store, StoredReceipt,
+    EpochLink, EpochReason, EpochRecord, Genesis, Governance, GovernanceMember, HolderVerdict, MemoryStore,
+    Params, PublicState, Registration, SealedReceipt, SealingPublic, SealingSecret, Store, StoredReceipt,
     SystemRecord, SystemTx, TxRecord, VerdictCache, WriteBatch, block_receipts_root, chain_receipts,
 };
 use tokio::sync::watch;
@@ -456,7 +456,7 @@ fn genesis() -> Genesis {
         policy: Policy::dev(Measurement([7; 48])),
         governance: Governance {
             members: (0..3u8)
-                .map(|n| Member {
+                .map(|n| GovernanceMember {
                     name: format!("member-{n}"),
                     account: AccountKey::from_seed([n + 1; 32]).expect("a key").id(),
                 })
