@@ -9,7 +9,7 @@
 //! Nothing of it is stored. A restart loses what is not committed; who handed it in sees it go from pending to
 //! unknown, and hands it in again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use tacit_attest::Suspension;
 use tacit_consensus::{Digest, Height};
@@ -277,11 +277,6 @@ impl SystemPool {
         }
     }
 
-    /// Ids of all that waits.
-    pub fn ids(&self) -> BTreeSet<Digest> {
-        self.items.keys().copied().collect()
-    }
-
     fn held(&self, kind: Kind) -> Share {
         self.held
             .get(&kind)
@@ -327,3 +322,7 @@ fn tx_newer(new: &SystemTx, old: &SystemTx) -> Option<bool> {
         std::cmp::Ordering::Equal => None,
     }
 }
+
+#[cfg(test)]
+#[path = "system_pool_tests.rs"]
+mod tests;
