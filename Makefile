@@ -26,3 +26,13 @@ wasm:
 
 doc:
 	RUSTDOCFLAGS="-D warnings" scripts/cargo doc --release --locked --no-deps --workspace
+
+# Seconds a target.
+FUZZ_SECONDS ?= 10
+.PHONY: fuzz bench
+
+fuzz:
+	FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run
+
+bench:
+	scripts/cargo bench --locked -p tacit-tests --bench attestation

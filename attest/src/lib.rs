@@ -17,8 +17,8 @@
 //! Limits, on purpose:
 //! - Freshness, age and uniqueness of chips are the ledger's: it knows blocks and other validators.
 //! - Evidence is malleable (see [`Evidence::digest`]): identity is the chip and the bound keys.
-//! - Time bounds of certificates are inclusive seconds without tolerance. AMD issues leaf certificates on
-//!   demand, so one may begin later than a lagging block clock: the machine then registers some blocks later.
+//! - Time bounds are inclusive seconds. Only beginnings may have a tolerance, which is the policy's and zero by
+//!   default: a machine with a certificate fresher than a lagging block clock registers some blocks later.
 
 mod binding;
 mod collateral;

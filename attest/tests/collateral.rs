@@ -1,6 +1,5 @@
 //! Collateral only moves forward, and the level that judges is the lowest that the policy takes.
 
-#[allow(dead_code, reason = "other tests use the rest")]
 mod simulated;
 
 use simulated::{MEASUREMENT, NOW_MS, authority, binding, dev};

@@ -13,15 +13,19 @@ use tacit_attest::{
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 const END_MS: u64 = NOW_MS + 30 * DAY_MS;
 
-/// Collateral as a ledger would store it, without the checks of its door.
-fn holding(simulated: bool, generation: Generation, list: Vec<u8>) -> Collateral {
+/// Collateral as a ledger would store it, without the checks of its door; `None` where it does not even decode.
+fn stored(simulated: bool, generation: Generation, list: Vec<u8>) -> Option<Collateral> {
     let kind = CollateralKind::AmdCrl(generation);
     let document = Document::AmdCrl { generation, list };
     let all = vec![(
         CollateralKey { simulated, kind },
         CollateralUpdate { simulated, document },
     )];
-    borsh::from_slice(&borsh::to_vec(&all).unwrap()).unwrap()
+    borsh::from_slice(&borsh::to_vec(&all).unwrap()).ok()
+}
+
+fn holding(simulated: bool, generation: Generation, list: Vec<u8>) -> Collateral {
+    stored(simulated, generation, list).expect("a list that decodes")
 }
 
 fn list(revoked: &[&[u8]]) -> Vec<u8> {
@@ -126,15 +130,26 @@ fn no_byte_of_a_list_is_malleable() {
     };
     let honest = list(&[&[3]]);
     assert!(take_in(honest.clone()).is_ok());
-    // One bit in each eighth byte here; every bit beside the parser.
-    for byte in (0..honest.len()).step_by(8) {
+    assert!(judge(&holding(true, Generation::Turin, honest.clone()), NOW_MS).is_ok());
+    let mut decoded = 0;
+    for byte in 0..honest.len() {
         let mut changed = honest.clone();
-        changed[byte] ^= 1 << (byte / 8 % 8);
-        let refusal = take_in(changed).expect_err("a changed list");
+        changed[byte] ^= 1 << (byte % 8);
+        let refusal = take_in(changed.clone()).expect_err("a changed list");
         assert_eq!(refusal.number(), 8, "byte {byte}");
+        // Past the door, too: whoever verifies need not be who took it in.
+        if let Some(held) = stored(true, Generation::Turin, changed).filter(|_| byte % 4 == 0) {
+            let refusal = judge(&held, NOW_MS).expect_err("a changed list");
+            assert_eq!(refusal.number(), 8, "byte {byte}");
+            decoded += 1;
+        }
     }
-    let cut = (0..honest.len()).step_by(40).map(|len| honest[..len].to_vec());
+    assert!(decoded > 60, "a changed signature still decodes: {decoded}");
+    let cut = (0..honest.len()).step_by(10).map(|len| honest[..len].to_vec());
     for list in cut.chain([[&honest[..], &[0]].concat()]) {
+        if let Some(held) = stored(true, Generation::Turin, list.clone()) {
+            assert_eq!(code(&held, NOW_MS), "attest.collateral_encoding");
+        }
         assert_eq!(take_in(list).unwrap_err().code(), "attest.collateral_encoding");
     }
 }

@@ -1,6 +1,5 @@
 //! Simulated TDX machines go the whole way, and only on development networks.
 
-#[allow(dead_code, reason = "other tests use the rest")]
 mod simulated;
 
 use simulated::{MEASUREMENT, NOW_MS, authority, binding, dev};

@@ -32,6 +32,8 @@ fn amd() -> Vec<Chain> {
     ]
 }
 
+type Lie = fn(&mut Report);
+
 /// How often both accepted and both refused.
 #[derive(Default, Debug)]
 struct Tally {
@@ -215,33 +217,33 @@ fn simulated_machines_that_lie_are_judged_alike() {
             ] {
                 assert_eq!(lane.compare(&honest, at, "another time"), from);
             }
-            let lies: [(&str, &dyn Fn(&mut Report)); 17] = [
-                ("version 4", &|r| r.version = 4),
-                ("version 258", &|r| r.version = 258),
-                ("algorithm", &|r| r.signature_algorithm = 2),
-                ("masked key", &|r| r.key_info |= key_info::MASK_CHIP_KEY),
-                ("author key", &|r| r.key_info |= 1),
-                ("vlek", &|r| r.key_info |= 1 << key_info::SIGNING_KEY_SHIFT),
-                ("no key", &|r| r.key_info |= 7 << key_info::SIGNING_KEY_SHIFT),
-                ("unknown key bit", &|r| r.key_info |= 1 << 6),
-                ("no mark", &|r| r.family_id = [0; 16]),
-                ("cpu", &|r| r.cpuid = [0x1a, 0x12, 0]),
-                ("another cpu", &|r| r.cpuid = [0x19, 0xaf, 0]),
-                ("masked chip", &|r| r.chip_id.0 = [0; 64]),
-                ("chip", &|r| r.chip_id.0[7] ^= 1),
-                ("chip's fill", &|r| r.chip_id.0[63] ^= 1),
-                ("newer microcode", &|r| {
+            let lies: [(&str, Lie); 17] = [
+                ("version 4", |r| r.version = 4),
+                ("version 258", |r| r.version = 258),
+                ("algorithm", |r| r.signature_algorithm = 2),
+                ("masked key", |r| r.key_info |= key_info::MASK_CHIP_KEY),
+                ("author key", |r| r.key_info |= 1),
+                ("vlek", |r| r.key_info |= 1 << key_info::SIGNING_KEY_SHIFT),
+                ("no key", |r| r.key_info |= 7 << key_info::SIGNING_KEY_SHIFT),
+                ("unknown key bit", |r| r.key_info |= 1 << 6),
+                ("no mark", |r| r.family_id = [0; 16]),
+                ("cpu", |r| r.cpuid = [0x1a, 0x12, 0]),
+                ("another cpu", |r| r.cpuid = [0x19, 0xaf, 0]),
+                ("masked chip", |r| r.chip_id.0 = [0; 64]),
+                ("chip", |r| r.chip_id.0[7] ^= 1),
+                ("chip's fill", |r| r.chip_id.0[63] ^= 1),
+                ("newer microcode", |r| {
                     r.reported_tcb = Tcb {
                         microcode: 255,
                         ..r.reported_tcb
                     }
                 }),
-                ("older boot loader", &|r| r.reported_tcb.bootloader = 0),
-                ("debug", &|r| r.guest_policy |= guest_policy::DEBUG),
+                ("older boot loader", |r| r.reported_tcb.bootloader = 0),
+                ("debug", |r| r.guest_policy |= guest_policy::DEBUG),
             ];
             for (what, lie) in lies {
                 lane.compare(
-                    &sign(lie),
+                    &sign(&lie),
                     now,
                     &format!("{generation} version {version}: {what}"),
                 );

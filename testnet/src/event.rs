@@ -62,6 +62,13 @@ pub enum Event {
         /// File with the passphrase of all of them.
         password_file: PathBuf,
     },
+    /// Who changes the policy.
+    Members {
+        /// Their wallets' names.
+        names: Vec<String>,
+        /// How many of them adopt a policy.
+        threshold: u16,
+    },
     /// Where the facts stand.
     Facts {
         /// `testnet.json`.
@@ -114,6 +121,13 @@ impl fmt::Display for Event {
                 names.join(" "),
                 password_file.display()
             ),
+            Event::Members { names, threshold } => {
+                write!(
+                    f,
+                    "members   {}   (tacit gov: {threshold} of them change the policy)",
+                    names.join(" ")
+                )
+            }
             Event::Facts { path } => write!(f, "facts     {}", path.display()),
             Event::Ready { after, height } => write!(
                 f,

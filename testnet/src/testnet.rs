@@ -133,6 +133,12 @@ impl Testnet {
             names,
             password_file: net.facts.password_file.clone(),
         });
+        if !net.facts.members.is_empty() {
+            progress(Event::Members {
+                names: net.facts.members.clone(),
+                threshold: net.facts.threshold,
+            });
+        }
         progress(Event::Facts {
             path: net.dir.join(FACTS_FILE),
         });

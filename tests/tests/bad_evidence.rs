@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tacit_tests::bad_evidence::{Defect, Table, Workshop};
 
-/// Every code of `attest`, as its source lists them: a new one cannot be forgotten here.
-const REFUSALS: &str = include_str!("../../attest/src/refusal.rs");
+/// Every code of `attest`, and of renewals on the ledger, as their sources list them: a new one cannot be forgotten.
+const REFUSALS: [(&str, &str); 2] = [
+    ("attest.", include_str!("../../attest/src/refusal.rs")),
+    ("renew.", include_str!("../../ledger/src/refusal.rs")),
+];
 
 /// Codes that no defect shows, and why none can.
 const EXCEPTIONS: [(&str, &str); 8] = [
@@ -44,10 +47,11 @@ const EXCEPTIONS: [(&str, &str); 8] = [
 ];
 
 fn codes() -> BTreeSet<&'static str> {
-    let quoted = REFUSALS.split('"').skip(1).step_by(2);
-    quoted
-        .filter(|text| text.starts_with("attest.") && !text.contains(' '))
-        .collect()
+    let of = |(prefix, source): (&'static str, &'static str)| {
+        let quoted = source.split('"').skip(1).step_by(2);
+        quoted.filter(move |text| text.starts_with(prefix) && !text.contains(' '))
+    };
+    REFUSALS.into_iter().flat_map(of).collect()
 }
 
 fn print(defects: &[Defect]) {

@@ -5,11 +5,11 @@ use rsa::pkcs8::DecodePublicKey;
 use rsa::pss::{Signature, VerifyingKey};
 use rsa::signature::Verifier;
 use sha2::Sha384;
-use x509_cert::{Certificate as X509, Version};
 use x509_cert::crl::CertificateList;
 use x509_cert::der::asn1::{ObjectIdentifier, Uint};
 use x509_cert::der::{Decode, Encode};
 use x509_cert::name::Name;
+use x509_cert::{Certificate as X509, Version};
 
 use crate::intel::ec::{self, seconds};
 

@@ -10,6 +10,7 @@ mod snp;
 
 use crate::collateral::CollateralUpdate;
 use crate::evidence::{Evidence, Platform};
+use crate::intel::{self, quote::Quote};
 use crate::refusal::Refusal;
 use fields::Fields;
 
@@ -26,6 +27,11 @@ pub fn describe(evidence: &Evidence) -> Result<Vec<(String, String)>, Refusal> {
         Platform::SevSnp | Platform::Simulated => snp::evidence(evidence, &mut out)?,
         Platform::Tdx | Platform::Sgx | Platform::SimulatedTdx => {
             quote::quote(&evidence.report, &mut out);
+            // Several registers in one value, as policies list it.
+            if let Ok(quote) = Quote::parse(&evidence.report) {
+                let (measurement, ..) = intel::describe(&quote.body);
+                out.put("quote.measurement", measurement);
+            }
             certificate::certificate("leaf", &evidence.leaf, &mut out);
         }
     }

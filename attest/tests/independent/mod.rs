@@ -216,7 +216,7 @@ fn time(certificate: &[u8], at: usize) -> Option<(u64, usize)> {
     let (year, month, day) = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
     ensure((1..=12).contains(&month) && (1..=31).contains(&day))?;
     // Days from the epoch by counting, year by year and month by month.
-    let leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let days_of = |month: u64| match month {
         2 => 28 + u64::from(leap(year)),
         4 | 6 | 9 | 11 => 30,

@@ -220,11 +220,21 @@ fn list(context: &Context) -> Done {
             text.push_str("no proposal is open");
             return text;
         }
-        text.push_str(&table(&PROPOSALS, &proposals));
+        let rows: Vec<Value> = proposals
+            .iter()
+            .map(|item| {
+                let names = item["approvals"].as_array().into_iter().flatten();
+                let names: Vec<&str> = names.filter_map(Value::as_str).collect();
+                let mut row = item.clone();
+                row["approvals"] = names.join(" ").into();
+                row
+            })
+            .collect();
+        text.push_str(&table(&PROPOSALS, &rows));
         // Whole ids: they are what members approve.
         for item in &proposals {
             let word = |name: &str| item[name].as_str().unwrap_or("?").to_owned();
-            text.push_str(&format!("{}  proposed by {}\n", word("id"), word("member_name")));
+            text.push_str(&format!("version {}  {}\n", item["version"], word("id")));
         }
         text
     });

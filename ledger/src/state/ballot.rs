@@ -25,8 +25,9 @@ impl Registry {
     ) -> Result<(), SystemRefusal> {
         let governance = &scene.fixed.governance;
         let member = authorised(governance, proposal.member, &proposal.chain, &scene.fixed.chain)?;
-        let (have, need) = (proposal.policy.version, self.newest_version().saturating_add(1));
-        if have != need {
+        let newest = self.newest_version();
+        let (have, need) = (proposal.policy.version, newest.saturating_add(1));
+        if have != need || have == newest {
             return Err(SystemRefusal::Version { have, need });
         }
         let id = proposal.id();

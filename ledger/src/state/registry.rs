@@ -9,7 +9,9 @@ use std::{
 };
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use tacit_attest::{ChipId, Collateral, CollateralUpdate, Policy, Suspension, TrustRoots, Vendor};
+use tacit_attest::{
+    ChipId, Collateral, CollateralNeeds, CollateralUpdate, Policy, Suspension, TrustRoots, Vendor,
+};
 use tacit_consensus::{Digest, Epoch, Height, Millis, hash};
 
 use crate::{
@@ -299,8 +301,12 @@ impl Registry {
     /// S4.
     fn take_collateral(&mut self, update: &CollateralUpdate, scene: &Scene<'_>) -> Result<(), SystemRefusal> {
         let mut collateral = Collateral::clone(&self.collateral);
+        // Strangers may fill the house, but not keep out what this network's machines need.
+        let evidence = self.registered.values().map(|one| &one.registration.evidence);
         collateral
-            .apply(update.clone(), &scene.fixed.trust, scene.time_ms)
+            .apply_for(update.clone(), &scene.fixed.trust, scene.time_ms, || {
+                CollateralNeeds::of(evidence)
+            })
             .map_err(SystemRefusal::Collateral)?;
         self.collateral_digest = collateral_digest(&collateral);
         self.collateral = Arc::new(collateral);

@@ -290,3 +290,46 @@ pub(crate) fn first_over_share(
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use tacit_attest::{Fmspc, Generation, Measurement};
+    use tacit_consensus::{Committee, PublicKey};
+
+    use super::*;
+
+    const AMD: (Vendor, Family) = (Vendor::Amd, Family::Epyc(Generation::Genoa));
+    const TURIN: (Vendor, Family) = (Vendor::Amd, Family::Epyc(Generation::Turin));
+    const INTEL: (Vendor, Family) = (Vendor::Intel, Family::Intel(Fmspc([1; 6])));
+
+    #[test]
+    fn a_quorum_here_is_a_quorum_of_consensus() {
+        for n in 1..=crate::limits::MAX_VALIDATORS {
+            let members = (0..n).map(|i| PublicKey([i as u8; 32])).collect();
+            assert_eq!(quorum(n), Committee { epoch: 1, members }.quorum(), "n = {n}");
+        }
+    }
+
+    #[test]
+    fn shares_are_exact_and_the_last_of_a_group_goes() {
+        let mut policy = Policy::dev(Measurement([1; 48]));
+        let over = |policy: &Policy, seats: &[(Vendor, Family)]| {
+            let over = first_over_share(policy, seats.iter().copied());
+            over.map(|over| (over.index, over.code))
+        };
+        let seats = [AMD, TURIN, INTEL];
+        assert_eq!(over(&policy, &[]), None);
+        policy.vendor_share_max = 67;
+        assert_eq!(over(&policy, &seats), None, "two of three are 66.7 %");
+        policy.vendor_share_max = 66;
+        assert_eq!(over(&policy, &seats), Some((1, "policy.vendor_share")));
+        policy.vendor_share_max = 100;
+        policy.family_share_max = 33;
+        assert_eq!(over(&policy, &seats), Some((2, "policy.family_share")));
+        policy.family_share_max = 34;
+        assert_eq!(over(&policy, &seats), None);
+        // A single vendor can never keep to a share below all.
+        policy.vendor_share_max = 99;
+        assert_eq!(over(&policy, &[INTEL]), Some((0, "policy.vendor_share")));
+    }
+}

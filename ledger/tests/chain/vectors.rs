@@ -1,9 +1,10 @@
 //! One vector a format: `name length hash`, in `vectors.txt`. A change of any byte of any encoding fails here.
 //! (`TACIT_BLESS=1` writes the file anew; a reviewer then sees which formats changed.)
 
+use tacit_attest::limits::{COLLATERAL_BYTES_MAX, LEAF_BYTES_MAX, POLICY_MEASUREMENTS_MAX};
 use tacit_attest::{
-    Collateral, CollateralUpdate, Document, Evidence, Measurement, NetworkClass, Platform, Policy,
-    Suspension, TrustRoots,
+    AllowedMeasurement, Collateral, CollateralUpdate, Document, Evidence, Measurement, NetworkClass,
+    Platform, Policy, SignedJson, Suspension, TrustRoots,
 };
 use tacit_consensus::{
     Certificate, CommitProof, Digest, Executed, Header, Phase, PublicKey, Signature, Signer, Signers,
@@ -373,6 +374,19 @@ fn what_decodes_refuses_a_trailing_byte_and_every_cut() {
     strict(&record(), MAX_EPOCH_RECORD_BYTES);
     strict(&genesis(), MAX_GENESIS_BYTES);
     strict(&SystemTx::CloseEpoch(record()), MAX_SYSTEM_TX_BYTES);
+    let approval = PolicyApproval::sign(CHAIN, Digest([1; 32]), 1, &account(2), [0; 32]);
+    let target = Suspension::Platform(Platform::Simulated);
+    let vote = SuspendVote::sign(CHAIN, 4, target, 2, &consensus_key(1) as &dyn Signer);
+    for tx in [
+        SystemTx::Collateral(update()),
+        SystemTx::Propose(proposal()),
+        SystemTx::Approve(approval),
+        SystemTx::Suspend(vote),
+        SystemTx::Renew(registration()),
+    ] {
+        assert!(tx.is_ordinary() && SystemTx::decode_ordinary(&tx.encode()).as_ref() == Ok(&tx));
+        strict(&tx, MAX_ORDINARY_TX_BYTES);
+    }
     assert!(SystemTx::decode(&[8]).is_err(), "an unknown tag");
 }
 
@@ -406,6 +420,28 @@ fn the_largest_of_each_kind_fits_its_bound() {
         shares,
     };
     assert!(SystemTx::decode(&SystemTx::Contribute(contribution).encode()).is_ok());
+    let signed = SignedJson {
+        body: "x".repeat(COLLATERAL_BYTES_MAX),
+        signature: vec![0; 64],
+        signer: vec![0; LEAF_BYTES_MAX],
+    };
+    let collateral = CollateralUpdate {
+        simulated: false,
+        document: Document::TcbInfo(signed),
+    };
+    let bytes = SystemTx::Collateral(collateral).encode();
+    assert!(SystemTx::decode_ordinary(&bytes).is_ok());
+    // 256 builds that say of themselves what is usual, and all that can be reinstated.
+    let mut largest = proposal();
+    let build = AllowedMeasurement {
+        label: "x".repeat(64),
+        source: "x".repeat(64),
+        build: "x".repeat(256),
+        ..genesis().policy.measurements[0].clone()
+    };
+    largest.policy.measurements = vec![build; POLICY_MEASUREMENTS_MAX];
+    largest.reinstate = vec![Suspension::Platform(Platform::Simulated); MAX_REINSTATED];
+    assert!(SystemTx::decode_ordinary(&SystemTx::Propose(largest).encode()).is_ok());
     let mut registration = registration();
     registration.evidence.report = vec![0; 8 * 1024];
     registration.evidence.leaf = vec![0; 4 * 1024];

@@ -514,7 +514,9 @@ fn light_client(node: &Stage) -> TrustedState {
 
 /// A bundle from an epoch on, and whether it reaches to now.
 async fn bundle(served: &Served, from: u64) -> (LightBundle, bool) {
-    let body = get(served.address, &format!("/v1/light/bundle?from={from}")).await.json();
+    let body = get(served.address, &format!("/v1/light/bundle?from={from}"))
+        .await
+        .json();
     let bundle = LightBundle::decode(&blob(&body, "bundle")).expect("decodes");
     (bundle, body["complete"].as_bool().expect("a flag"))
 }

@@ -229,6 +229,6 @@ fn measurement(registration: &Registration) -> Option<String> {
     let fields = tacit_attest::describe(&registration.evidence).ok()?;
     fields
         .into_iter()
-        .find(|(name, _)| name == "report.measurement" || name == "body.mr_td")
+        .find(|(name, _)| name == "report.measurement" || name == "quote.measurement")
         .map(|(_, value)| value)
 }

@@ -133,3 +133,40 @@ fn what_leaders_make_is_not_held() {
     );
     assert!(pool.is_empty());
 }
+
+#[test]
+fn what_a_client_brought_is_said_again_ever_more_rarely_until_it_leaves() {
+    let mut pool = SystemPool::default();
+    let (heard, _) = hold(&mut pool, approval(0, 1), 1).expect("held");
+    assert_eq!(
+        (pool.due(0).len(), pool.next_wake()),
+        (0, None),
+        "it came by gossip"
+    );
+    let (own, _) = hold(&mut pool, approval(1, 1), 1).expect("held");
+    pool.say_again(&own, 100);
+    let mut said = Vec::new();
+    let mut now = 100;
+    while now < 300_000 {
+        for gossip in pool.due(now) {
+            assert_eq!(
+                SystemGossip::decode(&borsh::to_vec(&gossip).expect("encoded")),
+                Some(approval(1, 1))
+            );
+            said.push((gossip.round, now));
+        }
+        assert!(pool.due(now).is_empty(), "once at a time");
+        now = pool.next_wake().expect("it waits");
+    }
+    let times: Vec<Millis> = said.iter().map(|(_, at)| at - 100).collect();
+    assert_eq!(
+        times,
+        [
+            0, 1_000, 3_000, 7_000, 15_000, 31_000, 63_000, 127_000, 191_000, 255_000
+        ]
+    );
+    assert!(said.iter().map(|(round, _)| *round).eq(0..10));
+    pool.remove(&own);
+    assert_eq!(pool.next_wake(), None);
+    assert!(pool.contains(&heard));
+}

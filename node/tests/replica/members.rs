@@ -40,7 +40,13 @@ impl World {
 
     pub(crate) fn approve(&self, n: u8, proposal: Digest) -> SystemTx {
         let seat = n.into();
-        SystemTx::Approve(PolicyApproval::sign(self.chain, proposal, seat, &member(n), [8; 32]))
+        SystemTx::Approve(PolicyApproval::sign(
+            self.chain,
+            proposal,
+            seat,
+            &member(n),
+            [8; 32],
+        ))
     }
 
     /// The vote of a validator, at its seat in the newest epoch.

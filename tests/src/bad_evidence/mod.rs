@@ -17,15 +17,18 @@ mod genuine;
 mod intel;
 mod leaf;
 mod machine;
+mod network;
 mod pck;
 mod platform;
 mod quote;
+mod renewals;
 mod report;
 mod snp;
 mod td;
 mod workshop;
 
 use tacit_attest::{Binding, Collateral, CollateralUpdate, Evidence, Policy, Refusal, TrustRoots, verify};
+use tacit_ledger::{PublicState, RegistrationError, SystemRefusal, SystemTx};
 
 pub use snp::SnpDraft;
 pub use td::TdDraft;
@@ -49,7 +52,7 @@ pub struct Case {
 }
 
 /// A way into the verifier.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Attempt {
     /// Evidence is judged.
     Verify(Box<Case>),
@@ -59,6 +62,19 @@ pub enum Attempt {
     Quote(Vec<u8>),
     /// Bytes of whatever kind, with or without a leaf, are told apart.
     Detect(Vec<u8>, Option<Vec<u8>>),
+    /// A registered validator renews its registration on the ledger.
+    Renew(Box<Renewal>),
+}
+
+/// A renewal on its way into a block.
+#[derive(Clone)]
+pub struct Renewal {
+    /// The ledger below that block.
+    pub state: PublicState,
+    /// The renewal.
+    pub transaction: SystemTx,
+    /// That block's time, Unix milliseconds.
+    pub time_ms: u64,
 }
 
 /// A document on its way into what a ledger holds.
@@ -95,6 +111,20 @@ impl From<Refusal> for Refused {
     }
 }
 
+impl From<SystemRefusal> for Refused {
+    fn from(refusal: SystemRefusal) -> Self {
+        let number = match &refusal {
+            SystemRefusal::Registration(RegistrationError::Evidence(refusal)) => Some(refusal.number()),
+            _ => None,
+        };
+        Self {
+            code: refusal.code().to_owned(),
+            number,
+            text: refusal.to_string(),
+        }
+    }
+}
+
 impl Attempt {
     /// Makes the attempt.
     ///
@@ -126,12 +156,16 @@ impl Attempt {
             Self::Detect(report, leaf) => Evidence::detect(report, leaf.as_deref())
                 .map(|_| ())
                 .map_err(Refused::from),
+            Self::Renew(renewal) => renewal
+                .state
+                .check_ordinary(&renewal.transaction, renewal.time_ms)
+                .map_err(Refused::from),
         }
     }
 }
 
 /// One thing wrong, and the refusal that must say so.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Defect {
     /// What it is about: "leaf", "binding".
     pub topic: &'static str,
@@ -146,7 +180,7 @@ pub struct Defect {
 }
 
 /// An honest attempt, which must be accepted: the control of every defect made from it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Honest {
     /// The machine and format.
     pub name: String,
@@ -179,6 +213,7 @@ impl Table {
         documents::add(&mut table, shop);
         bringing::add(&mut table, shop);
         genuine::add(&mut table, shop);
+        renewals::add(&mut table, shop);
         table
     }
 

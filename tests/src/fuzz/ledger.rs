@@ -1,6 +1,6 @@
 //! Targets of `tacit-ledger`.
 
-use tacit_ledger::{Genesis, Registration, RegistrationPlace, SystemTx};
+use tacit_ledger::{Genesis, Registration, SystemTx};
 
 use super::attest::{NOW_MS, WORLD};
 
@@ -11,14 +11,10 @@ pub fn registration(data: &[u8]) {
     };
     let again = borsh::to_vec(&registration).expect("what was decoded encodes");
     assert!(again == data, "a registration has two encodings");
-    let place: RegistrationPlace = registration.place();
-    assert_eq!(place.height, registration.height);
-    let _ = (
-        registration.digest(),
-        registration.message(),
-        registration.binding(),
-    );
-    let _ = NOW_MS;
+    let world = &*WORLD;
+    let verdict = registration.verify(&world.trust, &world.collateral, &world.policy, NOW_MS);
+    assert!(verdict.is_err() || registration.evidence.platform.is_simulated());
+    let _ = (registration.digest(), registration.message());
 }
 
 /// A system transaction of any kind.
@@ -49,5 +45,4 @@ pub fn genesis(data: &[u8]) {
 
 fn check(genesis: &Genesis) {
     let _ = (genesis.verify(), genesis.chain_id(), genesis.supply());
-    let _ = &*WORLD;
 }

@@ -6,6 +6,7 @@
 //! over every seed and some thousands of damaged ones, with any compiler.
 
 pub mod attest;
+pub mod intel;
 pub mod ledger;
 pub mod mutate;
 pub mod seeds;
@@ -22,16 +23,25 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 18] = [
     target("snp_report", attest::snp_report, 1200),
     target("snp_leaf", attest::snp_leaf, 4200),
     target("evidence", attest::evidence, 14_000),
-    target("collateral_update", attest::collateral_update, 16_384),
+    target("detect", attest::detect, 17_000),
+    target("quote", intel::quote, 17_000),
+    target("bare_quote", intel::bare_quote, 8300),
+    target("pck_leaf", intel::pck_leaf, 4200),
+    target("tcb_info", intel::tcb_info, 32_768),
+    target("qe_identity", intel::qe_identity, 8192),
+    target("revocation_list", intel::revocation_list, 8192),
+    target("collateral_update", intel::collateral_update, 32_768),
+    target("collateral", intel::collateral, 65_536),
+    target("collateral_file", intel::collateral_file, 65_536),
     target("policy_borsh", attest::policy_borsh, 8192),
     target("policy_json", attest::policy_json, 16_384),
-    target("registration", ledger::registration, 8192),
-    target("system_transaction", ledger::system_transaction, 8192),
-    target("genesis", ledger::genesis, 65_536),
+    target("registration", ledger::registration, 16_384),
+    target("system_transaction", ledger::system_transaction, 32_768),
+    target("genesis", ledger::genesis, 131_072),
 ];
 
 const fn target(name: &'static str, run: fn(&[u8]), len_max: usize) -> Target {

@@ -1,10 +1,15 @@
 //! Honest inputs to begin from, made by the code of today, so that a changed format needs no new files.
 
-use tacit_attest::{Evidence, Generation, Policy, SimulatedQuoter};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+use tacit_attest::{
+    Collateral, CollateralUpdate, Document, Evidence, Generation, Policy, SimulatedList, SimulatedQuoter,
+    SimulatedTcbInfo, Suspension, Tee,
+};
 use tacit_consensus::Ed25519Signer;
 use tacit_ledger::{
     AccountKey, EpochReason, GENESIS_VERSION, Genesis, Governance, Params, Registration, RegistrationPlace,
-    SealingSecret, SystemTx, UNIT,
+    SealingSecret, SuspendVote, SystemTx, UNIT, deal,
 };
 
 use super::attest::{MEASUREMENT, NOW_MS, WORLD, World};
@@ -12,6 +17,30 @@ use super::attest::{MEASUREMENT, NOW_MS, WORLD, World};
 /// A genuine Milan machine, version 2, of the crate `sev`.
 const MILAN_REPORT: &str = include_str!("../../../attest/tests/fixtures/sev-milan.report.hex");
 const MILAN_LEAF: &[u8] = include_bytes!("../../../attest/tests/fixtures/sev-milan.vcek.der");
+
+/// Genuine quotes of the crate `dcap-qvl` with their collateral.
+const FILES: [(&str, &[u8], &str); 4] = [
+    (
+        "sgx",
+        include_bytes!("../../../attest/tests/fixtures/dcap-qvl/sgx_quote"),
+        include_str!("../../../attest/tests/fixtures/dcap-qvl/sgx_quote_collateral.json"),
+    ),
+    (
+        "tdx-v4",
+        include_bytes!("../../../attest/tests/fixtures/dcap-qvl/tdx_quote"),
+        include_str!("../../../attest/tests/fixtures/dcap-qvl/tdx_quote_collateral.json"),
+    ),
+    (
+        "tdx-v5",
+        include_bytes!("../../../attest/tests/fixtures/dcap-qvl/tdx_quote_outdated"),
+        include_str!("../../../attest/tests/fixtures/dcap-qvl/tdx_quote_outdated_collateral.json"),
+    ),
+    (
+        "tdx-v5-extended",
+        include_bytes!("../../../attest/tests/fixtures/dcap-qvl/tdx_quote_td15ex"),
+        include_str!("../../../attest/tests/fixtures/dcap-qvl/tdx_quote_td15ex_collateral.json"),
+    ),
+];
 
 /// Names and bytes of the seeds of `target`; at least one for each.
 pub fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
@@ -25,7 +54,40 @@ pub fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
             .into_iter()
             .map(|(name, e)| (name, e.leaf))
             .collect(),
-        "evidence" => encoded(machines(world)),
+        "evidence" => encoded([machines(world), domains(world)].concat()),
+        "detect" => told(world),
+        "quote" => quotes(world),
+        "bare_quote" => domains(world)
+            .into_iter()
+            .map(|(name, e)| (name, e.report))
+            .collect(),
+        "pck_leaf" => domains(world)
+            .into_iter()
+            .map(|(name, e)| (name, e.leaf))
+            .collect(),
+        "tcb_info" => bodies(world, |document| match document {
+            Document::TcbInfo(signed) => Some(signed.body.into_bytes()),
+            _ => None,
+        }),
+        "qe_identity" => bodies(world, |document| match document {
+            Document::QeIdentity(signed) => Some(signed.body.into_bytes()),
+            _ => None,
+        }),
+        "revocation_list" => bodies(world, |document| match document {
+            Document::IntelRootCrl(list)
+            | Document::IntelPckCrl { list, .. }
+            | Document::AmdCrl { list, .. } => Some(list),
+            _ => None,
+        }),
+        "collateral_update" => encoded(documents(world)),
+        "collateral" => vec![
+            ("simulated".to_owned(), bytes(&world.collateral)),
+            ("empty".to_owned(), bytes(&Collateral::new())),
+        ],
+        "collateral_file" => FILES
+            .iter()
+            .map(|(name, _, json)| ((*name).to_owned(), json.as_bytes().to_vec()))
+            .collect(),
         "policy_borsh" => encoded(policies()),
         "policy_json" => {
             let json = |policy| serde_json::to_vec(&policy).expect("a policy has a JSON form");
@@ -35,11 +97,7 @@ pub fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
                 .collect()
         }
         "registration" => vec![("founder".to_owned(), bytes(&founder(world, 1)))],
-        "system_transaction" => {
-            let ends = [EpochReason::Genesis, EpochReason::Schedule];
-            let end = |(i, reason)| (format!("end-{i}"), SystemTx::EndEpoch { reason }.encode());
-            ends.into_iter().enumerate().map(end).collect()
-        }
+        "system_transaction" => transactions(world),
         "genesis" => {
             let genesis = genesis(world);
             vec![
@@ -71,6 +129,103 @@ fn machines(world: &World) -> Vec<(String, Evidence)> {
     };
     list.push(("real-milan-v2".to_owned(), real));
     list
+}
+
+/// Simulated trust domains and genuine ones.
+fn domains(world: &World) -> Vec<(String, Evidence)> {
+    let real = FILES.iter().map(|(name, raw, _)| {
+        let evidence = Evidence::from_quote(raw).expect("a genuine quote");
+        (format!("real-{name}"), evidence)
+    });
+    world.domains.iter().cloned().chain(real).collect()
+}
+
+/// As machines give them, and whole again.
+fn quotes(world: &World) -> Vec<(String, Vec<u8>)> {
+    let raw = FILES
+        .iter()
+        .map(|(name, raw, _)| (format!("raw-{name}"), raw.to_vec()));
+    let whole = domains(world);
+    let whole = whole
+        .into_iter()
+        .map(|(name, e)| (name, e.to_quote().expect("a whole quote")));
+    raw.chain(whole).collect()
+}
+
+/// For the target that tells kinds apart: the leaf's length in units of 16, what is told, the leaf.
+fn told(world: &World) -> Vec<(String, Vec<u8>)> {
+    let quotes = quotes(world)
+        .into_iter()
+        .map(|(name, quote)| (name, [vec![0], quote].concat()));
+    let reports = machines(world).into_iter().map(|(name, e)| {
+        let units = e.leaf.len().div_ceil(16);
+        let fill = units * 16 - e.leaf.len();
+        let bytes = [vec![units as u8], e.report, e.leaf, vec![0; fill]].concat();
+        (name, bytes)
+    });
+    quotes.chain(reports).collect()
+}
+
+/// Simulated documents and Intel's own.
+fn documents(world: &World) -> Vec<(String, CollateralUpdate)> {
+    let authority = &world.authority;
+    let mut all = authority.collateral(NOW_MS).expect("documents");
+    let list = SimulatedList {
+        revoked: vec![vec![1], vec![2, 3]],
+        ..SimulatedList::new(NOW_MS)
+    };
+    all.push(authority.amd_list(Generation::Genoa, &list).expect("a list"));
+    all.push(authority.pck_list(&list).expect("a list"));
+    all.push(
+        authority
+            .tcb_info(&SimulatedTcbInfo::new(Tee::Sgx, NOW_MS))
+            .expect("a TCB info"),
+    );
+    for (_, _, json) in FILES {
+        all.extend(Collateral::from_qvl_json(json).expect("a collateral file"));
+    }
+    all.into_iter()
+        .enumerate()
+        .map(|(i, update)| (format!("document-{i:02}"), update))
+        .collect()
+}
+
+fn bodies(world: &World, body: fn(Document) -> Option<Vec<u8>>) -> Vec<(String, Vec<u8>)> {
+    let all = documents(world).into_iter();
+    all.filter_map(|(name, update)| Some((name, body(update.document)?)))
+        .collect()
+}
+
+/// One of each kind.
+fn transactions(world: &World) -> Vec<(String, Vec<u8>)> {
+    let signer = Ed25519Signer::from_seed([1; 32]);
+    let chain = genesis(world).chain_id();
+    let mut rng = ChaCha20Rng::seed_from_u64(1);
+    let recipients: Vec<_> = (1..=4)
+        .map(|n| SealingSecret::derive(&[n; 32]).public().clone())
+        .collect();
+    let contribution = deal(&mut rng, &chain, 1, 0, &recipients).expect("a contribution");
+    let (_, update) = documents(world).swap_remove(0);
+    let target = Suspension::Platform(tacit_attest::Platform::Simulated);
+    let all = [
+        (
+            "end",
+            SystemTx::EndEpoch {
+                reason: EpochReason::Genesis,
+            },
+        ),
+        ("contribute", SystemTx::Contribute(contribution)),
+        ("close", SystemTx::CloseEpoch(genesis(world).record0())),
+        ("collateral", SystemTx::Collateral(update)),
+        (
+            "suspend",
+            SystemTx::Suspend(SuspendVote::sign(chain, 1, target, 0, &signer)),
+        ),
+        ("renew", SystemTx::Renew(founder(world, 1))),
+    ];
+    all.into_iter()
+        .map(|(name, tx)| (name.to_owned(), tx.encode()))
+        .collect()
 }
 
 fn policies() -> Vec<(String, Policy)> {
@@ -107,8 +262,8 @@ fn genesis(world: &World) -> Genesis {
         time_ms: NOW_MS,
         params: Params::default(),
         policy: Policy::dev(MEASUREMENT),
-        governance: Governance::default(),
-        collateral: Vec::new(),
+        governance: Governance::none(),
+        collateral: world.authority.collateral(NOW_MS).expect("documents"),
         validators: (1..=4).map(|n| founder(world, n)).collect(),
         allocations: vec![(account.id(), 1_000 * UNIT)],
     }

@@ -355,9 +355,126 @@ fn the_fixture_of_the_package_sev_is_judged_by_files_alone() {
         );
     }
 
+    // Without the leaf nothing can be said.
+    fs::write(&changed, &good).expect("written");
+    let alone = verify(&tacit, &files[..2], FIXTURE_VALID[0]);
+    assert_eq!(
+        (alone.exit, text(&alone.document, "/refusal")),
+        (7, "attest.leaf_missing")
+    );
+
     // Fields without a verdict.
     let shown = tacit.json(&["attest", "show", "--report", &report, "--leaf", &files[3]]);
     assert_eq!(text(&shown, "/fields/report.version"), "2");
+}
+
+/// Name of the quote, first and last second, and what it must get between them.
+const QUOTES: [(&str, &str, &str, Result<&str, &str>); 3] = [
+    (
+        "tdx_quote",
+        "2025-06-19T10:32:27Z",
+        "2025-07-19T10:00:35Z",
+        Ok("UpToDate"),
+    ),
+    (
+        "sgx_quote",
+        "2025-06-19T10:56:11Z",
+        "2025-07-19T10:01:18Z",
+        Ok("ConfigurationAndSWHardeningNeeded"),
+    ),
+    (
+        "tdx_quote_outdated",
+        "2026-02-18T10:58:51Z",
+        "2026-03-20T10:41:15Z",
+        Err("attest.tcb_not_listed"),
+    ),
+];
+
+#[test]
+fn the_fixtures_of_the_package_dcap_qvl_are_judged_by_files_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let tacit = Tacit::at(&tacit_tests::network::tacit(), folder.path());
+    let moved = |at: &str, seconds: i64| {
+        let unix = humantime::parse_rfc3339(at).expect("a moment");
+        let unix = unix
+            .duration_since(std::time::UNIX_EPOCH)
+            .expect("after 1970")
+            .as_secs();
+        crate::evidence::seconds(unix.checked_add_signed(seconds).expect("a moment"))
+    };
+    for (name, first, last, must) in QUOTES {
+        let report = fixture(&format!("dcap-qvl/{name}"));
+        let collateral = fixture(&format!("dcap-qvl/{name}_collateral.json"));
+        let files = [
+            "--report".to_owned(),
+            report.clone(),
+            "--collateral".to_owned(),
+            collateral.clone(),
+        ];
+        for at in [first, last] {
+            let Verdict { document, exit } = verify(&tacit, &files, at);
+            match must {
+                Ok(status) => assert_eq!(
+                    (exit, document["tcb_status"].as_str()),
+                    (0, Some(status)),
+                    "{name} at {at}"
+                ),
+                Err(refusal) => assert_eq!(
+                    (exit, document["refusal"].as_str()),
+                    (6, Some(refusal)),
+                    "{name} at {at}"
+                ),
+            }
+        }
+        for at in [moved(first, -1), moved(last, 1)] {
+            let Verdict { document, exit } = verify(&tacit, &files, &at);
+            assert_eq!(
+                (exit, &document["authentic"]),
+                (7, &Value::Bool(false)),
+                "{name} at {at}: {document}"
+            );
+        }
+        // Without what the vendor says about the machine nothing is known; with one letter of it changed, too little.
+        let missing = verify(&tacit, &files[..2], first);
+        assert_eq!(
+            (missing.exit, text(&missing.document, "/refusal")),
+            (7, "attest.collateral_missing"),
+            "{name}"
+        );
+        let body = fs::read_to_string(&collateral).expect("the fixture");
+        let changed = folder.path().join("collateral.json");
+        fs::write(&changed, body.replacen("UpToDate", "UpToDato", 1)).expect("written");
+        let changed = changed.to_str().expect("text");
+        let files = [
+            "--report".to_owned(),
+            report.clone(),
+            "--collateral".to_owned(),
+            changed.to_owned(),
+        ];
+        assert_eq!(verify(&tacit, &files, first).exit, 6, "{name}");
+
+        let checked = tacit.json(&["attest", "collateral", "check", &collateral, "--at", first]);
+        assert_eq!(checked["valid"], true, "{name}");
+        tacit.json(&["attest", "collateral", "show", &collateral]);
+        let late = moved(last, 1);
+        let late = tacit.run(&[
+            "attest",
+            "collateral",
+            "check",
+            &collateral,
+            "--at",
+            &late,
+            "--json",
+        ]);
+        assert_eq!(late.status.code(), Some(7), "{name}: {}", lossy(&late.stdout));
+        let shown = tacit.json(&["attest", "show", "--report", &report]);
+        assert!(
+            shown["fields"]
+                .as_object()
+                .is_some_and(|fields| fields.len() > 30),
+            "{name}"
+        );
+    }
 }
 
 #[test]
@@ -390,6 +507,50 @@ fn what_no_verdict_can_rest_on_is_a_mistake_of_usage() {
         "genesis.invalid",
     );
     verify(&["--validator", "val-0", "--at", at], 2, "usage.invalid");
+    // The other verbs of files, and those that ask a node that is not there.
+    let nobody = ["--rpc", "http://127.0.0.1:1"];
+    for (words, exit, code) in [
+        (&["attest", "show", "--report", "nowhere"][..], 2, "usage.invalid"),
+        (&["attest", "show", "--report", &report], 7, "attest.leaf_missing"),
+        (&["attest", "collateral", "show", &report], 2, "usage.invalid"),
+        (
+            &["attest", "collateral", "check", &report, "--at", at],
+            2,
+            "usage.invalid",
+        ),
+        (&["attest", "collateral", "push", &report], 2, "usage.invalid"),
+        (&["attest", "policy", "check", &report], 2, "config.invalid"),
+        (
+            &["attest", "policy", "diff", "production", "nowhere"],
+            2,
+            "usage.invalid",
+        ),
+        (
+            &["attest", "policy", "show", nobody[0], nobody[1]],
+            3,
+            "rpc.unreachable",
+        ),
+        (
+            &["attest", "collateral", "show", nobody[0], nobody[1]],
+            3,
+            "rpc.unreachable",
+        ),
+        (&["attest", "status", nobody[0], nobody[1]], 3, "rpc.unreachable"),
+        (&["gov", "list", nobody[0], nobody[1]], 3, "rpc.unreachable"),
+        (
+            &["gov", "show", "5f0c", nobody[0], nobody[1]],
+            3,
+            "rpc.unreachable",
+        ),
+        (
+            &["gov", "propose", "nowhere", "--as", "alice"],
+            2,
+            "usage.invalid",
+        ),
+        (&["gov", "approve", "5f0c", "--as", "alice"], 2, "usage.invalid"),
+    ] {
+        tacit.refused(words, exit, code);
+    }
     // A file without an end is not read to its end.
     tacit.refused(
         &["attest", "verify", "--report", "/dev/zero", "--at", at],

@@ -116,6 +116,26 @@ pub(crate) fn a_network_is_founded_by_hand(tacit: &Tacit, cwd: &Path) {
         tacit.refused(&["node", "run", "--home", &home], 9, "home.missing");
     }
 
+    // Members have accounts before there is a chain.
+    let (members, password) = (path("members"), path("password"));
+    fs::write(&password, "known to one\n").expect("written");
+    crate::set_mode(Path::new(&password), 0o600);
+    let new = [
+        "wallet",
+        "new",
+        "eve",
+        "--founding",
+        "dev",
+        "--test-work",
+        "--home",
+        &members,
+        "--password-file",
+        &password,
+    ];
+    let made = tacit.json(&new);
+    assert_eq!(made["chain"], Value::Null);
+    let member = format!("eve={}", text(&made, "/address"));
+
     let genesis = path("genesis.json");
     let registrations: Vec<String> = NAMES
         .iter()
@@ -129,6 +149,8 @@ pub(crate) fn a_network_is_founded_by_hand(tacit: &Tacit, cwd: &Path) {
         "dev-hands",
         "--simulator-root",
         &root,
+        "--member",
+        &member,
         "--out",
         &genesis,
     ];
@@ -194,6 +216,42 @@ pub(crate) fn a_network_is_founded_by_hand(tacit: &Tacit, cwd: &Path) {
         (hash.as_str(), &Value::from(1))
     );
     tacit.refused(&["node", "run", "--home", &first], 9, "home.locked");
+
+    // The only member changes the policy alone, in the chain's own time.
+    let policy = path("policy.json");
+    let mut changed = tacit.json(&["attest", "policy", "show", "--rpc", &rpc]);
+    changed["block_age_max"] = 500.into();
+    fs::write(&policy, changed.to_string()).expect("written");
+    let as_eve = [
+        "--as",
+        "eve",
+        "--home",
+        &members,
+        "--password-file",
+        &password,
+        "--rpc",
+        &rpc,
+    ];
+    let propose = [
+        &["gov", "propose", &policy][..],
+        &as_eve,
+        &["--genesis-hash", &hash],
+    ]
+    .concat();
+    let proposed = tacit.json(&propose);
+    assert_eq!(
+        (&proposed["adopted"], &proposed["threshold"]),
+        (&Value::Bool(true), &Value::from(1))
+    );
+    // Anybody brings what the vendor signed, here the simulator; what is held already is no failure.
+    let collateral = path("authority.collateral.json");
+    let push = ["attest", "collateral", "push", &collateral, "--rpc", &rpc];
+    for verdict in ["taken", "held"] {
+        let pushed = tacit.json(&push);
+        let documents = pushed["documents"].as_array().expect("documents");
+        assert_eq!(documents.len(), 4);
+        assert!(documents.iter().all(|one| one["verdict"] == verdict), "{pushed}");
+    }
 
     // An observer needs no TEE and no seat.
     let observer = path("obs");

@@ -16,25 +16,8 @@ use crate::{
     commands::query::table,
     context::Context,
     failure::{Done, Failure},
-    output::time,
+    output::{printable, time},
 };
-
-/// What people see of documents.
-const DOCUMENTS: [(&str, &str); 5] = [
-    ("document", "/document"),
-    ("issued", "/issued"),
-    ("next update", "/next_update"),
-    ("verdict", "/verdict"),
-    ("reason", "/reason"),
-];
-
-/// What people see of the documents that a chain holds.
-const HELD: [(&str, &str); 4] = [
-    ("issued", "/issued"),
-    ("next update", "/next_update"),
-    ("expired", "/expired"),
-    ("document", "/text"),
-];
 
 /// What people see of documents that were brought.
 const PUSHED: [(&str, &str); 4] = [
@@ -121,7 +104,7 @@ fn check(context: &Context, file: &Path, at_ms: u64, genesis: Option<&Path>) -> 
         "at": time(at_ms),
         "documents": documents,
     });
-    context.output.result(&value, || listed(&value));
+    context.output.result(&value, || listed(&documents));
     let Some(refusal) = refused else {
         return Ok(ExitCode::SUCCESS);
     };
@@ -132,11 +115,20 @@ fn check(context: &Context, file: &Path, at_ms: u64, genesis: Option<&Path>) -> 
     Ok(ExitCode::from(failure.exit()))
 }
 
-fn listed(value: &Value) -> String {
-    table(
-        &DOCUMENTS,
-        value["documents"].as_array().map_or(&[][..], Vec::as_slice),
-    )
+/// A document a line, and under it why it does not count.
+fn listed(documents: &[Document]) -> String {
+    let line = |document: &Document| {
+        let until = document.next_update.as_deref().unwrap_or("-");
+        let reason = document.reason.as_ref().map_or_else(String::new, |reason| {
+            format!(
+                "        {} [{}]\n",
+                printable(reason),
+                document.refusal_code.unwrap_or_default()
+            )
+        });
+        format!("{:<7} {until}  {}\n{reason}", document.verdict, document.document)
+    };
+    documents.iter().map(line).collect()
 }
 
 /// Every field of each document, judging nothing.
@@ -169,7 +161,22 @@ fn held(context: &Context) -> Done {
     let transport = context.http()?;
     let page = Api::new(&transport).page("/v1/collateral", 0)?;
     context.output.result(&page, || {
-        table(&HELD, page["items"].as_array().map_or(&[][..], Vec::as_slice))
+        let word = |item: &Value, key: &str| item[key].as_str().map(printable).unwrap_or_default();
+        let items = page["items"].as_array().into_iter().flatten();
+        let line = |item: &Value| {
+            let state = if item["expired"] == true {
+                "EXPIRED"
+            } else {
+                "until"
+            };
+            format!(
+                "{:<7} {}  {}\n",
+                state,
+                word(item, "next_update"),
+                word(item, "text")
+            )
+        };
+        items.map(line).collect()
     });
     Ok(())
 }
