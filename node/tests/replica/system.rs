@@ -5,7 +5,7 @@ use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
 use tacit_attest::Platform;
 use tacit_consensus::{Digest, Message, Signer};
 use tacit_ledger::{EpochReason, PolicyProposal, RegistrationPlace, SystemTx};
-use tacit_node::replica::GossipVerdict;
+use tacit_node::{replica::GossipVerdict, wire::SystemGossip};
 
 use crate::{
     founders::{LOOSENING_DELAY_MS, alice, bob, consensus_signer, member, renewal},
@@ -266,7 +266,11 @@ fn refusals_have_names_and_nothing_refused_waits_or_wants_a_block() {
             tacit_ledger::codes::lookup(code).is_some(),
             "{code} is in the table"
         );
-        match world.take_system(1, &tx.encode()) {
+        let gossip = SystemGossip {
+            round: 0,
+            tx: tx.encode(),
+        };
+        match world.take_system(1, &borsh::to_vec(&gossip).expect("encoded")) {
             Some(token) => assert_eq!(world.nodes[1].seen.verdicts[&token], verdict, "{code}"),
             None => assert_eq!(
                 code, "system.not_ordinary",
@@ -394,6 +398,36 @@ fn a_validator_attests_again_and_the_next_epoch_seats_it_by_the_new_evidence() {
     let record = world.record();
     assert_eq!(record.validators[2].registration, digest);
     assert!(!record.kept && record.dropped.is_empty());
+    world.settle();
+    world.assert_calm();
+}
+
+/// An approval may overtake the block with the proposal that it is about.
+#[test]
+fn what_comes_a_moment_too_early_is_heard_again() {
+    let mut world = World::at_epoch_1(Options::default());
+    let proposal = world.propose(0, stricter);
+    let id = proposal.id();
+    let tx = SystemTx::Propose(proposal);
+    let first = world.hand_in(0, &tx).expect("accepted");
+    let has = |world: &World, index: usize| {
+        let log = world.nodes[index].log();
+        log.system(&first).expect("readable").is_some()
+    };
+    world.run_until("one node has it", 30_000, |world| {
+        (0..4).any(|index| has(world, index))
+    });
+    let ahead: Vec<usize> = (0..4).filter(|index| has(&world, *index)).collect();
+    assert_eq!(ahead.len(), 1, "the others are a moment behind");
+    let approval = world.approve(1, id);
+    let second = world.hand_in(ahead[0], &approval).expect("accepted");
+    let sent = world.now;
+    world.run_until("it is in the chain", 10_000, |world| {
+        world.all_have_system(&second)
+    });
+    let took = world.now - sent;
+    assert!(took < 4_000, "it did not wait for the turn of the one: {took}");
+    world.run_until("epoch 2 begins", 10_000, |world| world.all_in(2));
     world.settle();
     world.assert_calm();
 }
