@@ -6,7 +6,7 @@ use std::path::Path;
 use tacit_tests::fuzz::{TARGETS, mutate::mutated, seeds::seeds};
 
 /// Damaged inputs a target.
-const MUTATIONS: u64 = 2_000;
+const MUTATIONS: u64 = 500;
 
 /// Inputs in `tests/fuzz/corpus`, in the order of their names.
 fn kept(target: &str) -> Vec<(String, Vec<u8>)> {

@@ -253,7 +253,7 @@ fn founder(world: &World, n: u8) -> Registration {
 }
 
 fn genesis(world: &World) -> Genesis {
-    let account = AccountKey::from_seed([1; 32]).ok().expect("an account");
+    let account = AccountKey::from_seed([1; 32]).expect("an account");
     Genesis {
         version: GENESIS_VERSION,
         name: "dev-fuzz".to_owned(),
