@@ -43,7 +43,7 @@ const EXPECTED: [Expected; 10] = [
     case("tdx-v4-gcp", Ok(TcbStatus::UpToDate)),
     case("tdx-v5-td15", Ok(TcbStatus::UpToDate)),
     case("tdx-v4-outofdate", Ok(TcbStatus::OutOfDate)),
-    always("tdx-v4-debug", "attest.td_debug"),
+    case("tdx-v4-debug", Ok(TcbStatus::OutOfDate)),
     always("tdx-v5-service-td", "attest.td_service_td"),
     always("tdx-v4-no-sept-ve-disable", "attest.td_sept_ve_disable"),
     case("tdx-v5-no-tcb-level", Err("attest.tcb_not_listed")),
@@ -246,6 +246,26 @@ fn production_policy_says_what_is_wrong_with_each_real_machine() {
         );
         assert_eq!(verdict.unwrap_err().code(), need, "{id}");
     }
+}
+
+#[test]
+fn a_real_domain_that_may_be_debugged_is_authentic_and_admitted_by_no_policy() {
+    let Some((sample, _)) = collection().into_iter().find(|(one, _)| one.id == "tdx-v4-debug") else {
+        return;
+    };
+    assert_eq!(short(&sample.at(sample.inside)), Ok(TcbStatus::OutOfDate));
+    let mut policy = Policy::production();
+    policy.tdx.attributes_allowed = u64::MAX;
+    policy.tdx.machine.evaluation_min = 17;
+    let verdict = verify(
+        &sample.evidence(),
+        &production(),
+        &sample.collateral(),
+        Some(&policy),
+        None,
+        sample.inside * 1000,
+    );
+    assert_eq!(verdict.unwrap_err(), Refusal::TdDebug);
 }
 
 #[test]
