@@ -118,7 +118,7 @@ fn inside(id: &str) -> Result<Option<&'static str>, &'static str> {
         id if id.starts_with("snp-") => Ok(None),
         "tdx-v4-phala" | "tdx-v4-gcp" | "tdx-v5-td15" => Ok(Some("UpToDate")),
         "tdx-v4-outofdate" | "tdx-v4-debug" => Ok(Some("OutOfDate")),
-        
+
         "tdx-v5-service-td" => Err("attest.td_service_td"),
         "tdx-v4-no-sept-ve-disable" => Err("attest.td_sept_ve_disable"),
         "tdx-v5-no-tcb-level" => Err("attest.tcb_not_listed"),
