@@ -94,8 +94,6 @@ pub enum Refusal {
     QuoteKeyType { have: u16 },
     #[error("the quoting enclave is not Intel's")]
     QeVendor,
-    #[error("the trust domain may be debugged by its host")]
-    TdDebug,
     #[error("the trust domain may be profiled by its host")]
     TdProfiled,
     #[error("the trust domain may be migrated")]
@@ -254,6 +252,8 @@ pub enum Refusal {
     VlekNotAllowed,
     #[error("the guest may be debugged by its host")]
     DebugAllowed,
+    #[error("the trust domain may be debugged by its host")]
+    TdDebug,
     #[error("the guest may be migrated")]
     MigrationAllowed,
     #[error("the guest has a migration agent")]
@@ -466,7 +466,6 @@ impl Refusal {
             | Self::QuoteBodyType { .. }
             | Self::QuoteKeyType { .. }
             | Self::QeVendor
-            | Self::TdDebug
             | Self::TdProfiled
             | Self::TdMigratable
             | Self::TdServiceTd
@@ -511,6 +510,7 @@ impl Refusal {
             | Self::CollateralFull { .. }
             | Self::SecondOpinion { .. } => 8,
             Self::PolicyInvalid { .. }
+            | Self::TdDebug
             | Self::PlatformNotAllowed { .. }
             | Self::ReportVersionNotAllowed { .. }
             | Self::GenerationNotAllowed { .. }

@@ -123,11 +123,10 @@ fn what_no_policy_may_admit_of_a_guest_is_refused_by_name() {
     let attribute = |bit: u32| td(move |report| report.td_attributes |= 1 << bit);
     for bit in 0..64 {
         let need = match bit {
-            0 => "attest.td_debug",
             4..=6 => "attest.td_profiled",
             17 => "attest.td_service_td",
             29 => "attest.td_migratable",
-            16 | 18..=22 | 27 | 28 | 30 | 31 | 62 | 63 => "accepted",
+            0 | 16 | 18..=22 | 27 | 28 | 30 | 31 | 62 | 63 => "accepted",
             _ => "attest.td_attributes_reserved",
         };
         assert_eq!(code(attribute(bit)), need, "bit {bit}");
@@ -317,6 +316,10 @@ fn the_policy_bites() {
         judge(&|policy| policy.tdx.quote_versions = vec![5], honest, 0),
         "attest.quote_version_not_allowed"
     );
+    let debug = tacit_attest::td_attributes::DEBUG;
+    assert_eq!(judge(&|_| (), honest, debug), "attest.td_debug");
+    let tolerant = |policy: &mut Policy| policy.tdx.attributes_allowed = u64::MAX;
+    assert_eq!(judge(&tolerant, honest, debug), "attest.td_debug");
     let pks = tacit_attest::td_attributes::PKS;
     assert_eq!(judge(&|_| (), honest, pks), "attest.td_attributes_not_allowed");
     assert_eq!(

@@ -16,7 +16,8 @@ pub(crate) struct Failure {
     pub(crate) code: &'static str,
     message: String,
     hint: Option<String>,
-    details: Map<String, Value>,
+    /// Boxed, so that a success carries no room for it.
+    details: Box<Map<String, Value>>,
 }
 
 /// What commands give.
@@ -29,7 +30,7 @@ impl Failure {
             code,
             message: message.to_string(),
             hint: None,
-            details: Map::new(),
+            details: Box::default(),
         }
     }
 
@@ -82,7 +83,7 @@ impl Failure {
             String::from("error"),
             format!("[{}]: {}", self.code, self.message),
         )];
-        for (name, value) in &self.details {
+        for (name, value) in self.details.iter() {
             let text = value
                 .as_str()
                 .map_or_else(|| value.to_string(), ToOwned::to_owned);

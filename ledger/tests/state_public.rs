@@ -4,7 +4,8 @@ use std::sync::LazyLock;
 
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use tacit_attest::{
-    Generation, Measurement, NetworkClass, Policy, SimulatedQuoter, SimulatorAuthority, TrustRoots,
+    Generation, Measurement, NetworkClass, Platform, Policy, SimulatedQuoter, SimulatorAuthority, Suspension,
+    TrustRoots,
 };
 use tacit_consensus::{
     Anchor, Block, Certificate, Digest, Ed25519Signer, Executed, Header, Payload, Signature, hash,
@@ -612,6 +613,20 @@ fn the_formats_are_pinned() {
     assert_eq!(
         hex(&entries.map(|entry| entry.tree_key()).concat()),
         "0f44421931e0acbf"
+    );
+    let target = Suspension::Platform(Platform::Simulated);
+    let governed = [
+        PublicEntry::Collateral,
+        PublicEntry::PolicyVersion(2),
+        PublicEntry::Proposal(3),
+        PublicEntry::Suspension(target),
+        PublicEntry::SuspendVotes(target),
+        PublicEntry::Recovery,
+        PublicEntry::Constants,
+    ];
+    assert_eq!(
+        hex::encode(encode(&governed)),
+        "04050200000000000000060300070003080003090a"
     );
     let contribution = Contribution {
         epoch: 2,

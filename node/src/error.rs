@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use tacit_ledger::{GenesisError, StoreError, codes};
+use tacit_ledger::{GenesisError, StoreError};
 use thiserror::Error;
 
 /// Why a node cannot be made, started or kept running.
@@ -93,8 +93,7 @@ impl NodeError {
             NodeError::SealedElsewhere(_) => "key.sealed_elsewhere",
             NodeError::Store(_) | NodeError::Corrupt(_) => "db.corrupt",
             NodeError::Listen { .. } => "port.in_use",
-            NodeError::Quote(error) => codes::lookup(error.code()).map_or("internal", |row| row.code),
-            NodeError::OtherPlatform { .. } => "quote.other_platform",
+            NodeError::Quote(_) | NodeError::OtherPlatform { .. } => "quote.failed",
             NodeError::File { .. } | NodeError::Network(_) | NodeError::Entropy(_) => "internal",
         }
     }

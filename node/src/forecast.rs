@@ -1,6 +1,6 @@
 //! Until when each validator's evidence is accepted: under today's rules, under each policy that is adopted or
-//! proposed, and under the vendor's next level where its collateral is known. Made anew when the public state changes
-//! and once a minute; interfaces, metrics, readiness and this node's own warnings read the newest one.
+//! proposed, and under the vendor's next level where its collateral is known. The ledger says it
+//! (`PublicState::outlook`); here it is asked anew when the public state changes and once a minute, and interfaces, metrics, readiness and this node's own warnings read the newest one.
 
 use std::{
     sync::Arc,
@@ -19,6 +19,8 @@ use crate::{
     warnings::Warnings,
 };
 
+/// Between two forecasts at least: with a hundred validators one takes about a second of one core.
+const PAUSE: Duration = Duration::from_secs(2);
 /// A forecast is made at least this often.
 const EVERY: Duration = Duration::from_secs(60);
 
@@ -192,6 +194,7 @@ pub(crate) async fn run(node: NodeHandle, mut attester: Option<Attester>) {
         if let Some(tx) = renewal {
             renewal::hand_in(&node, tx).await;
         }
+        tokio::time::sleep(PAUSE).await;
         // An error means that the replica has stopped, and the node with it.
         if let Ok(Err(_)) = tokio::time::timeout(EVERY, public.changed()).await {
             return;

@@ -4,9 +4,9 @@
 //! Fresh evidence is bound to the newest block and judged here, by today's policy, before it is handed in: a machine
 //! that would be refused spends nobody's block. Nothing is kept: after a restart the question is asked anew.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
-use tacit_attest::Quoter;
+use tacit_attest::{Policy, Quoter, forecast};
 use tacit_consensus::{Millis, PublicKey, Signer};
 use tacit_ledger::{PublicState, Registration, RegistrationPlace, SealingPublic, SystemTx};
 
@@ -17,9 +17,29 @@ use crate::{
 
 /// Between two attempts, in milliseconds: a device or a policy that refuses is not asked in a loop.
 const EVERY_MS: Millis = 600_000;
+/// Fresh evidence must count for so much longer than what is held, in milliseconds, to be worth a block before it is due.
+const GAIN_MS: Millis = 3_600_000;
 /// Evidence that is refused within this time is renewed at once, in milliseconds: two days, in which people can act
 /// if that does not help.
 const SOON_MS: Millis = 48 * 3_600_000;
+
+/// Why a validator attests again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// Half of the time has passed for which its evidence counts.
+    Aged,
+    /// What is registered is refused, or soon will be.
+    Ill,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Aged => "half of its time has passed",
+            Self::Ill => "what is registered is refused, or soon will be",
+        })
+    }
+}
 
 /// What makes a validator's evidence.
 pub(crate) struct Attester {
@@ -70,13 +90,17 @@ impl Attester {
         }
         self.attempted_ms = Some(now);
         match self.make(state, &held.seat.name, head, now) {
+            Ok(fresh) if why == Why::Ill && !cures(state, &fresh, &held.registration, now) => {
+                tracing::debug!(%why, "fresh evidence would not count for longer");
+                None
+            }
             Ok(registration) => {
-                tracing::info!(why, height = head.0, "attesting again");
+                tracing::info!(%why, height = head.0, "attesting again");
                 Some(SystemTx::Renew(registration))
             }
             Err(problem) => {
                 tracing::warn!(
-                    why,
+                    %why,
                     code = problem.code,
                     detail = problem.detail,
                     "fresh evidence of this machine is of no use"
@@ -123,10 +147,10 @@ fn due(
     name: &str,
     forecast: &Forecast,
     now: Millis,
-) -> Option<&'static str> {
+) -> Option<Why> {
     let half = state.policy().evidence_age_max_ms / 2;
     if now >= registered_ms.saturating_add(half) {
-        return Some("half of its time has passed");
+        return Some(Why::Aged);
     }
     let own = forecast.of(name)?;
     let ill = own.sets.iter().any(|set| {
@@ -136,8 +160,23 @@ fn due(
             .is_some_and(|until| until <= now.saturating_add(SOON_MS));
         counts && (!set.accepted || ends)
     });
-    // Fresh evidence differs from what is held only once the machine has been started again, or has aged.
-    ill.then_some("what is registered is refused, or soon will be")
+    ill.then_some(Why::Ill)
+}
+
+/// Whether fresh evidence would be accepted, or for longer, where what is held is not: after an update of the machine it
+/// would, while an old certificate or missing collateral stays what it is.
+fn cures(state: &PublicState, fresh: &Registration, held: &Registration, now: Millis) -> bool {
+    let until = |registration: &Registration, policy: &Policy| {
+        let (trust, collateral) = (state.trust(), state.collateral());
+        let forecast = forecast(&registration.evidence, trust, collateral, policy, now);
+        match forecast.verdict {
+            Ok(()) => forecast.until_ms.unwrap_or(Millis::MAX),
+            Err(_) => 0,
+        }
+    };
+    let pending = state.policies_pending().map(|adopted| &adopted.policy);
+    let mut policies = std::iter::once(state.policy()).chain(pending);
+    policies.any(|policy| until(fresh, policy) > until(held, policy).saturating_add(GAIN_MS))
 }
 
 /// Hands in what [`Attester::renew_if_due`] made.

@@ -6,12 +6,12 @@
 //! | direct stream | [`Direct`] | validators, to validators |
 //! | gossip `batches` | [`tacit_ledger::Batch`] | validators; observers forward |
 //! | gossip `announcements` | [`Announcement`] | any node |
-//! | gossip `system` | an ordinary [`tacit_ledger::SystemTx`] | any node; who holds it forwards |
+//! | gossip `system` | [`SystemGossip`] | any node; who holds it forwards |
 //! | fetch | [`FetchRequest`] / [`FetchResponse`] | any node, any node answers |
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use tacit_consensus::{Digest, Epoch, Height};
-use tacit_ledger::{Batch, CommittedBlock, SealedReceipt};
+use tacit_ledger::{Batch, CommittedBlock, MAX_ORDINARY_TX_BYTES, SealedReceipt, SystemTx, codec};
 
 /// The most blocks one fetch asks for; a server may answer with fewer, by size.
 pub const MAX_BLOCKS_PER_FETCH: u16 = 64;
@@ -23,6 +23,8 @@ pub const FETCH_ANSWER_TARGET_BYTES: usize = 4 << 20;
 pub const MAX_DIRECT_BYTES: usize = 1 << 20;
 /// The longest announcement.
 pub const MAX_ANNOUNCEMENT_BYTES: usize = 128;
+/// The longest gossip of a system transaction: round, length, transaction.
+pub const MAX_SYSTEM_GOSSIP_BYTES: usize = MAX_ORDINARY_TX_BYTES + 8;
 /// The longest fetch request: a relayed system transaction is the largest.
 pub const MAX_FETCH_REQUEST_BYTES: usize = 160 << 10;
 /// The longest fetch answer.
@@ -46,6 +48,26 @@ pub struct Announcement {
     pub height: Height,
     /// The block at that height; makes equal announcements one gossip message.
     pub block: Digest,
+}
+
+/// An ordinary system transaction on its way to all.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct SystemGossip {
+    /// Counts from 0 how often it was said: the network layer drops what it has seen lately, and a node that was a block
+    /// behind at first must hear it again.
+    pub round: u32,
+    /// An encoded [`tacit_ledger::SystemTx`].
+    pub tx: Vec<u8>,
+}
+
+impl SystemGossip {
+    /// Decodes it with the transaction; `None` where either is not what it should be, which no honest node sends.
+    pub fn decode(bytes: &[u8]) -> Option<SystemTx> {
+        let gossip: Self = codec::decode(bytes, MAX_SYSTEM_GOSSIP_BYTES).ok()?;
+        SystemTx::decode_ordinary(&gossip.tx)
+            .ok()
+            .filter(SystemTx::is_ordinary)
+    }
 }
 
 /// A question to one peer.

@@ -100,7 +100,7 @@ impl Default for Limits {
         Self {
             direct_bytes: MIB,
             gossip_bytes: MIB,
-            system_bytes: 128 * KIB,
+            system_bytes: 132 * KIB,
             fetch_request_bytes: 160 * KIB,
             fetch_response_bytes: 8 * MIB,
             queue_messages: 1024,

@@ -410,7 +410,8 @@ fn fetch_bundle(api: &Api<'_>, from: u64) -> Result<LightBundle, Error> {
     let mut links = std::mem::take(&mut bundle.links);
     for _ in 0..MAX_BUNDLES {
         let reached = links.last().map_or(from, |link: &EpochLink| link.record.epoch);
-        if bundle.head.epoch <= reached || links.is_empty() || links.len() >= MAX_EPOCH_LINKS {
+        // The holders come with the bundle that reaches to now.
+        if !bundle.registrations.is_empty() || links.is_empty() || links.len() >= MAX_EPOCH_LINKS {
             break;
         }
         bundle = api.light_bundle(reached)?;

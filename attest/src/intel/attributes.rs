@@ -1,4 +1,6 @@
-//! Check 2, the part about the guest: what no policy may admit. Every bit is known to be harmless, or refuses.
+//! Check 2, the part about the guest: what makes a quote no statement about a guest of its own. Every bit is known to be
+//! harmless, or refuses. A debugged trust domain is left to check 9, as with SNP: its quote is authentic, and no policy
+//! admits it.
 
 use super::quote::{EnclaveReport, QuoteBody, TdReport};
 use crate::refusal::Refusal;
@@ -76,9 +78,6 @@ pub(crate) fn check(body: &QuoteBody) -> Result<(), Refusal> {
 
 fn check_td(report: &TdReport) -> Result<(), Refusal> {
     let have = report.td_attributes;
-    if have & td::DEBUG != 0 {
-        return Err(Refusal::TdDebug);
-    }
     if have & td::PROFILING != 0 {
         return Err(Refusal::TdProfiled);
     }
@@ -88,7 +87,7 @@ fn check_td(report: &TdReport) -> Result<(), Refusal> {
     if have & td::SERVTD_EXT != 0 {
         return Err(Refusal::TdServiceTd);
     }
-    if have & !td::KNOWN != 0 {
+    if have & !(td::KNOWN | td::DEBUG) != 0 {
         return Err(Refusal::TdAttributesReserved { have });
     }
     if let Some(td15) = &report.td15 {

@@ -21,6 +21,9 @@ impl Policy {
     pub(super) fn judge_intel_machine(&self, facts: &IntelFacts) -> Result<(), Refusal> {
         match &facts.body {
             IntelBody::Td(body) => {
+                if body.attributes & td::DEBUG != 0 {
+                    return Err(Refusal::TdDebug);
+                }
                 let have = facts.quote_version;
                 if !self.tdx.quote_versions.contains(&have) {
                     return Err(Refusal::QuoteVersionNotAllowed { have });

@@ -100,6 +100,7 @@ pub(crate) struct Page {
 }
 
 #[derive(Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "read once from the command line")]
 pub(crate) enum GenesisVerb {
     /// Assemble founders' registrations into a genesis
     #[command(

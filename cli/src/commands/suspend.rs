@@ -171,7 +171,7 @@ mod tests {
         let said = |args: SuspendArgs| target(&args).unwrap().to_string();
         let (chip, build) = ("ab".repeat(64), "cd".repeat(48));
         assert_eq!(said(args(Some(&chip), None, None)), format!("amd chip {chip}"));
-        assert_eq!(said(args(None, Some("milan"), None)), "milan");
+        assert_eq!(said(args(None, Some("milan"), None)), "family milan");
         assert!(said(args(None, Some("00806f050000"), None)).ends_with("fmspc 00806f050000"));
         assert_eq!(
             said(args(None, None, Some(&build))),

@@ -10,7 +10,7 @@ use std::{
 };
 
 use tacit_consensus::Height;
-use tacit_ledger::{Batch, ChainLog, Store, SystemTx, codec};
+use tacit_ledger::{Batch, ChainLog, Store, codec};
 use tacit_p2p::{Event, GossipToken, Offence, PeerId, ResponseChannel, Topic, Verdict, node_key_of};
 use tokio::sync::mpsc;
 
@@ -20,7 +20,7 @@ use crate::{
     wire::{
         Announcement, Direct, FETCH_ANSWER_TARGET_BYTES, FetchRequest, FetchResponse, MAX_ANNOUNCEMENT_BYTES,
         MAX_BATCHES_PER_FETCH, MAX_BLOCKS_PER_FETCH, MAX_DIRECT_BYTES, MAX_FETCH_REQUEST_BYTES,
-        RelayAccepted, RelayRefused, SyncBlock,
+        RelayAccepted, RelayRefused, SyncBlock, SystemGossip,
     },
 };
 
@@ -81,15 +81,15 @@ pub(crate) async fn serve_network(node: NodeHandle, mut events: mpsc::Receiver<E
                 bytes,
                 token,
                 ..
-            } => match SystemTx::decode_ordinary(&bytes) {
-                Ok(tx) if tx.is_ordinary() => {
+            } => match SystemGossip::decode(&bytes) {
+                Some(tx) => {
                     let token = node.shared.gossip.put(token);
                     Some(Input::System {
                         source: SystemSource::Gossip { token },
                         tx: Box::new(tx),
                     })
                 }
-                Ok(_) | Err(_) => {
+                None => {
                     node.shared.network.validate_gossip(token, Verdict::Reject);
                     None
                 }

@@ -104,7 +104,11 @@ impl Outbound {
                     network.publish(Topic::Batches, bytes);
                 }
             }
-            Effect::PublishSystem(bytes) => network.publish(Topic::System, bytes),
+            Effect::PublishSystem(gossip) => {
+                if let Ok(bytes) = borsh::to_vec(&gossip) {
+                    network.publish(Topic::System, bytes);
+                }
+            }
             Effect::Announce(announcement) => self.unannounced = Some(announcement),
             Effect::Request { request, to, what } => self.request(request, to, &what),
             Effect::GossipVerdict { token, verdict } => self.verdict(token, verdict),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tacit_consensus::{Digest, Epoch, Height};
 use tacit_ledger::{Answer, Batch, Envelope, EpochRecord, OpenedEnvelope, Query, SealingSecret, SystemTx};
 
-use crate::wire::{Announcement, Direct, FetchRequest, FetchResponse};
+use crate::wire::{Announcement, Direct, FetchRequest, FetchResponse, SystemGossip};
 
 /// A node's libp2p identity, as its registration names it.
 pub type NodeKey = [u8; 32];
@@ -116,8 +116,8 @@ pub enum Effect {
     },
     /// Gossip a batch of our own.
     PublishBatch(Box<Batch>),
-    /// Gossip an encoded transaction of the public lane that a client brought.
-    PublishSystem(Vec<u8>),
+    /// Gossip a transaction of the public lane that a client brought.
+    PublishSystem(SystemGossip),
     /// Gossip our committed height.
     Announce(Announcement),
     /// Ask one peer.

@@ -228,6 +228,7 @@ impl Replica {
             self.wake,
             self.flush_at,
             self.sync.next_wake(),
+            self.system.next_wake(),
             self.epoch_due_at(),
         ]
         .into_iter()
@@ -287,6 +288,7 @@ impl Replica {
         if self.flush_at.is_some_and(|at| at <= now) {
             self.flush(now);
         }
+        self.say_system(now);
         self.sync_tick(now);
         if self.wake.is_some_and(|at| at <= now) {
             self.wake = None;

@@ -25,8 +25,9 @@ impl Replica {
             SystemSource::Client { reply } => {
                 let result = match self.admit_system(now, tx) {
                     Ok(Admitted::Known(id)) => Ok(id),
-                    Ok(Admitted::New { id, bytes }) => {
-                        self.out.push(Effect::PublishSystem(bytes));
+                    Ok(Admitted::New(id)) => {
+                        self.system.say_again(&id, now);
+                        self.say_system(now);
                         Ok(id)
                     }
                     Err(refusal) => Err(refusal.refused()),
@@ -43,6 +44,13 @@ impl Replica {
         }
     }
 
+    /// Gossips what this node's clients brought, at first and until it is committed: a node that was a block behind, or
+    /// was not connected, hears it then.
+    pub(super) fn say_system(&mut self, now: Millis) {
+        let due = self.system.due(now);
+        self.out.extend(due.into_iter().map(Effect::PublishSystem));
+    }
+
     /// Holds a transaction if the next block could carry it.
     fn admit_system(&mut self, now: Millis, tx: SystemTx) -> Result<Admitted, Inadmissible> {
         let id = tx.id();
@@ -54,7 +62,7 @@ impl Replica {
         }
         self.public.check_ordinary(&tx, self.next_time(now))?;
         let bytes = tx.encode();
-        let (id, taken) = self.system.insert(tx, bytes.clone(), self.head.height)?;
+        let (id, taken) = self.system.insert(tx, bytes, self.head.height)?;
         match taken {
             Taken::Held(held) => return Ok(Admitted::Known(held)),
             Taken::New { replaced: Some(old) } => self.out.push(Effect::SystemDropped {
@@ -66,7 +74,7 @@ impl Replica {
             }),
             Taken::New { replaced: None } => {}
         }
-        Ok(Admitted::New { id, bytes })
+        Ok(Admitted::New(id))
     }
 
     /// The waiting transactions that a block of `time_ms` on `state` may carry, oldest first, each on what the ones
@@ -145,7 +153,7 @@ enum Admitted {
     /// same wish.
     Known(Digest),
     /// It is news.
-    New { id: Digest, bytes: Vec<u8> },
+    New(Digest),
 }
 
 /// Why a transaction does not wait here.

@@ -9,12 +9,14 @@
 //! Nothing of it is stored. A restart loses what is not committed; who handed it in sees it go from pending to
 //! unknown, and hands it in again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use tacit_attest::Suspension;
-use tacit_consensus::{Digest, Height};
+use tacit_consensus::{Digest, Height, Millis};
 use tacit_ledger::SystemTx;
 use thiserror::Error;
+
+use crate::wire::SystemGossip;
 
 /// What one kind of transaction may hold here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +126,21 @@ struct Item {
     wish: Wish,
     order: u64,
     checked: Height,
+    say: Option<Say>,
 }
+
+/// When an own client's transaction is gossiped next.
+#[derive(Debug, Clone, Copy)]
+struct Say {
+    at: Millis,
+    round: u32,
+}
+
+/// The first repetition comes after this, in milliseconds: a few blocks; each one after twice the time, up to
+/// [`SAY_LATEST_MS`].
+const SAY_AGAIN_MS: Millis = 1_000;
+/// Repetitions come at least this often, in milliseconds.
+const SAY_LATEST_MS: Millis = 64_000;
 
 /// See the module.
 #[derive(Default)]
@@ -223,9 +239,44 @@ impl SystemPool {
                 wish,
                 order,
                 checked: height,
+                say: None,
             },
         );
         Ok((id, Taken::New { replaced }))
+    }
+
+    /// A client of this node brought it: it is to be gossiped now, and again for as long as it waits.
+    pub fn say_again(&mut self, id: &Digest, now: Millis) {
+        if let Some(item) = self.items.get_mut(id) {
+            item.say = Some(Say { at: now, round: 0 });
+        }
+    }
+
+    /// What is to be gossiped by now, oldest first.
+    pub fn due(&mut self, now: Millis) -> Vec<SystemGossip> {
+        let mut due = Vec::new();
+        for id in self.by_order.values() {
+            let Some(item) = self.items.get_mut(id) else {
+                continue;
+            };
+            let Some(say) = item.say.as_mut().filter(|say| say.at <= now) else {
+                continue;
+            };
+            due.push(SystemGossip {
+                round: say.round,
+                tx: item.bytes.clone(),
+            });
+            let wait = SAY_AGAIN_MS.saturating_mul(1 << say.round.min(16));
+            say.at = now.saturating_add(wait.min(SAY_LATEST_MS));
+            say.round = say.round.saturating_add(1);
+        }
+        due
+    }
+
+    /// When something is to be gossiped next.
+    pub fn next_wake(&self) -> Option<Millis> {
+        let says = self.items.values().filter_map(|item| item.say);
+        says.map(|say| say.at).min()
     }
 
     /// What waits, oldest first, with its encoding.
@@ -277,11 +328,6 @@ impl SystemPool {
         }
     }
 
-    /// Ids of all that waits.
-    pub fn ids(&self) -> BTreeSet<Digest> {
-        self.items.keys().copied().collect()
-    }
-
     fn held(&self, kind: Kind) -> Share {
         self.held
             .get(&kind)
@@ -327,3 +373,7 @@ fn tx_newer(new: &SystemTx, old: &SystemTx) -> Option<bool> {
         std::cmp::Ordering::Equal => None,
     }
 }
+
+#[cfg(test)]
+#[path = "system_pool_tests.rs"]
+mod tests;

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use tacit_consensus::{Height, Message};
-use tacit_ledger::{Batch, ChainLog, MAX_BATCH_BYTES, Store, SystemTx, codec, open_envelope};
+use tacit_ledger::{Batch, ChainLog, MAX_BATCH_BYTES, Store, codec, open_envelope};
 use tacit_node::{
     replica::{Effect, Input, Offence, SystemSource},
     wire::{
         Direct, FetchRequest, FetchResponse, MAX_BATCHES_PER_FETCH, MAX_BLOCKS_PER_FETCH, MAX_DIRECT_BYTES,
-        MAX_FETCH_RESPONSE_BYTES, SyncBlock,
+        MAX_FETCH_RESPONSE_BYTES, SyncBlock, SystemGossip,
     },
 };
 
@@ -90,8 +90,9 @@ impl World {
             Effect::Submitted { reply, result } => {
                 self.nodes[index].seen.submitted.insert(reply, result);
             }
-            Effect::PublishSystem(bytes) => {
+            Effect::PublishSystem(gossip) => {
                 if !self.mute.contains(&index) {
+                    let bytes = borsh::to_vec(&gossip).expect("encoded");
                     self.note(&[b"system", &index.to_le_bytes(), &bytes]);
                     self.gossip(index, || Packet::System(bytes.clone()));
                 }
@@ -284,9 +285,7 @@ impl World {
 
     /// A gossiped system transaction; the number under which the verdict comes, or none when it does not decode.
     pub(crate) fn take_system(&mut self, to: usize, bytes: &[u8]) -> Option<u64> {
-        let tx = SystemTx::decode_ordinary(bytes)
-            .ok()
-            .filter(SystemTx::is_ordinary)?;
+        let tx = SystemGossip::decode(bytes)?;
         let token = self.reply();
         let (source, tx) = (SystemSource::Gossip { token }, Box::new(tx));
         self.input(to, Input::System { source, tx });

@@ -29,11 +29,17 @@ pub(crate) const LOOSENING_DELAY_MS: u64 = 60_000;
 
 static REGISTRATIONS: LazyLock<(SimulatorAuthority, Vec<Registration>)> = LazyLock::new(|| {
     let authority = SimulatorAuthority::generate([1; 32], TIME).expect("an authority");
-    let registrations = (0..FOUNDERS).map(|n| register(&authority, n)).collect();
+    let place = RegistrationPlace::founder(NONCE, 1);
+    let registrations = (0..FOUNDERS).map(|n| register(&authority, n, &place)).collect();
     (authority, registrations)
 });
 
-fn register(authority: &SimulatorAuthority, n: u8) -> Registration {
+/// Fresh evidence of validator `n`'s machine, bound to a later place.
+pub(crate) fn renewal(n: u8, place: &RegistrationPlace) -> Registration {
+    register(&REGISTRATIONS.0, n, place)
+}
+
+fn register(authority: &SimulatorAuthority, n: u8, place: &RegistrationPlace) -> Registration {
     let chip = authority
         .issue_chip([n; 32], Generation::Genoa, TIME)
         .expect("a chip");
@@ -42,7 +48,7 @@ fn register(authority: &SimulatorAuthority, n: u8) -> Registration {
         &consensus_signer(n.into()),
         &node_signer(n.into()),
         SealingSecret::derive(&seeds(n.into()).kem).public(),
-        &RegistrationPlace::founder(NONCE, 1),
+        place,
         &SimulatedQuoter::new(chip, MEASUREMENT),
     )
     .expect("a registration")
@@ -63,11 +69,12 @@ pub(crate) fn genesis(params: Params) -> Arc<Genesis> {
         params,
         policy: policy(),
         governance: Governance {
-            members: [("alice", alice()), ("bob", bob()), ("carol", carol())]
+            members: ["ada", "ben", "cem"]
                 .into_iter()
-                .map(|(name, key)| GovernanceMember {
+                .zip(0..)
+                .map(|(name, n)| GovernanceMember {
                     name: name.into(),
-                    account: key.id(),
+                    account: member(n).id(),
                 })
                 .collect(),
             threshold: 2,
@@ -88,8 +95,9 @@ pub(crate) fn bob() -> AccountKey {
     account(2)
 }
 
-pub(crate) fn carol() -> AccountKey {
-    account(3)
+/// A member's key by its number. Members are public, so they are nobody who has secrets in these stories.
+pub(crate) fn member(n: u8) -> AccountKey {
+    account(200 + n)
 }
 
 /// The policy of genesis: one build on simulated Genoa machines, an hour's delay before more is admitted.

@@ -2,22 +2,13 @@
 
 use tacit_attest::{Policy, Suspension};
 use tacit_consensus::Digest;
-use tacit_ledger::{AccountKey, PolicyApproval, PolicyProposal, PublicState, SuspendVote, SystemTx};
+use tacit_ledger::{PolicyApproval, PolicyProposal, PublicState, SuspendVote, SystemTx};
 use tacit_node::replica::{Input, Refused, SystemSource};
 
 use crate::{
-    founders::{alice, bob, carol, node_signer},
+    founders::{member, node_signer},
     world::World,
 };
-
-/// A member's key by its number.
-pub(crate) fn member(n: u16) -> AccountKey {
-    match n {
-        0 => alice(),
-        1 => bob(),
-        _ => carol(),
-    }
-}
 
 impl World {
     /// The public state of the node that is furthest.
@@ -29,7 +20,7 @@ impl World {
     }
 
     /// A proposal of the next version by a member, changed before it is signed.
-    pub(crate) fn propose(&self, n: u16, change: impl FnOnce(&mut PolicyProposal)) -> PolicyProposal {
+    pub(crate) fn propose(&self, n: u8, change: impl FnOnce(&mut PolicyProposal)) -> PolicyProposal {
         let state = self.public();
         let mut proposal = PolicyProposal {
             chain: self.chain,
@@ -40,15 +31,22 @@ impl World {
             reinstate: Vec::new(),
             allow_below_quorum: false,
             sequence: self.now,
-            member: n,
+            member: n.into(),
             signature: PolicyProposal::unsigned(),
         };
         change(&mut proposal);
         proposal.sign(&member(n), [9; 32])
     }
 
-    pub(crate) fn approve(&self, n: u16, proposal: Digest) -> SystemTx {
-        SystemTx::Approve(PolicyApproval::sign(self.chain, proposal, n, &member(n), [8; 32]))
+    pub(crate) fn approve(&self, n: u8, proposal: Digest) -> SystemTx {
+        let seat = n.into();
+        SystemTx::Approve(PolicyApproval::sign(
+            self.chain,
+            proposal,
+            seat,
+            &member(n),
+            [8; 32],
+        ))
     }
 
     /// The vote of a validator, at its seat in the newest epoch.

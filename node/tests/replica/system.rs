@@ -4,11 +4,11 @@ use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
 
 use tacit_attest::Platform;
 use tacit_consensus::{Digest, Message, Signer};
-use tacit_ledger::{EpochReason, PolicyProposal, SystemTx};
-use tacit_node::replica::GossipVerdict;
+use tacit_ledger::{EpochReason, PolicyProposal, RegistrationPlace, SystemTx};
+use tacit_node::{replica::GossipVerdict, wire::SystemGossip};
 
 use crate::{
-    founders::{LOOSENING_DELAY_MS, alice, bob, consensus_signer},
+    founders::{LOOSENING_DELAY_MS, alice, bob, consensus_signer, member, renewal},
     world::{Options, World},
 };
 
@@ -202,8 +202,10 @@ fn a_leader_that_repeats_a_transaction_within_a_block_gets_no_votes() {
     let mut world = World::at_epoch_1(Options::default());
     let changed = lying(&mut world, |system| {
         let first = system.first().cloned();
-        system.extend(first.clone());
-        first.is_some_and(|bytes| SystemTx::decode(&bytes).is_ok_and(|tx| tx.is_ordinary()))
+        let ordinary = first.filter(|bytes| SystemTx::decode(bytes).is_ok_and(|tx| tx.is_ordinary()));
+        let found = ordinary.is_some();
+        system.extend(ordinary);
+        found
     });
     for index in 0..3 {
         let vote = world.vote(index, tacit_attest::Suspension::Platform(Platform::Sgx));
@@ -264,7 +266,11 @@ fn refusals_have_names_and_nothing_refused_waits_or_wants_a_block() {
             tacit_ledger::codes::lookup(code).is_some(),
             "{code} is in the table"
         );
-        match world.take_system(1, &tx.encode()) {
+        let gossip = SystemGossip {
+            round: 0,
+            tx: tx.encode(),
+        };
+        match world.take_system(1, &borsh::to_vec(&gossip).expect("encoded")) {
             Some(token) => assert_eq!(world.nodes[1].seen.verdicts[&token], verdict, "{code}"),
             None => assert_eq!(
                 code, "system.not_ordinary",
@@ -311,7 +317,7 @@ fn one_member_has_one_place_however_often_it_proposes() {
     // The same wish under another signature is the same wish.
     let again = {
         let mut proposal = world.propose(1, stricter);
-        proposal = proposal.sign(&crate::members::member(1), [77; 32]);
+        proposal = proposal.sign(&member(1), [77; 32]);
         SystemTx::Propose(proposal)
     };
     assert_eq!(world.hand_in(3, &again), Ok(other.id()));
@@ -353,4 +359,75 @@ fn what_the_state_has_overtaken_is_let_go_of_by_name_and_the_chain_rests() {
     let top = world.top();
     world.run_for(3_000);
     assert_eq!(world.top(), top, "nothing wants a block");
+}
+
+#[test]
+fn a_validator_attests_again_and_the_next_epoch_seats_it_by_the_new_evidence() {
+    let mut world = World::at_epoch_1(Options::epochs_of(20_000));
+    let head = world.nodes[0].up().head();
+    let place = RegistrationPlace {
+        network: world.chain,
+        height: head.height,
+        block: head.id,
+        policy_version: 1,
+    };
+    let renewed = renewal(2, &place);
+    let digest = renewed.digest();
+    assert_ne!(world.record().validators[2].registration, digest);
+    world.carry_through(3, &SystemTx::Renew(renewed.clone()));
+    for node in &world.nodes {
+        let held = node.up().public().registration("val-2").expect("registered");
+        assert_eq!(held.digest(), digest, "node {}", node.index);
+    }
+    // Once more with nothing newer in it.
+    let again = SystemTx::Renew(renewal(2, &place));
+    match world.hand_in(1, &again) {
+        Ok(id) => assert_eq!(id, SystemTx::Renew(renewed).id(), "the very same bytes"),
+        Err(refused) => assert_eq!(refused.code, "renew.not_newer"),
+    }
+    let elsewhere = RegistrationPlace {
+        block: Digest([3; 32]),
+        ..place
+    };
+    let lie = SystemTx::Renew(renewal(1, &elsewhere));
+    assert_eq!(
+        world.hand_in(1, &lie).expect_err("no such block").code,
+        "renew.other_block"
+    );
+    world.run_until("epoch 2 begins", 30_000, |world| world.all_in(2));
+    let record = world.record();
+    assert_eq!(record.validators[2].registration, digest);
+    assert!(!record.kept && record.dropped.is_empty());
+    world.settle();
+    world.assert_calm();
+}
+
+/// An approval may overtake the block with the proposal that it is about.
+#[test]
+fn what_comes_a_moment_too_early_is_heard_again() {
+    let mut world = World::at_epoch_1(Options::default());
+    let proposal = world.propose(0, stricter);
+    let id = proposal.id();
+    let tx = SystemTx::Propose(proposal);
+    let first = world.hand_in(0, &tx).expect("accepted");
+    let has = |world: &World, index: usize| {
+        let log = world.nodes[index].log();
+        log.system(&first).expect("readable").is_some()
+    };
+    world.run_until("one node has it", 30_000, |world| {
+        (0..4).any(|index| has(world, index))
+    });
+    let ahead: Vec<usize> = (0..4).filter(|index| has(&world, *index)).collect();
+    assert_eq!(ahead.len(), 1, "the others are a moment behind");
+    let approval = world.approve(1, id);
+    let second = world.hand_in(ahead[0], &approval).expect("accepted");
+    let sent = world.now;
+    world.run_until("it is in the chain", 10_000, |world| {
+        world.all_have_system(&second)
+    });
+    let took = world.now - sent;
+    assert!(took < 4_000, "it did not wait for the turn of the one: {took}");
+    world.run_until("epoch 2 begins", 10_000, |world| world.all_in(2));
+    world.settle();
+    world.assert_calm();
 }

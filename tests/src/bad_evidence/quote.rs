@@ -219,15 +219,19 @@ fn header(table: &mut Table, shop: &Workshop) {
 }
 
 fn attributes(table: &mut Table, shop: &Workshop) {
-    let mut has = |layout, what: &str, code: &'static str, change: fn(&mut TdDraft<'_>)| {
-        table.td(shop, "report fields", layout, what, (code, 2), change);
-    };
-    has(V4, "its host may debug it", "attest.td_debug", |d| {
-        d.body().td_attributes |= td_attributes::DEBUG
-    });
-    has(V5, "its host may debug it", "attest.td_debug", |d| {
-        d.body().td_attributes |= td_attributes::DEBUG
-    });
+    // Authentic, and admitted by no policy.
+    for layout in [V4, V5] {
+        table.td(
+            shop,
+            "report fields",
+            layout,
+            "its host may debug it",
+            ("attest.td_debug", 9),
+            |d| {
+                d.body().td_attributes |= td_attributes::DEBUG;
+            },
+        );
+    }
     for bit in [4, 5, 6] {
         let what = format!("its host may profile it (bit {bit})");
         table.td(shop, "report fields", V5, &what, ("attest.td_profiled", 2), |d| {

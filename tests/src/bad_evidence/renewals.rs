@@ -190,7 +190,7 @@ fn evidence(table: &mut Table, shop: &Workshop, network: &Network<'_>) {
     };
     td_shows(
         "of a trust domain that may be debugged",
-        ("attest.td_debug", 2),
+        ("attest.td_debug", 9),
         |d| {
             d.body().td_attributes |= td_attributes::DEBUG;
         },

@@ -187,7 +187,8 @@ fn machines_are_suspended(stage: &Stage) {
         (&voted["suspended"], &voted["voters"]),
         (&json!(false), &json!(["val-0"]))
     );
-    tacit.refused(&vote, 5, "suspend.voted_already");
+    // The same vote is the same transaction, which is final already.
+    assert_eq!(tacit.json(&vote)["id"], voted["id"]);
     tacit.refused(&["node", "suspend", "--home", &home], 2, "usage.invalid");
     let family = ["node", "suspend", "--home", &home, "--family", "rome"];
     tacit.refused(&family, 2, "usage.invalid");
@@ -236,12 +237,13 @@ pub(crate) fn builds_are_measured_and_collateral_is_read(stage: &Stage) {
     );
     tacit.refused(&["attest", "measure"], 2, "usage.invalid");
 
-    if !Path::new("/sys/kernel/config/tsm/report").exists() && !Path::new("/dev/sev-guest").exists() {
-        tacit.refused(
-            &["attest", "quote", "--bind", "9c", "--out", "q.bin"],
-            3,
-            "quote.failed",
-        );
+    let quote = ["attest", "quote", "--bind", "9c", "--out", "q.bin"];
+    if Path::new("/sys/kernel/config/tsm/report").exists() || Path::new("/dev/sev-guest").exists() {
+        tacit.json(&quote);
+    } else {
+        tacit.refused(&quote, 3, "quote.failed");
+        // There is no such machine here to succeed on.
+        tacit.count(&["attest", "quote"]);
     }
     tacit.refused(
         &["attest", "quote", "--bind", "xyz", "--out", "q.bin"],

@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::json;
 use tacit_attest::{Collateral, Policy, TrustRoots, verify_steps};
 use tacit_consensus::Digest;
-use tacit_ledger::{LightBundle, Registration, policy_digest};
+use tacit_ledger::{LightBundle, Registration, collateral_digest, policy_digest};
 use tacit_wallet::{Api, Transport, system_clock};
 
 use super::report::{step_line, step_value};
@@ -23,6 +23,7 @@ const MAX_REGISTRATION: u64 = 256 * 1024;
 /// By what evidence is judged.
 struct Rules {
     trust: TrustRoots,
+    collateral: Collateral,
     policy: Policy,
     /// Whether the policy is proven to be in force: not when the chain itself could not be verified.
     proven: Result<(), Failure>,
@@ -67,14 +68,14 @@ pub(crate) fn verify(context: &Context, of: &Evidence, genesis: Option<&Path>) -
     let (steps, _) = verify_steps(
         &registration.evidence,
         &rules.trust,
-        &Collateral::new(),
+        &rules.collateral,
         Some(&rules.policy),
         Some(&binding),
         rules.now_ms,
     );
     // The evidence and the signatures around it together; this is what the chain's own rule says.
     let refused = registration
-        .verify(&rules.trust, &Collateral::new(), &rules.policy, rules.now_ms)
+        .verify(&rules.trust, &rules.collateral, &rules.policy, rules.now_ms)
         .err();
     let verdict = match (&refused, &rules.proven) {
         (Some(_), _) => "REFUSED",
@@ -117,8 +118,12 @@ fn rules(context: &Context, registration: &Registration, genesis: Option<&Path>)
         let genesis = genesis::read(context, path)?;
         let founder = registration.network == Digest(genesis.nonce);
         let now_ms = if founder { genesis.time_ms } else { system_clock() };
+        let collateral = genesis
+            .collateral()
+            .map_err(|error| Failure::new("genesis.invalid", error))?;
         return Ok(Rules {
             trust: genesis.trust,
+            collateral,
             policy: genesis.policy,
             proven: Ok(()),
             now_ms,
@@ -136,16 +141,21 @@ fn rules(context: &Context, registration: &Registration, genesis: Option<&Path>)
             "proof.policy",
             "the policy is not the one of the certified epoch record",
         )),
+        Ok(_) if collateral_digest(&bundle.collateral) != record.collateral => Err(Failure::new(
+            "proof.collateral",
+            "the collateral is not the one of the certified epoch record",
+        )),
         Ok(_) => Ok(()),
     };
-    let founder = registration.network == Digest(trust.genesis().nonce);
-    let now_ms = if founder {
-        trust.genesis().time_ms
-    } else {
-        record.start_ms
-    };
+    // What holds a seat was judged when the set was decided; what came since is judged now.
+    let seated = record
+        .validators
+        .iter()
+        .any(|seat| seat.registration == registration.digest());
+    let now_ms = if seated { record.judged_ms } else { system_clock() };
     Ok(Rules {
         trust: trust.genesis().trust.clone(),
+        collateral: bundle.collateral,
         policy: bundle.policy,
         proven,
         now_ms,
