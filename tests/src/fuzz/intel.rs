@@ -83,6 +83,7 @@ fn take(update: CollateralUpdate) {
         Err(refusal) => {
             assert_eq!(held.digest(), empty, "a refusal changes nothing");
             assert!(!refusal.to_string().is_empty());
+            return;
         }
         Ok(key) => {
             let info = held.info(&key).expect("what was taken in has dates");
