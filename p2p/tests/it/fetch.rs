@@ -83,7 +83,8 @@ async fn requests_above_the_bound_do_not_leave_and_are_refused_where_they_arrive
     let answer = asker.network.request(server.peer, vec![0; len]).await;
     assert!(matches!(answer, Err(RequestError::TooLarge { len: l, .. }) if l == len));
     // Within the flow control's window, so that it is written although it is not read.
-    let answer = asker.network.request(server.peer, vec![0; 100 << 10]).await;
+    let beyond = Limits::default().fetch_request_bytes as usize + 1;
+    let answer = asker.network.request(server.peer, vec![0; beyond]).await;
     assert!(
         matches!(answer, Err(RequestError::Refused | RequestError::Io(_))),
         "{answer:?}"
