@@ -207,8 +207,8 @@ pub struct SgxPolicy {
 }
 
 impl IntelPolicy {
-    /// Up to date, no advisory open. Every real machine seen so far is dynamic, has cached keys and runs SMT, so
-    /// these are admitted.
+    /// Up to date, no advisory open. Every real machine seen so far is dynamic and runs SMT, and all but one have
+    /// cached keys, so these are admitted.
     pub fn strict(evaluation_min: u32) -> Self {
         Self {
             statuses: vec![TcbStatus::UpToDate],
