@@ -15,7 +15,8 @@ use crate::{
     handle::{NodeHandle, Problem},
 };
 
-/// Between two attempts, in milliseconds: a device or a policy that refuses is not asked in a loop.
+/// Between two attempts, in milliseconds, or an eighth of the age that evidence may have, where that is less: a device or
+/// a policy that refuses is not asked in a loop.
 const EVERY_MS: Millis = 600_000;
 /// Fresh evidence must count for so much longer than what is held, in milliseconds, to be worth a block before it is due.
 const GAIN_MS: Millis = 3_600_000;
@@ -80,9 +81,8 @@ impl Attester {
         now: Millis,
     ) -> Option<SystemTx> {
         let held = held(state, &self.key())?;
-        let waited = self
-            .attempted_ms
-            .is_none_or(|at| now >= at.saturating_add(EVERY_MS));
+        let pause = EVERY_MS.min(state.policy().evidence_age_max_ms / 8);
+        let waited = self.attempted_ms.is_none_or(|at| now >= at.saturating_add(pause));
         let why = due(state, held.seat.registered_ms, &held.seat.name, forecast, now).filter(|_| waited)?;
         // A registration must be bound to a later block than the one that it replaces.
         if head.0 <= held.registration.height || state.is_ending() {

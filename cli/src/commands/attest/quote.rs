@@ -57,7 +57,12 @@ fn report_data(args: &QuoteArgs) -> Done<[u8; REPORT_DATA]> {
     match data.get_mut(..bytes.len()) {
         Some(head) if bytes.len() >= least => head.copy_from_slice(&bytes),
         _ => {
-            let message = format!("{text:?} are not {least} to {REPORT_DATA} bytes in hex");
+            let need = if least == REPORT_DATA {
+                REPORT_DATA.to_string()
+            } else {
+                format!("{least} to {REPORT_DATA}")
+            };
+            let message = format!("{text:?} is not {need} bytes in hex");
             return Err(Failure::usage(message));
         }
     }
