@@ -1,6 +1,7 @@
 //! Until when each validator's evidence is accepted: under today's rules, under each policy that is adopted or
 //! proposed, and under the vendor's next level where its collateral is known. The ledger says it
-//! (`PublicState::outlook`); here it is asked anew when the public state changes and once a minute, and interfaces, metrics, readiness and this node's own warnings read the newest one.
+//! (`PublicState::outlook`); here it is asked anew when the public state changes and once a minute, and interfaces,
+//! metrics, readiness and this node's own warnings read the newest one.
 
 use std::{
     sync::Arc,

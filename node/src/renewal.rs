@@ -148,16 +148,18 @@ fn due(
     forecast: &Forecast,
     now: Millis,
 ) -> Option<Why> {
-    let half = state.policy().evidence_age_max_ms / 2;
-    if now >= registered_ms.saturating_add(half) {
+    let age_max_ms = state.policy().evidence_age_max_ms;
+    if now >= registered_ms.saturating_add(age_max_ms / 2) {
         return Some(Why::Aged);
     }
+    // Ageing is no illness: asked for it, a healthy machine would make evidence again and again for nothing.
+    let aged_ms = registered_ms.saturating_add(age_max_ms);
     let own = forecast.of(name)?;
     let ill = own.sets.iter().any(|set| {
         let counts = matches!(set.set, ForecastSet::Today | ForecastSet::Pending { .. });
         let ends = set
             .until_ms
-            .is_some_and(|until| until <= now.saturating_add(SOON_MS));
+            .is_some_and(|until| until < aged_ms && until <= now.saturating_add(SOON_MS));
         counts && (!set.accepted || ends)
     });
     ill.then_some(Why::Ill)
