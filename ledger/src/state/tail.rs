@@ -6,7 +6,7 @@
 //! | T1 | a block follows the state: its height is the next, its epoch the current |
 //! | T2 | `EndEpoch` stands first, in the first block for which an end is due, in no other, with the reason that made it due: epoch 0 ends in its first block; then the first that holds of: machines were suspended in this epoch, an adopted policy's time has come, the epoch has lasted, a kept set can be replaced |
 //! | T3 | from that block on no block names batches |
-//! | T4 | `Contribute` stands only there, at most one a block: by the block's leader, who has a seat in the next set and has not contributed, to the next epoch, one share a seat |
+//! | T4 | `Contribute` stands only there, at most one a block: by the block's leader, who has a seat in the next set and has not contributed, to the next epoch, one share a seat; the last needed one only in a block whose header states execution up to the block before `EndEpoch` or later, so that it certifies the private state with which the next epoch begins |
 //! | T5 | `CloseEpoch` stands last, exactly in the block that brings the last needed contribution |
 //! | T6 | its record is the one that contributions and the decision of the block with `EndEpoch` (`seats.rs`) give; sealing key and wrapped keys may be any here, and are checked by those who hold the secrets |
 //! | T7 | `header.next_epoch` is the record's digest, and absent in every other block |
@@ -140,6 +140,14 @@ pub enum SystemError {
         have: Epoch,
         /// The next one.
         expected: Epoch,
+    },
+    /// T4: the header does not certify the private state with which the next epoch would begin.
+    #[error("the last contribution stands in a block that states execution at {have}, {need} is needed")]
+    DealtEarly {
+        /// The height whose execution the header states.
+        have: Height,
+        /// The height before the block that ended the epoch.
+        need: Height,
     },
     /// T4.
     #[error(transparent)]
@@ -333,6 +341,18 @@ impl PublicState {
         contributions_needed(self.decision(time_ms).validators.len()).saturating_sub(have)
     }
 
+    /// T4: whether a block that follows this state and states execution at height `executed` may bring the last needed
+    /// contribution. No block of a tail changes the private state, so that header certifies it as of the closing block.
+    pub fn may_close(&self, executed: Height) -> bool {
+        executed >= self.last_full()
+    }
+
+    /// The newest height that may have changed the private state, if the next block is of the tail.
+    fn last_full(&self) -> Height {
+        self.tail()
+            .map_or(self.height(), |tail| tail.since.saturating_sub(1))
+    }
+
     /// The next epoch's record, if the block that follows this state at `time_ms` brings `own` and that is the
     /// last contribution needed.
     pub fn next_record(
@@ -380,7 +400,7 @@ impl PublicState {
         if ending {
             let decision = self.decision(header.time_ms);
             if let Some(contribution) = &step.contribution {
-                self.judge_contribution(contribution, leader, &decision)?;
+                self.judge_contribution(contribution, header, leader, &decision)?;
             }
             self.judge_close(header, &step, sorted.begin, &decision)?;
             step.begin = sorted.begin.map(|reason| (reason, decision));
@@ -459,6 +479,7 @@ impl PublicState {
     fn judge_contribution(
         &self,
         contribution: &Contribution,
+        header: &Header,
         leader: u16,
         decision: &Decision,
     ) -> Result<(), SystemError> {
@@ -476,6 +497,10 @@ impl PublicState {
         let dealt = |tail: &Tail| tail.contributions.iter().any(|one| one.dealer == dealer);
         if self.tail().is_some_and(dealt) {
             return Err(SystemError::DealtTwice { dealer });
+        }
+        let (have, need) = (header.executed.height, self.last_full());
+        if self.contributions_missing(header.time_ms) <= 1 && have < need {
+            return Err(SystemError::DealtEarly { have, need });
         }
         Ok(contribution.check_shape(decision.validators.len())?)
     }

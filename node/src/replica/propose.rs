@@ -77,7 +77,7 @@ impl Replica {
         let state = self.public_at(parent_id)?;
         let (payload, next_epoch) = if state.is_ending() || state.end_due(time_ms).is_some() {
             let state = state.into_owned();
-            self.build_tail(&state, time_ms)?
+            self.build_tail(&state, time_ms, executed.height)?
         } else {
             let system = self.select_system(&state, parent_id, time_ms);
             let taken: BTreeSet<Digest> = self
@@ -115,19 +115,27 @@ impl Replica {
     }
 
     /// The part of an epoch's end that this leader adds: the end itself, its contribution, and with the last
-    /// contribution the next epoch's record.
-    fn build_tail(&mut self, state: &PublicState, time_ms: Millis) -> Option<(Payload, Option<Digest>)> {
+    /// contribution the next epoch's record. Nothing where the last contribution must wait for what `executed`, the height
+    /// that the block states, does not reach yet: T4.
+    fn build_tail(
+        &mut self,
+        state: &PublicState,
+        time_ms: Millis,
+        executed: Height,
+    ) -> Option<(Payload, Option<Digest>)> {
         let mut system = Vec::new();
         if let Some(reason) = state.end_due(time_ms) {
             system.push(SystemTx::EndEpoch { reason });
         }
         let next = self.record.epoch + 1;
         let mut next_epoch = None;
-        if let Some(seat) = self
-            .me
-            .and_then(|me| state.dealer(me, time_ms))
-            .filter(|_| state.contributions_missing(time_ms) > 0)
-        {
+        if let Some(seat) = self.me.and_then(|me| state.dealer(me, time_ms)).filter(|_| {
+            match state.contributions_missing(time_ms) {
+                0 => false,
+                1 => state.may_close(executed),
+                _ => true,
+            }
+        }) {
             let contribution = deal(
                 &mut self.rng,
                 &self.chain,

@@ -215,7 +215,10 @@ impl<'w> Network<'w> {
             parent: Digest::ZERO,
             time_ms: self.time_ms,
             payload_root: payload.root(),
-            executed: Executed::default(),
+            executed: Executed {
+                height: state.height(),
+                ..Executed::default()
+            },
             next_epoch,
         };
         let anchor = Anchor {
