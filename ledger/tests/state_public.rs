@@ -180,7 +180,7 @@ fn closing(state: &PublicState, time_ms: u64, leader: u16) -> Plan {
     let seats = state.next_validators(time_ms).len() as u8;
     let own = contribution(state.current().epoch + 1, leader, seats);
     let record = state
-        .next_record(time_ms, &own, &kem(99))
+        .next_record(time_ms, &own, &keys(99))
         .expect("one contribution is missing");
     Plan::at(
         time_ms,
@@ -432,7 +432,7 @@ fn t4_nothing_of_a_tail_stands_in_an_ordinary_block() {
 fn t5_an_epoch_closes_with_its_last_contribution_exactly() {
     let (mut state, due_ms) = ending();
     let own = contribution(2, 0, 4);
-    assert_eq!(state.next_record(due_ms + 1, &own, &kem(99)), None);
+    assert_eq!(state.next_record(due_ms + 1, &own, &keys(99)), None);
     let record = state.current().clone();
     let early = Plan::at(
         due_ms + 1,
@@ -575,7 +575,7 @@ fn undecodable_system_transactions_are_refused_by_place() {
 fn a_network_of_one_ends_keys_and_closes_in_one_block() {
     let mut state = PublicState::genesis(&genesis(1));
     let own = contribution(1, 0, 1);
-    let record = state.next_record(START_MS + 1, &own, &kem(99)).unwrap();
+    let record = state.next_record(START_MS + 1, &own, &keys(99)).unwrap();
     let system = vec![
         end(EpochReason::Genesis),
         SystemTx::Contribute(own),

@@ -8,7 +8,7 @@
 //! | T3 | from that block on no block names batches |
 //! | T4 | `Contribute` stands only there, at most one a block: by the block's leader, who has a seat in the next set and has not contributed, to the next epoch, one share a seat; the last needed one only in a block whose header states execution up to the block before `EndEpoch` or later, so that it certifies the private state with which the next epoch begins |
 //! | T5 | `CloseEpoch` stands last, exactly in the block that brings the last needed contribution |
-//! | T6 | its record is the one that contributions and the decision of the block with `EndEpoch` (`seats.rs`) give; the sealing key is any key here, and checked by those who hold the secrets |
+//! | T6 | its record is the one that contributions and the decision of the block with `EndEpoch` (`seats.rs`) give; sealing key and wrapped keys may be any here, and are checked by those who hold the secrets |
 //! | T7 | `header.next_epoch` is the record's digest, and absent in every other block |
 //! | S1 | ordinary transactions stand only in blocks of an epoch that is not ending, not beside `EndEpoch` |
 //! | S2 | at most 128 of them and 384 KiB in a block, 128 KiB each, one proposal |
@@ -21,13 +21,12 @@ use tacit_consensus::{Digest, Epoch, Header, Height, Millis, Payload};
 use thiserror::Error;
 
 use crate::{
-    dealing::{Contribution, contributions_needed, transcript},
+    dealing::{Contribution, EpochKeys, WRAPPED_STATE_KEYS_BYTES, contributions_needed, transcript},
     envelope::SUITE_XWING,
     epoch::{EpochReason, EpochRecord, ValidatorRecord},
     error::{CodecError, DealError},
     limits::{MAX_ORDINARY_BYTES, MAX_ORDINARY_TX_BYTES, MAX_ORDINARY_TXS, MAX_PROPOSALS_PER_BLOCK},
     refusal::SystemRefusal,
-    sealing::SealingPublic,
     state::{public::PublicState, registry::Registry, seats::Decision},
     system::SystemTx,
 };
@@ -360,14 +359,14 @@ impl PublicState {
         &self,
         time_ms: Millis,
         own: &Contribution,
-        sealing_key: &SealingPublic,
+        keys: &EpochKeys,
     ) -> Option<EpochRecord> {
         let reason = self.tail().map(|tail| tail.reason).or(self.end_due(time_ms))?;
         let before = self.tail().map_or(&[][..], |tail| &tail.contributions);
         let all = [before, std::slice::from_ref(own)].concat();
         let decision = self.decision(time_ms);
         (self.contributions_missing(time_ms) == 1)
-            .then(|| self.following(time_ms, reason, &decision, &all, sealing_key))
+            .then(|| self.following(time_ms, reason, &decision, &all, keys))
     }
 
     pub(crate) fn judge(&self, header: &Header, payload: &Payload, leader: u16) -> Result<Step, SystemError> {
@@ -535,9 +534,17 @@ impl PublicState {
         sealing_key
             .check()
             .map_err(|_| SystemError::Record { field: "sealing key" })?;
+        if record.state_keys.len() != WRAPPED_STATE_KEYS_BYTES {
+            return Err(SystemError::Record { field: "state keys" });
+        }
+        let keys = EpochKeys {
+            sealing_key,
+            state_keys: record.state_keys.clone(),
+            recovery: record.recovery.clone(),
+        };
         match difference(
             record,
-            &self.following(header.time_ms, reason, decision, &all, &sealing_key),
+            &self.following(header.time_ms, reason, decision, &all, &keys),
         ) {
             Some(field) => Err(SystemError::Record { field }),
             None => Ok(()),
@@ -551,14 +558,14 @@ impl PublicState {
         reason: EpochReason,
         decision: &Decision,
         contributions: &[Contribution],
-        sealing_key: &SealingPublic,
+        keys: &EpochKeys,
     ) -> EpochRecord {
         EpochRecord {
             epoch: self.current().epoch + 1,
             start_height: self.height() + 2,
             start_ms: time_ms,
             validators: decision.validators.clone(),
-            sealing_key: Some(sealing_key.clone()),
+            sealing_key: Some(keys.sealing_key.clone()),
             suite: SUITE_XWING,
             policy_version: decision.policy_version,
             policy: decision.policy,
@@ -569,8 +576,8 @@ impl PublicState {
             kept: decision.kept,
             dropped: decision.dropped.clone(),
             protocol: self.current().protocol,
-            state_keys: Vec::new(),
-            recovery: None,
+            state_keys: keys.state_keys.clone(),
+            recovery: keys.recovery.clone(),
         }
     }
 

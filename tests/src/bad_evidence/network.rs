@@ -246,7 +246,7 @@ impl<'w> Network<'w> {
         let mut first = vec![SystemTx::EndEpoch { reason }];
         for dealer in 0.. {
             let own = self.contribution(dealer);
-            let record = self.state.next_record(self.time_ms, &own, &kem(99));
+            let record = self.state.next_record(self.time_ms, &own, &keys(99));
             let mut system = core::mem::take(&mut first);
             system.push(SystemTx::Contribute(own));
             let closes = record.is_some();
