@@ -102,6 +102,15 @@ fn signatures_cover_evidence_and_name() {
         world.refused(SystemTx::Register(exchanged)),
         SystemRefusal::Registration(RegistrationError::ConsensusSignature)
     );
+    // Nobody gives a validator another's KEM key either.
+    let given = Registration {
+        kem_key: kem(9),
+        ..good.clone()
+    };
+    assert_eq!(
+        world.refused(SystemTx::Register(given)),
+        SystemRefusal::Registration(RegistrationError::ConsensusSignature)
+    );
     let node = Registration {
         node_signature: good.consensus_signature,
         ..good.clone()
