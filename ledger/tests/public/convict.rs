@@ -96,17 +96,19 @@ fn nobody_may_give_up_a_view_that_it_finalized() {
 /// Nothing can be proven while an epoch ends: what was signed then counts afterwards.
 #[test]
 fn a_proof_of_an_earlier_epoch_counts_as_long_as_the_key_is_registered() {
-    let mut world = World::new(&FOUR);
-    let (seated, gone) = (convict(&world, 0), convict(&world, 3));
+    let mut world = World::new(&[GENOA; 5]);
+    let seated = convict(&world, 0);
     let leaves = world.leave("val-3", &node_key(3));
     world.block(&[leaves]);
     world.change_members();
     world.block(&[seated]);
     assert_eq!(dropped(&world.change_members())[0], ("val-0", "epoch.convicted"));
+    // Who has left long ago is not even known any more.
     let mut purged = World::with(&FOUR, |genesis| {
         genesis.policy.evidence_age_max_ms = 11 * HOUR;
         genesis.policy.block_age_max = 5;
     });
+    let gone = convict(&purged, 3);
     let leaves = purged.leave("val-3", &node_key(3));
     purged.block(&[leaves]);
     purged.change_members();

@@ -416,8 +416,12 @@ fn the_registry_is_bounded_and_lets_go_of_who_is_long_gone() {
         genesis.policy.evidence_age_max_ms = 12 * HOUR;
         genesis.policy.block_age_max = 100;
     });
+    world.compared = false;
     let signer = |n: u16, kind: u8| {
-        let seed: [u8; 32] = [&n.to_le_bytes()[..], &[kind; 30]].concat().try_into().unwrap();
+        let seed: [u8; 32] = [&n.to_le_bytes()[..], &[0xa0 + kind; 30]]
+            .concat()
+            .try_into()
+            .unwrap();
         tacit_consensus::Ed25519Signer::from_seed(seed)
     };
     let stranger = |n: u16| Applicant {
