@@ -50,6 +50,7 @@ pub mod columns;
 pub mod memory;
 #[cfg(feature = "rocksdb-store")]
 pub mod rocks;
+pub mod snapshot;
 pub mod state;
 pub mod store;
 
@@ -79,5 +80,6 @@ pub use columns::*;
 pub use memory::*;
 #[cfg(feature = "rocksdb-store")]
 pub use rocks::*;
+pub use snapshot::*;
 pub use state::*;
 pub use store::*;

@@ -11,7 +11,9 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use tacit_consensus::{Digest, Epoch, Height};
-use tacit_ledger::{Batch, CommittedBlock, MAX_ORDINARY_TX_BYTES, SealedReceipt, SystemTx, codec};
+use tacit_ledger::{
+    Batch, CommittedBlock, EpochLink, MAX_ORDINARY_TX_BYTES, Manifest, SealedReceipt, SnapshotId, SystemTx, codec,
+};
 
 /// The most blocks one fetch asks for; a server may answer with fewer, by size.
 pub const MAX_BLOCKS_PER_FETCH: u16 = 64;
@@ -87,6 +89,20 @@ pub enum FetchRequest {
     /// An encoded transaction of the public lane that an observer passes to a validator; the answer is the validator's
     /// verdict.
     System(Vec<u8>),
+    /// How epochs came to be, from the one that leads to this epoch on.
+    Epochs {
+        /// The first epoch wanted; at least 1, since genesis is the beginning of epoch 0.
+        from: Epoch,
+    },
+    /// What a snapshot consists of.
+    Manifest(SnapshotId),
+    /// One chunk of a snapshot.
+    Chunk {
+        /// Which snapshot.
+        snapshot: SnapshotId,
+        /// The chunk's place, from 0.
+        index: u32,
+    },
 }
 
 /// The answer to a [`FetchRequest`].
@@ -100,6 +116,29 @@ pub enum FetchResponse {
     Submitted(Result<RelayAccepted, RelayRefused>),
     /// The verdict on a relayed system transaction: the id under which it waits, or the refusal.
     SystemTaken(Result<Digest, RelayRefused>),
+    /// The blocks asked for are older than what the server keeps.
+    Pruned {
+        /// The lowest height that it keeps.
+        first: Height,
+    },
+    /// Consecutive epochs, starting with the one asked for; empty when it has not begun at the server.
+    Epochs(Vec<EpochLink>),
+    /// What the snapshot consists of.
+    Manifest(Result<Manifest, NoSnapshot>),
+    /// The chunk's bytes.
+    Chunk(Result<Vec<u8>, NoSnapshot>),
+}
+
+/// Why a server does not give a snapshot, or a part of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum NoSnapshot {
+    /// It does not have it, or no longer.
+    NotHeld {
+        /// The newest epoch of which it has a snapshot of this kind.
+        newest: Option<Epoch>,
+    },
+    /// Private snapshots go to those who have a seat in the epoch that the server is in.
+    NoSeat,
 }
 
 /// A relayed envelope was accepted.
