@@ -9,7 +9,10 @@ use tacit_ledger::{ChainLog, EpochLink, EpochRecord, Manifest, SnapshotId, Snaps
 
 use crate::{
     replica::NodeKey,
-    wire::{FETCH_ANSWER_TARGET_BYTES, FetchRequest, FetchResponse, MAX_BLOCKS_PER_FETCH, NoSnapshot, SyncBlock},
+    wire::{
+        FETCH_ANSWER_TARGET_BYTES, FetchRequest, FetchResponse, MAX_BLOCKS_PER_FETCH, MAX_LINKS_PER_FETCH,
+        NoSnapshot, SyncBlock,
+    },
 };
 
 /// The answer to `asker`, where the store alone gives it; `record` is that of the epoch in force here.
@@ -67,7 +70,7 @@ fn epochs(log: ChainLog<'_>, from: Epoch) -> Vec<EpochLink> {
         bytes += borsh::object_length(link).unwrap_or(FETCH_ANSWER_TARGET_BYTES);
         first || bytes <= FETCH_ANSWER_TARGET_BYTES
     });
-    fits.collect()
+    fits.take(MAX_LINKS_PER_FETCH).collect()
 }
 
 /// Committed blocks from a height on, until there are no more or the answer is long enough.

@@ -19,6 +19,8 @@ use tacit_ledger::{
 pub const MAX_BLOCKS_PER_FETCH: u16 = 64;
 /// The most batches one fetch asks for.
 pub const MAX_BATCHES_PER_FETCH: usize = 64;
+/// The most epochs one fetch answers with: each costs its asker a quorum of signatures to check.
+pub const MAX_LINKS_PER_FETCH: usize = 64;
 /// A server stops adding to an answer once it is this long, so that one answer stays well below p2p's bound.
 pub const FETCH_ANSWER_TARGET_BYTES: usize = 4 << 20;
 /// The longest direct message: p2p's own bound, repeated for the decoder.

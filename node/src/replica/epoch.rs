@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use tacit_consensus::{Anchor, Block, Config as CoreConfig, Core, Height, Millis};
-use tacit_ledger::{Contribution, Durability, EpochRecord, Genesis, SystemTx};
+use tacit_ledger::{Contribution, EpochRecord, Genesis, SystemTx};
 
-use super::{Effect, Replica, execute::PRUNE_LIMIT};
+use super::{Effect, Replica};
 use crate::NodeError;
 
 impl Replica {
@@ -92,6 +92,8 @@ impl Replica {
         self.install(record);
         self.step_aside()?;
         self.start_core(now, anchor, None, None, Vec::new());
+        self.join(now);
+        self.plan_pruning(now);
         Ok(())
     }
 
@@ -101,21 +103,13 @@ impl Replica {
         if self.validator.is_none() || self.me.is_some() {
             return Ok(());
         }
-        if self.private.take().is_some() {
+        if self.private.is_some() {
             tracing::error!(
                 epoch = self.record.epoch,
                 "this validator has no seat in the epoch: it follows, and holds no private state any more"
             );
         }
-        loop {
-            let old = self
-                .log()
-                .prune_below(self.head.height.saturating_add(1), PRUNE_LIMIT)?;
-            if old.is_empty() {
-                return Ok(());
-            }
-            self.store.commit(old, Durability::Synced)?;
-        }
+        self.let_go_of_private_state(self.head.height)
     }
 
     /// What everybody should know about how a set came to be.
@@ -174,12 +168,6 @@ impl Replica {
         self.core = None;
         self.wake = None;
         self.work = false;
-        if self.me.is_some() && self.private.is_none() {
-            tracing::error!(
-                epoch = self.record.epoch,
-                "this validator has a seat again, and not the private state: it follows and does not vote"
-            );
-        }
         // Without the private state it cannot tell which blocks are right.
         let (Some(parts), Some(_), true) = (self.validator.as_ref(), self.me, self.private.is_some()) else {
             return;

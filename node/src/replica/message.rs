@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tacit_consensus::{Digest, Epoch, Height};
 use tacit_ledger::{Answer, Batch, Envelope, EpochRecord, OpenedEnvelope, Query, SealingSecret, SystemTx};
 
+use super::{LoadJob, Loaded};
 use crate::wire::{Announcement, Direct, FetchRequest, FetchResponse, SystemGossip};
 
 /// A node's libp2p identity, as its registration names it.
@@ -88,6 +89,8 @@ pub enum Input {
         /// The query.
         query: Box<Query>,
     },
+    /// What an [`Effect::Load`] came to.
+    Loaded(Box<Loaded>),
 }
 
 /// Who brings a transaction of the public lane.
@@ -190,6 +193,13 @@ pub enum Effect {
         unopened: u32,
         /// Ids of the ordinary system transactions in it.
         system: Vec<Digest>,
+    },
+    /// Please run this beside the replica and come back with [`Input::Loaded`].
+    Load(Box<LoadJob>),
+    /// A public snapshot was taken: this height is the head now, and what is below it is not here.
+    Jumped {
+        /// The head.
+        height: Height,
     },
     /// Envelopes that this node let go of: their epoch has closed.
     Expired(Vec<Digest>),

@@ -34,6 +34,7 @@ impl Replica {
             store,
             scheme,
             validator,
+            history,
             seed,
         } = config;
         let chain = genesis.chain_id();
@@ -97,6 +98,13 @@ impl Replica {
             wake: None,
             sync: Sync::default(),
             checkpoint,
+            fetching: None,
+            jump: None,
+            looked_ahead: false,
+            history,
+            first: ChainLog::new(&*store).first()?,
+            deleted: ChainLog::new(&*store).deleted()?,
+            prune_at: None,
             halted: false,
             out: Vec::new(),
             head,
@@ -113,6 +121,8 @@ impl Replica {
         replica.install(record);
         replica.step_aside()?;
         replica.resume_core(now)?;
+        replica.join(now);
+        replica.plan_pruning(now);
         replica.update_work(now);
         let effects = replica.take_out();
         Ok((replica, effects))
@@ -150,7 +160,7 @@ impl Replica {
         }
     }
 
-    fn resume_core(&mut self, now: Millis) -> Result<(), NodeError> {
+    pub(super) fn resume_core(&mut self, now: Millis) -> Result<(), NodeError> {
         let start = self.first_height();
         let anchor = match start.checked_sub(1) {
             None | Some(0) => self.genesis_anchor(),
