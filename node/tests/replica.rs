@@ -45,8 +45,12 @@ mod hostile;
 mod leaders;
 #[path = "replica/pace.rs"]
 mod pace;
+#[path = "replica/pruning.rs"]
+mod pruning;
 #[path = "replica/reading.rs"]
 mod reading;
+#[path = "replica/snapshots.rs"]
+mod snapshots;
 #[path = "replica/system.rs"]
 mod system;
 #[path = "replica/trace.rs"]
