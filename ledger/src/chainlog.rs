@@ -398,8 +398,26 @@ impl<'a> ChainLog<'a> {
             .collect()
     }
 
-    /// The newest sealed checkpoint that is whole, with its height: above it may stand parts of a snapshot.
+    /// The height of the newest sealed checkpoint that is whole: above it may stand parts of a snapshot.
+    pub fn checkpoint_height(&self) -> Result<Option<Height>, StoreError> {
+        Ok(self.newest_checkpoint()?.map(|(height, _)| height))
+    }
+
+    /// The newest sealed checkpoint that is whole, with its height.
     pub fn checkpoint(&self) -> Result<Option<(Height, Vec<u8>)>, StoreError> {
+        let column = Column::Checkpoints;
+        let Some((height, count)) = self.newest_checkpoint()? else {
+            return Ok(None);
+        };
+        let mut sealed = Vec::new();
+        for index in 0..count {
+            let chunk = self.store.get(column, &chunk_key(height, index))?;
+            sealed.extend(chunk.ok_or(StoreError::Missing { column })?);
+        }
+        Ok(Some((height, sealed)))
+    }
+
+    fn newest_checkpoint(&self) -> Result<Option<(Height, u32)>, StoreError> {
         let column = Column::Checkpoints;
         let mut from = Vec::new();
         loop {
@@ -407,20 +425,14 @@ impl<'a> ChainLog<'a> {
                 return Ok(None);
             };
             let height = height_of(column, &key)?;
-            let Some(count) = self.read::<u32>(column, &height_key(height), 4)? else {
-                // The last key before this height's.
-                let Some(below) = height.checked_sub(1) else {
-                    return Ok(None);
-                };
-                from = chunk_key(below, u32::MAX);
-                continue;
-            };
-            let mut sealed = Vec::new();
-            for index in 0..count {
-                let chunk = self.store.get(column, &chunk_key(height, index))?;
-                sealed.extend(chunk.ok_or(StoreError::Missing { column })?);
+            if let Some(count) = self.read(column, &height_key(height), 4)? {
+                return Ok(Some((height, count)));
             }
-            return Ok(Some((height, sealed)));
+            // The last key before this height's.
+            let Some(below) = height.checked_sub(1) else {
+                return Ok(None);
+            };
+            from = chunk_key(below, u32::MAX);
         }
     }
 

@@ -50,7 +50,10 @@ pub fn answer(
             };
             FetchResponse::Chunk(admit(snapshot).and_then(|()| chunk()))
         }
-        FetchRequest::Batches(_) | FetchRequest::Submit(_) | FetchRequest::System(_) => return None,
+        FetchRequest::Batches(_)
+        | FetchRequest::Submit(_)
+        | FetchRequest::System(_)
+        | FetchRequest::Share { .. } => return None,
     })
 }
 

@@ -105,6 +105,11 @@ pub enum FetchRequest {
         /// The chunk's place, from 0.
         index: u32,
     },
+    /// The secret of the epoch in force, for a validator that has lost it: sealed to the attested key of its seat.
+    Share {
+        /// The epoch.
+        epoch: Epoch,
+    },
 }
 
 /// The answer to a [`FetchRequest`].
@@ -129,6 +134,8 @@ pub enum FetchResponse {
     Manifest(Result<Manifest, NoSnapshot>),
     /// The chunk's bytes.
     Chunk(Result<Vec<u8>, NoSnapshot>),
+    /// What [`tacit_ledger::seal_secret`] made for the asker, or why it gets none.
+    Share(Result<Vec<u8>, RelayRefused>),
 }
 
 /// Why a server does not give a snapshot, or a part of one.

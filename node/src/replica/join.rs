@@ -16,6 +16,9 @@ use tacit_ledger::{
 use super::{Replica, snapshot::Fetching};
 use crate::NodeError;
 
+/// How long a validator at an epoch's start waits for a secret that it has lost, in milliseconds.
+const SECRET_MS: Millis = 20_000;
+
 /// Opening a whole snapshot: up to seconds of work, done beside the replica.
 pub struct LoadJob {
     pub(super) store: Arc<dyn Store + Send + Sync>,
@@ -79,17 +82,23 @@ impl LoadJob {
 impl Replica {
     /// Whether blocks have to wait: a snapshot is on its way, and what follows it is executed on it.
     pub(super) fn holds_blocks(&self) -> bool {
-        self.fetching.is_some() || self.jump.is_some()
+        self.fetching.is_some() || self.jump.is_some() || self.secret_until.is_some()
     }
 
     /// A validator that has a seat, the epoch's keys and no private state, and stands at the epoch's start, takes a snapshot.
     pub(super) fn join(&mut self, now: Millis) {
         let at_start = self.head.height.checked_add(1) == Some(self.record.start_height);
         let wanting = self.me.is_some() && self.private.is_none() && self.record.epoch > 0;
+        self.secret_until = None;
         if !wanting || self.fetching.is_some() {
             return;
         }
-        let keys = self.opener.is_some() && self.state_keys().is_some();
+        let keys = self.state_keys.is_some();
+        if self.lacks_secret() {
+            // The others are asked for it; past the epoch's start it would be of no use any more.
+            self.secret_until = at_start.then_some(now.saturating_add(SECRET_MS));
+            return;
+        }
         if !at_start || !keys {
             tracing::error!(
                 epoch = self.record.epoch,
@@ -111,16 +120,24 @@ impl Replica {
         self.begin_fetching(now, id, self.head.height, self.committee.f() + 1);
     }
 
-    fn state_keys(&self) -> Option<StateKeys> {
-        let keys = self.validator.as_ref()?.keyring.state_keys()?;
-        StateKeys::from_bytes(&keys.to_bytes()[..]).ok()
+    /// The secret did not come in time: this validator follows to the next epoch.
+    pub(super) fn join_tick(&mut self, now: Millis) {
+        if self.secret_until.is_some_and(|until| until <= now) {
+            self.secret_until = None;
+            tracing::error!(
+                epoch = self.record.epoch,
+                code = "key.lost",
+                "nobody gave this validator the epoch's secret in time: it follows to the next epoch"
+            );
+            self.sync_now(now);
+        }
     }
 
     pub(super) fn private_job(&self, manifest: &Manifest) -> Option<LoadJob> {
         Some(LoadJob {
             store: self.store.clone(),
             manifest: manifest.clone(),
-            open: Opening::Private(self.state_keys()?),
+            open: Opening::Private(self.state_keys.clone()?),
         })
     }
 
@@ -199,7 +216,6 @@ impl Replica {
         self.fetching = None;
         self.private = Some(state);
         self.checkpoint = height;
-        self.state_keys_installed = true;
         tracing::info!(
             epoch = self.record.epoch,
             height,

@@ -403,7 +403,8 @@ impl Replica {
         let (id, height, record) = (block.id(), header.height, Arc::new(state.current().clone()));
         tracing::info!(epoch = record.epoch, height, "the public snapshot is here: this node goes on from it");
         self.fetching = None;
-        self.let_go_of_private_state(height)?;
+        (self.core, self.private, self.checkpoint) = (None, None, 0);
+        self.delete_private_state(height)?;
         self.public = state;
         let executed = self.closing_executed(&header.executed, height, header.executed.private_root);
         let mut writes = std::mem::take(&mut self.unstored);
@@ -441,11 +442,8 @@ impl Replica {
         Ok(())
     }
 
-    /// Gives up the private state, in memory and on the disk up to `height`.
-    pub(super) fn let_go_of_private_state(&mut self, height: Height) -> Result<(), NodeError> {
-        self.core = None;
-        self.private = None;
-        self.checkpoint = 0;
+    /// Deletes the private state on the disk, up to `height`.
+    pub(super) fn delete_private_state(&mut self, height: Height) -> Result<(), NodeError> {
         let kind = SnapshotKind::Private;
         while let Some(epoch) = self.log().newest_snapshot(kind)? {
             let Some(manifest) = self.log().manifest(SnapshotId { kind, epoch })? else {

@@ -19,6 +19,7 @@ mod epoch;
 mod execute;
 mod join;
 mod jump;
+mod keys;
 mod message;
 mod private_read;
 mod propose;
@@ -43,7 +44,7 @@ use tacit_consensus::{
 };
 use tacit_ledger::{
     Batch, ChainLog, Durability, EpochRecord, Genesis, OpenedEnvelope, PrivateState, PublicState,
-    SealingSecret, Share, Store, WriteBatch,
+    SealingSecret, Share, StateKeys, Store, WriteBatch,
 };
 
 pub use self::join::{LoadJob, Loaded};
@@ -106,7 +107,6 @@ pub struct Replica {
     scheme: Arc<dyn Scheme>,
     rng: ChaCha20Rng,
     validator: Option<ValidatorParts>,
-    kem: Option<SealingSecret>,
 
     record: Arc<EpochRecord>,
     committee: Committee,
@@ -115,11 +115,15 @@ pub struct Replica {
     core: Option<Core>,
     anchor: Anchor,
     opener: Option<Arc<SealingSecret>>,
+    /// Of the epoch in force, where this node holds its secret.
+    state_keys: Option<StateKeys>,
+    /// Of the next epoch, while the block that closes this one is executed.
+    next_keys: Option<StateKeys>,
+    lost: keys::LostSecret,
 
     public: PublicState,
     public_changed: Height,
     private: Option<PrivateState>,
-    state_keys_installed: bool,
     head: Head,
     executed: BTreeMap<Height, Executed>,
     last_full: Height,
@@ -148,6 +152,8 @@ pub struct Replica {
     first: Height,
     deleted: Height,
     prune_at: Option<Millis>,
+    /// Until when this validator waits for a secret that it has lost.
+    secret_until: Option<Millis>,
     halted: bool,
     out: Vec<Effect>,
 }
@@ -249,10 +255,12 @@ impl Replica {
             self.flush_at,
             self.sync.next_wake(),
             self.system.next_wake(),
+            self.lost.next_wake(),
             self.epoch_due_at(),
             self.fetching.as_ref().and_then(snapshot::Fetching::next_wake),
             self.jump.as_ref().and_then(jump::Jump::next_wake),
             self.prune_at,
+            self.secret_until,
         ]
         .into_iter()
         .flatten()
@@ -294,6 +302,8 @@ impl Replica {
             } => self.note_opened(epoch, envelopes),
             Input::Query { reply, query } => self.private_read(reply, &query),
             Input::Loaded(loaded) => self.loaded(now, *loaded),
+            Input::WantKem { reply } => self.want_kem(reply),
+            Input::WantShare { reply, from, epoch } => self.want_share(reply, from, epoch),
         }
         self.update_work(now);
         self.take_out()
@@ -314,11 +324,13 @@ impl Replica {
         }
         self.say_system(now);
         self.sync_tick(now);
+        self.join_tick(now);
         self.jump_on(now);
         self.fetch_on(now);
         if self.prune_at.is_some_and(|at| at <= now) {
             self.prune_history(now);
         }
+        self.lost_tick(now);
         if self.wake.is_some_and(|at| at <= now) {
             self.wake = None;
             self.core_step(now, CoreInput::Tick);

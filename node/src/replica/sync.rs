@@ -230,6 +230,10 @@ impl Replica {
         from: NodeKey,
         response: Option<FetchResponse>,
     ) {
+        if self.lost.is(request) {
+            self.took_share(now, from, response);
+            return;
+        }
         let Some(response) = self.take_part(now, request, response) else {
             return;
         };
