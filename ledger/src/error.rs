@@ -277,7 +277,7 @@ impl RegistrationError {
             | Self::KemKey(_)
             | Self::ConsensusSignature
             | Self::NodeSignature
-            | Self::OperatorSignature => "renew.signature",
+            | Self::OperatorSignature => "register.signature",
         }
     }
 }
@@ -328,6 +328,8 @@ pub enum GenesisError {
     Registration { index: usize, source: RegistrationError },
     #[error("validator {index}: made for another nonce, policy version or block than genesis has")]
     OtherGenesis { index: usize },
+    #[error("validator {index}: its build speaks protocol versions up to {have}, genesis names {need}")]
+    Protocol { index: usize, have: u16, need: u16 },
     #[error("validator {index} has the same {what} as another")]
     Duplicate { index: usize, what: &'static str },
     #[error("governance: {0}")]

@@ -1,7 +1,7 @@
 //! A network in one public state: blocks are applied as a quorum would have committed them. Every block is also
 //! applied to a copy that was stored and read again and remembers no verdict: both must agree to the byte.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use tacit_attest::{
     CollateralUpdate, Generation, Measurement, NetworkClass, Policy, SimulatedQuoter, SimulatedTdQuoter,
@@ -50,6 +50,20 @@ impl Machine {
             build: MEASUREMENT,
         }
     }
+
+    fn quote<T>(&self, make: impl FnOnce(&dyn tacit_attest::Quoter) -> T) -> T {
+        let seed = [self.chip; 32];
+        match self.kind {
+            Kind::Snp(generation) => {
+                let chip = AUTHORITY.issue_chip(seed, generation, TIME).unwrap();
+                make(&SimulatedQuoter::new(chip, self.build))
+            }
+            Kind::Td => {
+                let td = AUTHORITY.issue_td(seed, TIME).unwrap();
+                make(&SimulatedTdQuoter::new(td, self.build))
+            }
+        }
+    }
 }
 
 pub(crate) fn consensus_key(n: u8) -> Ed25519Signer {
@@ -70,19 +84,81 @@ pub(crate) fn member_key(n: u16) -> AccountKey {
 
 /// Validator `n`'s registration on a machine.
 pub(crate) fn register(n: u8, machine: Machine, place: &RegistrationPlace) -> Registration {
-    let (name, seed) = (format!("val-{n}"), [machine.chip; 32]);
-    let make = |quoter: &dyn tacit_attest::Quoter| {
-        Registration::make(&name, &consensus_key(n), &node_key(n), &kem(n), place, quoter).unwrap()
-    };
-    match machine.kind {
-        Kind::Snp(generation) => {
-            let chip = AUTHORITY.issue_chip(seed, generation, TIME).unwrap();
-            make(&SimulatedQuoter::new(chip, machine.build))
+    Applicant::founder(n, machine).register(place)
+}
+
+/// Answers for validator `n` outside its machine, where its node key does not.
+pub(crate) fn operator_key(n: u8) -> Ed25519Signer {
+    Ed25519Signer::from_seed([&[n][..], &[0xee; 31]].concat().try_into().unwrap())
+}
+
+/// Who registers: with which keys, on what, and on whose word.
+#[derive(Clone)]
+pub(crate) struct Applicant {
+    pub(crate) name: String,
+    pub(crate) consensus: Arc<Ed25519Signer>,
+    pub(crate) node: Arc<Ed25519Signer>,
+    pub(crate) kem: SealingPublic,
+    pub(crate) operator: Arc<Ed25519Signer>,
+    /// Whether the operator signs, or is only named.
+    pub(crate) signed: bool,
+    pub(crate) protocol: u16,
+    pub(crate) machine: Machine,
+}
+
+impl Applicant {
+    /// A newcomer with an operator of its own.
+    pub(crate) fn new(n: u8, machine: Machine) -> Self {
+        Self {
+            name: format!("val-{n}"),
+            consensus: consensus_key(n).into(),
+            node: node_key(n).into(),
+            kem: kem(n),
+            operator: operator_key(n).into(),
+            signed: true,
+            protocol: PROTOCOL_VERSION,
+            machine,
         }
-        Kind::Td => {
-            let td = AUTHORITY.issue_td(seed, TIME).unwrap();
-            make(&SimulatedTdQuoter::new(td, machine.build))
+    }
+
+    /// Founder `n`, whose node key is its operator's, on its own machine.
+    pub(crate) fn founder(n: u8, machine: Machine) -> Self {
+        Self {
+            operator: node_key(n).into(),
+            ..Self::new(n, machine)
         }
+    }
+
+    /// The same name and operator with the keys of number `k`.
+    pub(crate) fn with_keys(self, k: u8) -> Self {
+        Self {
+            consensus: consensus_key(k).into(),
+            node: node_key(k).into(),
+            kem: kem(k),
+            ..self
+        }
+    }
+
+    pub(crate) fn unsigned(self) -> Self {
+        Self {
+            signed: false,
+            ..self
+        }
+    }
+
+    pub(crate) fn register(&self, place: &RegistrationPlace) -> Registration {
+        let terms = RegistrationTerms {
+            name: &self.name,
+            operator: match self.signed {
+                true => Operator::Signs(&*self.operator),
+                false => Operator::Named(self.operator.public()),
+            },
+            protocol: self.protocol,
+        };
+        let make = |quoter: &dyn tacit_attest::Quoter| {
+            Registration::make_for(&terms, &*self.consensus, &*self.node, &self.kem, place, quoter).unwrap()
+        };
+        self.machine.quote(make)
     }
 }
 
@@ -290,8 +366,12 @@ impl World {
                 commitment: Digest([dealer as u8; 32]),
                 shares: vec![vec![0; SHARE_BYTES]; seats],
             };
-            let key = SealingSecret::derive(&[epoch as u8; 32]).public().clone();
-            let record = self.state.next_record(time_ms, &own, &key);
+            let keys = EpochKeys {
+                sealing_key: SealingSecret::derive(&[epoch as u8; 32]).public().clone(),
+                state_keys: vec![epoch as u8; WRAPPED_STATE_KEYS_BYTES],
+                recovery: None,
+            };
+            let record = self.state.next_record(time_ms, &own, &keys);
             let mut system = std::mem::take(&mut begin);
             system.push(SystemTx::Contribute(own));
             system.extend(record.clone().map(SystemTx::CloseEpoch));
@@ -327,6 +407,28 @@ impl World {
         SystemTx::Register(register(n, machine, &self.place()))
     }
 
+    /// An applicant's registration, bound to the newest block.
+    pub(crate) fn apply(&self, applicant: &Applicant) -> SystemTx {
+        SystemTx::Register(applicant.register(&self.place()))
+    }
+
+    /// A request to leave for what the registry holds under a name.
+    pub(crate) fn leave(&self, name: &str, operator: &Ed25519Signer) -> SystemTx {
+        let held = self.state.registration(name).unwrap();
+        SystemTx::Leave(LeaveRequest::sign(self.chain(), held, operator))
+    }
+
+    /// Waits until somebody may come or go, and turns.
+    pub(crate) fn change_members(&mut self) -> EpochRecord {
+        assert!(self.state.membership_due());
+        let due_ms = self.state.current().start_ms + self.genesis.params.epoch_ms_min;
+        assert_eq!(self.state.end_due_ms(), due_ms);
+        self.now = self.now.max(due_ms - 1_000);
+        let record = self.turn();
+        assert_eq!(record.reason, EpochReason::Membership);
+        record
+    }
+
     /// A policy for the next version.
     pub(crate) fn policy(&self, change: impl FnOnce(&mut Policy)) -> Policy {
         let mut policy = self.state.policy().clone();
@@ -340,6 +442,7 @@ impl World {
         let proposal = PolicyProposal {
             chain: self.chain(),
             policy,
+            protocol: 1,
             reinstate: Vec::new(),
             allow_below_quorum: false,
             sequence: self.now,
