@@ -22,6 +22,7 @@ mod readiness;
 mod renewal;
 pub mod replica;
 mod runtime;
+pub mod serving;
 pub mod system_waiting;
 mod warnings;
 pub mod wire;

@@ -20,7 +20,7 @@ use crate::{
     init, keyring, logging,
     metrics::Metrics,
     renewal::Attester,
-    replica::{Replica, ReplicaConfig, ValidatorParts},
+    replica::{History, Replica, ReplicaConfig, ValidatorParts},
 };
 
 /// Inputs that wait for the replica before those who bring them are held up.
@@ -31,6 +31,8 @@ const INPUTS: usize = 8_192;
 pub struct RunOptions {
     /// Its home.
     pub home: PathBuf,
+    /// What it keeps, where it is not what the configuration says.
+    pub history: Option<History>,
 }
 
 /// Runs a node until SIGTERM or SIGINT, or until it cannot go on safely.
@@ -51,7 +53,7 @@ pub fn run(options: RunOptions) -> Result<(), NodeError> {
         .max_blocking_threads(8)
         .build()
         .map_err(|e| NodeError::Network(format!("the runtime: {e}")))?;
-    runtime.block_on(serve_node(&home, config))
+    runtime.block_on(serve_node(&home, config, options.history))
 }
 
 /// What a node is, read from its home.
@@ -100,7 +102,7 @@ fn parts(home: &Home, role: Role) -> Result<Parts, NodeError> {
     })
 }
 
-async fn serve_node(home: &Home, config: Config) -> Result<(), NodeError> {
+async fn serve_node(home: &Home, config: Config, history: Option<History>) -> Result<(), NodeError> {
     let started_ms = clock::now_ms();
     let genesis = Arc::new(home.load_genesis()?);
     genesis.verify()?;
@@ -134,6 +136,7 @@ async fn serve_node(home: &Home, config: Config) -> Result<(), NodeError> {
         store: store.clone(),
         scheme: Arc::new(Ed25519),
         validator,
+        history: history.unwrap_or(config.storage.history.0),
         seed,
     };
     let (replica, first) = Replica::open(replica_config, clock::now_ms())?;

@@ -227,6 +227,17 @@ impl Outbound {
                 self.shared.metrics.system_committed(system.len() as u64);
                 self.committed(height, &envelopes, unopened);
             }
+            Effect::Load(job) => {
+                let replica = self.replica.clone();
+                self.runtime.spawn_blocking(move || {
+                    let input = Input::Loaded(Box::new(job.run()));
+                    // The replica has stopped if this fails, and wants no answer.
+                    let _ = replica.blocking_send(ToReplica::Input(input));
+                });
+            }
+            Effect::Jumped { height } => {
+                self.shared.head.send_replace(height);
+            }
             Effect::Expired(ids) => {
                 let mut pending = self.shared.pending();
                 ids.into_iter().for_each(|id| pending.expire(id));

@@ -201,12 +201,8 @@ impl Replica {
     }
 
     /// Whether this validator has a seat, and not the secret that goes with it, but the KEM key to which it can be sealed.
-    fn lacks_secret(&self) -> bool {
-        let held = |key: &SealingPublic| {
-            self.validator
-                .as_ref()
-                .is_some_and(|v| v.keyring.kem(key).is_some())
-        };
+    pub(super) fn lacks_secret(&self) -> bool {
+        let held = |key: &SealingPublic| self.validator.as_ref().is_some_and(|v| v.keyring.kem(key).is_some());
         self.record.sealing_key.is_some() && self.opener.is_none() && self.seat_kem().is_some_and(held)
     }
 

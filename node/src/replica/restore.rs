@@ -36,6 +36,7 @@ impl Replica {
             store,
             scheme,
             validator,
+            history,
             seed,
         } = config;
         let chain = genesis.chain_id();
@@ -90,6 +91,14 @@ impl Replica {
             wake: None,
             sync: Sync::default(),
             checkpoint: 0,
+            fetching: None,
+            jump: None,
+            looked_ahead: false,
+            history,
+            first: ChainLog::new(&*store).first()?,
+            deleted: ChainLog::new(&*store).deleted()?,
+            prune_at: None,
+            secret_until: None,
             halted: false,
             out: Vec::new(),
             head,
@@ -107,6 +116,8 @@ impl Replica {
         replica.step_aside()?;
         replica.resume_core(now)?;
         replica.find_secret(now);
+        replica.join(now);
+        replica.plan_pruning(now);
         replica.update_work(now);
         let effects = replica.take_out();
         Ok((replica, effects))
@@ -116,10 +127,13 @@ impl Replica {
     /// that has lost the epoch's secret cannot open it.
     fn load_private(&mut self) -> Result<(), NodeError> {
         let keys = self.state_keys.as_ref();
+        // One of an earlier epoch is sealed under keys that are gone.
+        let start = self.record.start_height;
+        let of_epoch = |checkpoint: Option<Height>| checkpoint.is_some_and(|height| height + 1 >= start);
         let held = match (self.me, self.record.sealing_key.is_some()) {
             (None, _) => false,
             (Some(_), false) => true,
-            (Some(_), true) => keys.is_some() && self.log().checkpoint()?.is_some(),
+            (Some(_), true) => keys.is_some() && of_epoch(self.log().checkpoint_height()?),
         };
         if held {
             let (private, checkpoint) = restore_private(&*self.store, &self.genesis, keys, self.head.height)?;
@@ -139,7 +153,10 @@ impl Replica {
         }
         match self.private.is_some() {
             true => self.resume_core(now),
-            false => Ok(()),
+            false => {
+                self.join(now);
+                Ok(())
+            }
         }
     }
 
@@ -175,7 +192,7 @@ impl Replica {
         }
     }
 
-    fn resume_core(&mut self, now: Millis) -> Result<(), NodeError> {
+    pub(super) fn resume_core(&mut self, now: Millis) -> Result<(), NodeError> {
         let start = self.first_height();
         let anchor = match start.checked_sub(1) {
             None | Some(0) => self.genesis_anchor(),

@@ -6,8 +6,10 @@ use std::{
 };
 
 use tacit_consensus::{Digest, Epoch, Height, Millis};
-use tacit_ledger::{Answer, ChainLog, CommittedBlock, MemoryStore, SealingPublic, SealingSecret};
-use tacit_node::replica::{GossipVerdict, NodeKey, Offence, Refused, Replica};
+use tacit_ledger::{
+    Answer, ChainLog, CommittedBlock, MemoryStore, SealingPublic, SealingSecret, SnapshotId,
+};
+use tacit_node::replica::{GossipVerdict, History, NodeKey, Offence, Refused, Replica};
 
 use crate::vault::MemoryVault;
 
@@ -25,6 +27,10 @@ pub(crate) struct Seen {
     pub(crate) answered: BTreeMap<u64, Result<Box<Answer>, Refused>>,
     /// Requests for blocks and for batches that it sent.
     pub(crate) asked: (u64, u64),
+    /// Chunks of snapshots that it asked for.
+    pub(crate) chunks: Vec<(SnapshotId, u32)>,
+    /// Heights to which it jumped.
+    pub(crate) jumps: Vec<Height>,
     /// Requests for a lost secret that it sent.
     pub(crate) asked_share: u64,
     /// Proposals that it gave no vote, with their leaders' seats.
@@ -51,6 +57,8 @@ pub(crate) struct Node {
     pub(crate) seen: Seen,
     /// A clock that is wrong by so much, ahead.
     pub(crate) ahead_ms: Millis,
+    /// What it keeps of the chain.
+    pub(crate) history: History,
     pub(crate) last_tick: Option<(Millis, u32)>,
 }
 
@@ -67,6 +75,7 @@ impl Node {
             life: 0,
             seen: Seen::default(),
             ahead_ms: 0,
+            history: History::All,
             last_tick: None,
         }
     }

@@ -9,7 +9,7 @@ use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use tacit_consensus::{Committee, Digest, Ed25519, Epoch, Height, Message, Millis};
 use tacit_ledger::{EpochRecord, Genesis, OpenedEnvelope, Params};
 use tacit_node::{
-    replica::{Input, NodeKey, Offence, Replica, ReplicaConfig},
+    replica::{History, Input, Loaded, NodeKey, Offence, Replica, ReplicaConfig},
     wire::{Announcement, FetchRequest, FetchResponse},
 };
 
@@ -71,6 +71,10 @@ pub(crate) enum Packet {
         request: u64,
         response: Option<FetchResponse>,
     },
+    Loaded {
+        life: u64,
+        loaded: Box<Loaded>,
+    },
     Opened {
         life: u64,
         epoch: Epoch,
@@ -102,6 +106,8 @@ pub(crate) struct World {
     pub(crate) server: Option<CrookedServer>,
     /// Nodes whose batches and system transactions are not gossiped.
     pub(crate) mute: BTreeSet<usize>,
+    /// Nodes that take requests and never answer.
+    pub(crate) silent: BTreeSet<usize>,
     /// Pairs between which nothing passes, one way.
     pub(crate) cut: BTreeSet<(usize, usize)>,
     pub(crate) sealing: ChaCha20Rng,
@@ -126,6 +132,7 @@ impl World {
             crook: None,
             server: None,
             mute: BTreeSet::new(),
+            silent: BTreeSet::new(),
             cut: BTreeSet::new(),
             sealing: ChaCha20Rng::seed_from_u64(options.seed),
             next_reply: 0,
@@ -160,6 +167,16 @@ impl World {
         index
     }
 
+    /// Adds an observer that keeps the blocks of so many closed epochs only.
+    pub(crate) fn add_forgetful_observer(&mut self, epochs: u64) -> usize {
+        let index = self.nodes.len();
+        let mut node = Node::new(index, None);
+        node.history = History::Epochs(epochs.try_into().expect("an epoch at least"));
+        self.nodes.push(node);
+        self.start(index);
+        index
+    }
+
     /// Opens a node's replica on what its store and vault kept.
     pub(crate) fn start(&mut self, index: usize) {
         let opened = self.try_start(index);
@@ -179,6 +196,7 @@ impl World {
             store: node.store.clone(),
             scheme: Arc::new(Ed25519),
             validator: node.vault.as_ref().map(|vault| parts(index, vault)),
+            history: node.history,
             seed,
         };
         let (replica, effects) = Replica::open(config, self.now + node.ahead_ms)?;
