@@ -125,7 +125,7 @@ async fn serve_node(home: &Home, config: Config) -> Result<(), NodeError> {
         (Some(parts), Some(quoter)) => Some(Attester::new(
             quoter.clone(),
             parts.signer.clone(),
-            parts.node_signer.clone(), todo!(),
+            parts.node_signer.clone(),
         )),
         _ => None,
     };
