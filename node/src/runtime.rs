@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use tacit_consensus::{Ed25519, Ed25519Signer, Signer};
-use tacit_ledger::{Genesis, RocksStore, Store};
+use tacit_ledger::{Genesis, PROTOCOL_VERSION, RocksStore, Store};
 use tacit_p2p::{Identity, Multiaddr};
 use tokio::sync::{mpsc, watch};
 use zeroize::Zeroizing;
@@ -138,6 +138,7 @@ async fn serve_node(home: &Home, config: Config, history: Option<History>) -> Re
         validator,
         history: history.unwrap_or(config.storage.history.0),
         seed,
+        protocols: PROTOCOL_VERSION..=PROTOCOL_VERSION,
     };
     let (replica, first) = Replica::open(replica_config, clock::now_ms())?;
 
@@ -181,6 +182,8 @@ async fn serve_node(home: &Home, config: Config, history: Option<History>) -> Re
         system: std::sync::Mutex::default(),
         public: watch::Sender::new(Arc::new(replica.public().clone())),
         gossip: GossipTokens::default(),
+        met: std::sync::Mutex::default(),
+        conflicts: std::sync::Mutex::default(),
         platform: quoter.as_ref().map(|q| q.platform()),
         measurement: quoter.as_ref().and_then(|q| q.measurement()),
         registered_as: key.and_then(|key| registered_as(&genesis, &key)),

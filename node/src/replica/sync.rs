@@ -234,6 +234,12 @@ impl Replica {
             self.took_share(now, from, response);
             return;
         }
+        if self.stand.is(request) {
+            return self.took_standing(now, request, from, response);
+        }
+        if self.met.is(request) {
+            return self.took_hello(now, request, from, response);
+        }
         let Some(response) = self.take_part(now, request, response) else {
             return;
         };
