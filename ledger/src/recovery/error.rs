@@ -53,8 +53,16 @@ pub enum RecoveryError {
     },
     #[error("the share of {name} was not released to this node")]
     NotReleased { name: String },
-    #[error("a released share does not decode: {reason}")]
+    #[error("the released share: {reason}")]
     Released { reason: String },
+    #[error("there is nothing to recover from: the network names no recovery members, or has not begun its first epoch with keys")]
+    Nobody,
+    #[error("the chain that was lost: {reason}")]
+    Origin { reason: String },
+    #[error("the state file: {reason}")]
+    State { reason: String },
+    #[error("the state file hashes to {have}, the new genesis goes on from {need}")]
+    OtherState { have: Digest, need: Digest },
 }
 
 impl RecoveryError {
@@ -71,6 +79,9 @@ impl RecoveryError {
             Self::TooFew { .. } => "recovery.too_few",
             Self::NotReleased { .. } => "recovery.share_sealed",
             Self::Released { .. } => "recovery.share_damaged",
+            Self::Nobody => "recovery.none",
+            Self::Origin { .. } => "recovery.origin_invalid",
+            Self::State { .. } | Self::OtherState { .. } => "recovery.state_invalid",
         }
     }
 }

@@ -18,6 +18,7 @@
 //! Fewer than k members learn nothing; k of them can read the whole state, which the threat model says loudly.
 
 mod error;
+mod origin;
 mod release;
 mod sharing;
 
@@ -37,6 +38,9 @@ use zeroize::Zeroizing;
 use self::sharing::{POINT_BYTES, Pair, Polynomial};
 pub use self::{
     error::RecoveryError,
+    origin::{
+        MAX_ORIGIN_PROOF_BYTES, MAX_ORIGINS, MAX_STATE_FILE_BYTES, Origin, OriginProof, ProvenOrigin, StateFile,
+    },
     release::{MAX_RELEASED_SHARE_BYTES, ReleasedShare},
 };
 use crate::{
@@ -53,6 +57,8 @@ pub const MIN_RECOVERY_THRESHOLD: u16 = 2;
 const PAIR_BYTES: usize = 64;
 /// Size of a share as it stands on the ledger.
 pub const RECOVERY_SHARE_BYTES: usize = ENCAPSULATION_BYTES + PAIR_BYTES + TAG_BYTES;
+/// Longest wrapped keys, in bytes: room for those of a later release. What is inside is judged when it opens.
+const MAX_WRAPPED_BYTES: usize = 256;
 const WRAP_AAD: &[u8] = b"tacit 2026 recovery state keys";
 
 /// One who holds a share in each epoch.
@@ -153,6 +159,17 @@ pub struct RecoveryPackage {
     pub wrapped: Vec<u8>,
 }
 
+impl RecoveryPackage {
+    /// Numbers and sizes, as far as they can be judged without the members.
+    pub fn is_well_formed(&self) -> bool {
+        let (k, n) = (self.commitments.len(), self.shares.len());
+        (usize::from(MIN_RECOVERY_THRESHOLD)..=n).contains(&k)
+            && n <= MAX_RECOVERY_MEMBERS
+            && self.shares.iter().all(|share| share.len() == RECOVERY_SHARE_BYTES)
+            && self.wrapped.len() <= MAX_WRAPPED_BYTES
+    }
+}
+
 /// One member's opened share of one epoch, known to fit its package. It zeroizes itself and has no `Debug`.
 #[derive(Clone)]
 pub struct RecoveryShare {
@@ -223,7 +240,7 @@ impl RecoveryScope<'_> {
         }))
     }
 
-    /// Checks what needs no secret: numbers, sizes, and that the commitments are points.
+    /// Checks what needs no secret: numbers and sizes by the members, and that the commitments are points.
     ///
     /// # Errors
     /// [`RecoveryError::Package`] names the part.
@@ -245,8 +262,7 @@ impl RecoveryScope<'_> {
         {
             return Err(wrong("size of a share"));
         }
-        // Room for the keys of a later release; what is inside is checked when it opens.
-        if !(TAG_BYTES..=1024).contains(&package.wrapped.len()) {
+        if !(TAG_BYTES..=MAX_WRAPPED_BYTES).contains(&package.wrapped.len()) {
             return Err(wrong("size of the wrapped keys"));
         }
         Ok(())
