@@ -175,6 +175,7 @@ pub const CODES: &[Code] = &[
     row("deal.other_secret", 6, 0, RETRY, "A peer gave another secret than the epoch's", "the node asks the next validator by itself"),
     row("deal.recipients", 5, 0, FINAL, "Shares cannot be dealt to the next set", "a KEM key in the registry is no key: its validator must register again"),
     row("deal.record", 5, 0, FINAL, "The next epoch's record does not follow from the shares", "the leader's block gets no votes; the next leader goes on"),
+    row("deal.recovery", 5, 0, FINAL, "An epoch's recovery package is not the one that follows from its secret", "the leader's block gets no votes; the next leader goes on"),
     row("deal.secret_sealed", 6, 0, RETRY, "A peer gave a secret that is not sealed to this validator", "the node asks the next validator by itself"),
     row("deal.share_sealed", 5, 0, FINAL, "A dealt share does not open", "the leader's block gets no votes; the next leader goes on"),
     row("deal.shares", 5, 0, FINAL, "A dealer made too few or misshapen shares", "the leader's block gets no votes; the next leader goes on"),

@@ -57,8 +57,10 @@ pub const MIN_RECOVERY_THRESHOLD: u16 = 2;
 const PAIR_BYTES: usize = 64;
 /// Size of a share as it stands on the ledger.
 pub const RECOVERY_SHARE_BYTES: usize = ENCAPSULATION_BYTES + PAIR_BYTES + TAG_BYTES;
-/// Longest wrapped keys, in bytes: room for those of a later release. What is inside is judged when it opens.
-const MAX_WRAPPED_BYTES: usize = 256;
+/// The state keys, `data ‖ blinding`.
+const KEYS_BYTES: usize = 64;
+/// Size of the wrapped keys.
+pub const RECOVERY_WRAPPED_BYTES: usize = KEYS_BYTES + TAG_BYTES;
 const WRAP_AAD: &[u8] = b"tacit 2026 recovery state keys";
 
 /// One who holds a share in each epoch.
@@ -166,7 +168,7 @@ impl RecoveryPackage {
         (usize::from(MIN_RECOVERY_THRESHOLD)..=n).contains(&k)
             && n <= MAX_RECOVERY_MEMBERS
             && self.shares.iter().all(|share| share.len() == RECOVERY_SHARE_BYTES)
-            && self.wrapped.len() <= MAX_WRAPPED_BYTES
+            && self.wrapped.len() == RECOVERY_WRAPPED_BYTES
     }
 }
 
@@ -262,7 +264,7 @@ impl RecoveryScope<'_> {
         {
             return Err(wrong("size of a share"));
         }
-        if !(TAG_BYTES..=MAX_WRAPPED_BYTES).contains(&package.wrapped.len()) {
+        if package.wrapped.len() != RECOVERY_WRAPPED_BYTES {
             return Err(wrong("size of the wrapped keys"));
         }
         Ok(())
@@ -408,7 +410,9 @@ impl RecoveryScope<'_> {
 
     /// The zero nonce is safe: this key encrypts these state keys and nothing else.
     fn wrap(&self, shared: &[u8; 32], keys: &StateKeys) -> Vec<u8> {
-        let plain = keys.to_bytes();
+        let mut plain = Zeroizing::new(Vec::with_capacity(KEYS_BYTES));
+        plain.extend_from_slice(&keys.data);
+        plain.extend_from_slice(&keys.blinding);
         let payload = Payload {
             msg: &plain[..],
             aad: WRAP_AAD,
@@ -422,12 +426,16 @@ impl RecoveryScope<'_> {
             msg: wrapped,
             aad: WRAP_AAD,
         };
-        let plain = self
-            .cipher(shared)
-            .decrypt(&Nonce::default(), payload)
-            .map(Zeroizing::new)
-            .map_err(|_| RecoveryError::Package { part: "wrapped keys" })?;
-        StateKeys::from_bytes(&plain).map_err(|_| RecoveryError::Package { part: "wrapped keys" })
+        let damaged = RecoveryError::Package { part: "wrapped keys" };
+        let opened = self.cipher(shared).decrypt(&Nonce::default(), payload);
+        let plain = opened.map(Zeroizing::new).map_err(|_| damaged.clone())?;
+        match plain.as_chunks::<32>() {
+            ([data, blinding], []) => Ok(StateKeys {
+                data: *data,
+                blinding: *blinding,
+            }),
+            _ => Err(damaged),
+        }
     }
 }
 

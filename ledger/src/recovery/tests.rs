@@ -358,7 +358,7 @@ fn an_ill_formed_package_is_named_by_its_part() {
     assert_eq!(refused(&|p| p.shares[2].push(0)), "size of a share");
     assert_eq!(refused(&|p| p.wrapped.clear()), "size of the wrapped keys");
     assert_eq!(
-        refused(&|p| p.wrapped.resize(4096, 0)),
+        refused(&|p| p.wrapped.push(0)),
         "size of the wrapped keys"
     );
 }

@@ -75,6 +75,8 @@ pub struct ReplicaConfig {
     pub validator: Option<ValidatorParts>,
     /// The seed of all randomness that the replica uses.
     pub seed: [u8; 32],
+    /// On a chain that goes on from a lost one: its state, which a founder needs until the first epoch has ended.
+    pub origin: Option<PrivateState>,
 }
 
 /// A proposal whose validation waits for batches or for our own execution.

@@ -180,6 +180,7 @@ impl World {
             scheme: Arc::new(Ed25519),
             validator: node.vault.as_ref().map(|vault| parts(index, vault)),
             seed,
+            origin: self.lost.as_ref().map(|lost| lost(index)),
         };
         let (replica, effects) = Replica::open(config, self.now + node.ahead_ms)?;
         self.checker.restarted(index, replica.head().height);
