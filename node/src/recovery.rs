@@ -16,8 +16,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use tacit_consensus::Height;
 use tacit_ledger::{
-    Amount, ChainLog, EpochLink, Genesis, Height, MAX_RECOVERY_MEMBERS, MAX_RELEASED_SHARE_BYTES,
+    Amount, ChainLog, EpochLink, Genesis, MAX_RECOVERY_MEMBERS, MAX_RELEASED_SHARE_BYTES,
     MAX_STATE_FILE_BYTES, Origin, OriginProof, PrivateState, ProvenOrigin, RecoveryError, ReleasedShare,
     RocksStore, StateFile, Store,
 };

@@ -14,6 +14,7 @@ use std::io::Read;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
+use tacit_attest::NetworkClass;
 use tacit_consensus::{CommitProof, Digest, Ed25519, Epoch, Header, Height};
 
 use super::{RecoveryError, RecoveryMembers, RecoveryPackage, RecoveryScope};
@@ -116,6 +117,8 @@ pub struct ProvenOrigin {
     pub record: EpochRecord,
     /// Who can open it.
     pub members: RecoveryMembers,
+    /// The kind of network that it was.
+    pub class: NetworkClass,
 }
 
 impl OriginProof {
@@ -152,6 +155,7 @@ impl OriginProof {
             origin,
             record,
             members: self.genesis.recovery.clone(),
+            class: self.genesis.trust.class,
         };
         proven.scope().check_shape(proven.package()?)?;
         proven.origin.check()?;

@@ -134,7 +134,7 @@ impl Replica {
         if self.private.is_some() {
             return Ok(());
         }
-        if let Err(error) = self.load_private().and_then(|()| self.load_results()) {
+        if let Err(error) = self.load_private(None).and_then(|()| self.load_results()) {
             tracing::warn!(%error, "the private state on this disk does not reach the head");
             (self.private, self.checkpoint) = (None, 0);
         }
