@@ -47,6 +47,8 @@ mod leaders;
 mod pace;
 #[path = "replica/reading.rs"]
 mod reading;
+#[path = "replica/recovery.rs"]
+mod recovery;
 #[path = "replica/system.rs"]
 mod system;
 #[path = "replica/trace.rs"]

@@ -13,7 +13,7 @@ use tacit_wallet::{Api, Keyfile, Trust, system_clock, system_rng};
 
 use crate::{
     args::{ShareVerb, WalletOptions},
-    commands::{genesis, query::render},
+    commands::genesis,
     context::Context,
     failure::{Done, Failure},
 };

@@ -332,6 +332,8 @@ pub(crate) struct GenesisBody {
     class: &'static str,
     /// Whether there is no hardware protection.
     simulated: bool,
+    /// Where the chain goes on from, if it was recovered.
+    recovered: Option<RecoveredBody>,
 }
 
 /// The canonical genesis and its hash.
