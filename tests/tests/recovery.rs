@@ -13,7 +13,9 @@ use std::{fs, path::Path};
 
 use command::{Tacit, lossy};
 use nodes::{Founder, free_ports};
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use serde_json::Value;
+use tacit_ledger::{AccountKey, Action, Call, Envelope, TokenAction, seal_envelope};
 use tacit_tests::network::Network;
 use tacit_wallet::{Api, Transport};
 
@@ -80,8 +82,8 @@ fn two_of_three_members_bring_a_network_back_whose_validators_lost_all_keys() {
     let room = use_it(&tacit, &old_rpc);
     shares_are_checked_in_every_epoch(&tacit, &network, &old_rpc);
     let posted = ["wallet", "msg", "bob", "and the water low", "--as", "carol", "--rpc", &old_rpc];
-    let letter = tacit.json(&posted);
-    let old_envelope = envelope(&network, text(&letter, "/tx_id"));
+    tacit.json(&posted);
+    let old_envelope = old_envelope(&network);
     // A snapshot of everything that people have; then nothing more happens.
     let before = belongings(&tacit, &old_rpc, &room);
 
@@ -218,26 +220,21 @@ fn shares_are_checked_in_every_epoch(tacit: &Tacit, network: &Network, rpc: &str
     tacit.refused(&nobody, 8, "recovery.not_member");
 }
 
-/// The bytes of an envelope of the chain, as anybody has them.
-fn envelope(network: &Network, id: &str) -> tacit_ledger::Envelope {
-    let transport = network.transport(1);
-    let page = Api::new(&*transport as &dyn Transport)
-        .page(&format!("/v1/txs/{id}"), 0)
-        .expect("the transaction");
-    let bytes = text(&page, "/bytes");
-    let bytes = base64(bytes);
-    tacit_ledger::decode(&bytes, tacit_ledger::MAX_ENVELOPE_BYTES).expect("an envelope")
-}
-
-fn base64(text: &str) -> Vec<u8> {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let digit = |byte: u8| DIGITS.iter().position(|one| *one == byte).map(|at| at as u32);
-    let digits: Vec<u32> = text.bytes().filter_map(digit).collect();
-    let group = |group: &[u32]| {
-        let bits = group.iter().fold(0, |bits, digit| bits << 6 | digit) << (6 * (4 - group.len()));
-        bits.to_be_bytes()[1..group.len()].to_vec()
-    };
-    digits.chunks(4).flat_map(group).collect()
+/// An envelope that somebody sealed to the lost chain's epoch in force.
+fn old_envelope(network: &Network) -> Envelope {
+    let mut wallet = network.wallet("faucet", 1);
+    wallet.check().expect("the chain verifies");
+    let chain = wallet.chain();
+    let (epoch, key) = wallet.trust().state().sealing_key().expect("an epoch with a key");
+    let stranger = AccountKey::from_seed([9; 32]).expect("a key");
+    let action = Action::Token(TokenAction::Transfer {
+        to: network.address("bob").account,
+        amount: 1,
+    });
+    let call = Call::sign(&chain, &stranger, 0, 1_000, action, [3; 32]);
+    let mut rng = ChaCha20Rng::from_seed([4; 32]);
+    let (envelope, _) = seal_envelope(&mut rng, key, &chain, epoch, 10_000, &call).expect("sealed");
+    envelope
 }
 
 /// Nothing is installed but with enough good shares.
