@@ -1,7 +1,7 @@
 //! Verifiable secret sharing after Pedersen (1991): Shamir's polynomial over the scalars of secp256k1, a second one
 //! that blinds it, and commitments to both.
 //!
-//! Not `vsss-rs`: see `docs/adr/0020-recovery-sharing.md`. Nothing here takes randomness, and nothing gives a secret from shares that
+//! Not `vsss-rs`: see `docs/adr/0018-recovery-sharing.md`. Nothing here takes randomness, and nothing gives a secret from shares that
 //! the caller has not checked.
 
 use k256::{
