@@ -7,7 +7,7 @@ use tacit_attest::Refusal;
 use tacit_consensus::{Digest, Epoch, Height, Millis};
 use thiserror::Error;
 
-use crate::account::AccountId;
+use crate::{account::AccountId, recovery::RecoveryError};
 
 /// Bytes that are no value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
@@ -351,6 +351,10 @@ pub enum GenesisError {
     },
     #[error("the allocations' sum does not fit")]
     Supply,
+    #[error("recovery: {0}")]
+    Recovery(#[source] RecoveryError),
+    #[error("a recovered chain begins with the lost one's balances, and has {have} allocations besides")]
+    OriginAllocations { have: usize },
 }
 
 /// A contribution or a set of state keys that is refused.

@@ -224,11 +224,27 @@ impl TrustedState {
         for link in &bundle.links {
             next.follow(link, scheme)?;
         }
-        next.check_head(bundle, scheme)?;
+        next.check_final(&bundle.head, &bundle.head_proof, scheme)?;
         check_age(&bundle.head, now_ms, max_age_ms)?;
         next.head = Some(bundle.head.clone());
         next.check_holders(bundle, cache)?;
         Ok(next)
+    }
+
+    /// Follows every epoch's end to a final header, whatever its age: for the history of a chain, not for sealing to it.
+    pub(crate) fn walk(
+        &mut self,
+        links: &[EpochLink],
+        header: &Header,
+        proof: &CommitProof,
+        scheme: &dyn Scheme,
+    ) -> Result<(), LightError> {
+        for link in links {
+            self.follow(link, scheme)?;
+        }
+        self.check_final(header, proof, scheme)?;
+        self.head = Some(header.clone());
+        Ok(())
     }
 
     /// One step: the closing header is committed by the set that is trusted, and names the record.
@@ -241,13 +257,11 @@ impl TrustedState {
     }
 
     /// The head is committed by the current set, or is the closing header that was just followed.
-    fn check_head(&self, bundle: &LightBundle, scheme: &dyn Scheme) -> Result<(), LightError> {
-        let head = &bundle.head;
+    fn check_final(&self, head: &Header, proof: &CommitProof, scheme: &dyn Scheme) -> Result<(), LightError> {
         if self.head.as_ref() == Some(head) {
             return Ok(());
         }
-        check_header(head, &bundle.head_proof, &self.chain, &self.committee(), scheme)
-            .map_err(LightError::Head)?;
+        check_header(head, proof, &self.chain, &self.committee(), scheme).map_err(LightError::Head)?;
         if head.height < self.record.start_height {
             let need = self.record.start_height;
             return Err(LightError::Head(ProofError::Stale {

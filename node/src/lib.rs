@@ -19,6 +19,7 @@ pub mod mempool;
 pub mod metrics;
 pub mod proofs;
 mod readiness;
+pub mod recovery;
 mod renewal;
 pub mod replica;
 mod runtime;

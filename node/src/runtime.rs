@@ -19,6 +19,7 @@ use crate::{
     home::Home,
     init, keyring, logging,
     metrics::Metrics,
+    recovery,
     renewal::Attester,
     replica::{History, Replica, ReplicaConfig, ValidatorParts},
 };
@@ -131,6 +132,10 @@ async fn serve_node(home: &Home, config: Config, history: Option<History>) -> Re
         )),
         _ => None,
     };
+    let origin = match &validator {
+        Some(parts) => recovery::load(home, &genesis, &*store, &parts.keyring)?,
+        None => None,
+    };
     let replica_config = ReplicaConfig {
         genesis: genesis.clone(),
         store: store.clone(),
@@ -139,6 +144,7 @@ async fn serve_node(home: &Home, config: Config, history: Option<History>) -> Re
         history: history.unwrap_or(config.storage.history.0),
         seed,
         protocols: PROTOCOL_VERSION..=PROTOCOL_VERSION,
+        origin,
     };
     let (replica, first) = Replica::open(replica_config, clock::now_ms())?;
 
@@ -207,6 +213,7 @@ async fn serve_node(home: &Home, config: Config, history: Option<History>) -> Re
         let _ = stopped.blocking_send(result);
     });
     let feed = tokio::spawn(serve_network(node.clone(), events));
+    let cleared = tokio::spawn(forget_recovery(home.clone(), shared.public.subscribe()));
     let forecasts = tokio::spawn(forecast::run(node.clone(), attester));
     let (stop_api, api_stop) = watch::channel(false);
     let limits = ApiLimits {
@@ -237,6 +244,7 @@ async fn serve_node(home: &Home, config: Config, history: Option<History>) -> Re
     network.shutdown().await;
     feed.abort();
     forecasts.abort();
+    cleared.abort();
     let _ = tokio::time::timeout(std::time::Duration::from_secs(3), api).await;
     match outcome {
         Ok(()) => {
@@ -250,8 +258,25 @@ async fn serve_node(home: &Home, config: Config, history: Option<History>) -> Re
     }
 }
 
+/// Deletes a recovered network's beginning once its first epoch has ended.
+async fn forget_recovery(home: Home, mut public: watch::Receiver<Arc<tacit_ledger::PublicState>>) {
+    // An error means that the node stops.
+    if public.wait_for(|state| state.current().epoch > 0).await.is_ok()
+        && let Err(error) = recovery::forget(&home)
+    {
+        tracing::error!(%error, "the recovered state's folder could not be deleted: delete it");
+    }
+}
+
 /// The first lines of a log say what runs, where, and how far it can be trusted.
 fn greet(shared: &Shared, config: &Config, height: u64) {
+    if let Some(origin) = &shared.genesis.origin {
+        tracing::warn!(
+            chain = %origin.chain,
+            height = origin.executed,
+            "RECOVERED: this network goes on from another one's state, which its recovery members opened"
+        );
+    }
     if shared.genesis.trust.simulator.is_some() {
         tracing::warn!("SIMULATED TEE: this network has no hardware protection; for development only");
     }

@@ -54,6 +54,8 @@ mod pace;
 mod pruning;
 #[path = "replica/reading.rs"]
 mod reading;
+#[path = "replica/recovery.rs"]
+mod recovery;
 #[path = "replica/rotation.rs"]
 mod rotation;
 #[path = "replica/snapshots.rs"]

@@ -7,6 +7,7 @@ mod node;
 mod query;
 mod receipt;
 mod room;
+mod share;
 mod suspend;
 mod testnet;
 mod wallet;

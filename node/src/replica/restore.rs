@@ -41,6 +41,7 @@ impl Replica {
             history,
             seed,
             protocols,
+            origin: lost,
         } = config;
         let chain = genesis.chain_id();
         check_chain(&*store, chain)?;
@@ -121,7 +122,7 @@ impl Replica {
         // A crash may have come between the block that began this epoch and the end of the old keys.
         replica.erase_old_keys(&record)?;
         replica.install(record);
-        replica.load_private()?;
+        replica.load_private(lost)?;
         replica.load_results()?;
         replica.step_aside()?;
         replica.resume_core(now)?;
@@ -136,7 +137,7 @@ impl Replica {
 
     /// The private state from the disk, where this validator can have it: one that has lost its seat let go of it, and one
     /// that has lost the epoch's secret cannot open it.
-    fn load_private(&mut self) -> Result<(), NodeError> {
+    fn load_private(&mut self, lost: Option<PrivateState>) -> Result<(), NodeError> {
         let keys = self.state_keys.as_ref();
         // One of an earlier epoch is sealed under keys that are gone.
         let start = self.record.start_height;
@@ -147,7 +148,7 @@ impl Replica {
             (Some(_), true) => keys.is_some() && of_epoch(self.log().checkpoint_height()?),
         };
         if held {
-            let (private, checkpoint) = restore_private(&*self.store, &self.genesis, keys, self.head.height)?;
+            let (private, checkpoint) = restore_private(&*self.store, &self.genesis, keys, self.head.height, lost)?;
             (self.private, self.checkpoint) = (Some(private), checkpoint);
         }
         Ok(())
@@ -158,7 +159,7 @@ impl Replica {
         if self.private.is_some() {
             return Ok(());
         }
-        if let Err(error) = self.load_private().and_then(|()| self.load_results()) {
+        if let Err(error) = self.load_private(None).and_then(|()| self.load_results()) {
             tracing::warn!(%error, "the private state on this disk does not reach the head");
             (self.private, self.checkpoint) = (None, 0);
         }
@@ -310,11 +311,19 @@ fn restore_private(
     genesis: &Genesis,
     keys: Option<&StateKeys>,
     head: Height,
+    lost: Option<PrivateState>,
 ) -> Result<(PrivateState, Height), NodeError> {
     let log = ChainLog::new(store);
     let Some((checkpoint, sealed)) = log.checkpoint()? else {
         // The closing block of epoch 0 writes the first checkpoint: before it nothing is executed.
-        let mut state = PrivateState::genesis(None, &genesis.allocations);
+        let mut state = match (&genesis.origin, lost) {
+            (None, _) => PrivateState::genesis(None, &genesis.allocations),
+            (Some(_), Some(lost)) => lost.begin_anew(),
+            (Some(origin), None) => {
+                let chain = origin.chain.to_string();
+                return Err(NodeError::NoLostState { chain });
+            }
+        };
         for height in 1..=head {
             let nothing = Frame {
                 height,

@@ -7,7 +7,7 @@ use std::{
 
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use tacit_consensus::{Committee, Digest, Ed25519, Epoch, Height, Message, Millis};
-use tacit_ledger::{EpochRecord, Genesis, OpenedEnvelope, Params};
+use tacit_ledger::{EpochRecord, Genesis, OpenedEnvelope, Params, PrivateState};
 use tacit_node::{
     replica::{History, Input, Loaded, NodeKey, Offence, Replica, ReplicaConfig},
     wire::{Announcement, FetchRequest, FetchResponse},
@@ -94,6 +94,9 @@ pub(crate) type Crook = Box<dyn FnMut(usize, usize, Message) -> Vec<Message>>;
 /// What a crooked server makes of an answer.
 pub(crate) type CrookedServer = Box<dyn FnMut(usize, FetchResponse) -> FetchResponse>;
 
+/// A lost network's state, as the founder of this index opens it.
+pub(crate) type LostState = Box<dyn Fn(usize) -> PrivateState>;
+
 /// See the module.
 pub(crate) struct World {
     pub(crate) options: Options,
@@ -114,6 +117,8 @@ pub(crate) struct World {
     pub(crate) next_reply: u64,
     /// The newest direct messages, for replays.
     pub(crate) overheard: VecDeque<(usize, usize, Vec<u8>)>,
+    /// What a recovered network's founders begin with.
+    pub(crate) lost: Option<LostState>,
     queue: BTreeMap<(Millis, u64), Delivery>,
     next_event: u64,
     chance: u64,
@@ -124,6 +129,18 @@ impl World {
     /// Four validators at genesis, started and connected.
     pub(crate) fn new(options: Options) -> Self {
         let genesis = genesis(options.params);
+        Self::of(options, genesis, None)
+    }
+
+    /// The same on another genesis, that of a recovered network with its founders' beginning.
+    pub(crate) fn of(options: Options, genesis: Arc<Genesis>, lost: Option<LostState>) -> Self {
+        let mut world = Self::empty(options, genesis, lost);
+        (0..4).for_each(|index| world.start(index));
+        world
+    }
+
+    /// Four validators that are not started.
+    pub(crate) fn empty(options: Options, genesis: Arc<Genesis>, lost: Option<LostState>) -> Self {
         let mut world = Self {
             chain: genesis.chain_id(),
             now: genesis.time_ms + 100,
@@ -141,13 +158,13 @@ impl World {
             next_event: 0,
             chance: options.seed,
             trace: blake3::Hasher::new(),
+            lost,
             genesis,
             options,
         };
         for index in 0..4 {
             world.nodes.push(Node::new(index, Some(MemoryVault::default())));
         }
-        (0..4).for_each(|index| world.start(index));
         world
     }
 
@@ -199,6 +216,7 @@ impl World {
             history: node.history,
             seed,
             protocols: node.protocols.clone(),
+            origin: self.lost.as_ref().map(|lost| lost(index)),
         };
         let (replica, effects) = Replica::open(config, self.now + node.ahead_ms)?;
         self.checker.restarted(index, replica.head().height);
