@@ -99,7 +99,7 @@ pub mod meta {
     /// Version of the formats in this store: u32 LE.
     pub const FORMAT: &[u8] = b"format";
     /// What [`FORMAT`] says in a store of this release.
-    pub const FORMAT_VERSION: u32 = 2;
+    pub const FORMAT_VERSION: u32 = 3;
     /// The network: 32 bytes of chain id.
     pub const CHAIN: &[u8] = b"chain";
 }

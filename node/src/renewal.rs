@@ -96,7 +96,7 @@ impl Attester {
             }
             Ok(registration) => {
                 tracing::info!(%why, height = head.0, "attesting again");
-                Some(SystemTx::Renew(registration))
+                Some(SystemTx::Register(registration))
             }
             Err(problem) => {
                 tracing::warn!(

@@ -26,6 +26,8 @@ use crate::facts::{FACTS_VERSION, Facts, NodeFacts, NodeRole, WalletFacts, write
 use crate::options::Options;
 use crate::{ports, purse, seeds};
 
+/// A local network changes its membership without much ado, in milliseconds.
+const EPOCH_MS_MIN: u64 = 1_000;
 /// The name in the genesis. Development networks must begin with `dev-`.
 const NETWORK: &str = "dev-local";
 /// Owners of the first so many named wallets may change the policy, ...
@@ -135,11 +137,15 @@ pub(crate) fn found(
         time_ms,
         params: Params {
             epoch_ms_max: options.epoch_ms,
+            epoch_ms_min: EPOCH_MS_MIN.min(options.epoch_ms),
             fee_per_512: options.fee_per_512,
             ..Params::default()
         },
         policy,
         governance: governance(options)?,
+        protocol: tacit_ledger::PROTOCOL_VERSION,
+        recovery: tacit_ledger::RecoveryMembers::none(),
+        origin: None,
         collateral,
         validators: registrations,
         allocations: allocations(options)?,

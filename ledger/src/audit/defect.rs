@@ -246,7 +246,7 @@ fn of_system(error: &SystemError) -> &'static str {
 
 fn of_kind(kind: &str) -> &'static str {
     match kind {
-        "register" | "renew" | "leave" => "chain.registration",
+        "register" | "leave" => "chain.registration",
         "propose" | "approve" => "chain.policy",
         "suspend" | "convict" => "chain.suspension",
         "collateral" => "chain.collateral",

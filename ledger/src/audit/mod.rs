@@ -481,8 +481,8 @@ impl<'a> Auditor<'a> {
             let count = match tx {
                 SystemTx::Contribute(_) => &mut self.summary.contributions,
                 SystemTx::Collateral(_) => &mut self.summary.collateral,
-                SystemTx::Suspend(_) => &mut self.summary.suspensions,
-                SystemTx::Renew(_) => &mut self.summary.registrations,
+                SystemTx::Suspend(_) | SystemTx::Convict(_) => &mut self.summary.suspensions,
+                SystemTx::Register(_) => &mut self.summary.registrations,
                 _ => continue,
             };
             *count += 1;

@@ -503,7 +503,7 @@ impl Maker {
             block: *self.state.block_id(height).unwrap(),
             policy_version: self.state.next_policy_version() - 1,
         };
-        SystemTx::Renew(world::register(n, machine, &place))
+        SystemTx::Register(world::register(n, machine, &place))
     }
 
     /// Alice proposes a policy; the approvals of bob and carol.

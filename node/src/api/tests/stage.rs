@@ -440,11 +440,14 @@ fn genesis() -> Genesis {
         height: 0,
         block: Digest::ZERO,
         policy_version: 1,
+        protocol: 1,
+        operator_key: PublicKey([0x20 + n; 32]),
         consensus_signature: Signature([0; 64]),
         node_signature: Signature([0; 64]),
+        operator_signature: None,
     };
     Genesis {
-        version: 1,
+        version: tacit_ledger::GENESIS_VERSION,
         name: "dev-stage".into(),
         trust: TrustRoots {
             class: NetworkClass::Dev,
@@ -463,6 +466,9 @@ fn genesis() -> Genesis {
                 .collect(),
             threshold: 2,
         },
+        protocol: tacit_ledger::PROTOCOL_VERSION,
+        recovery: tacit_ledger::RecoveryMembers::none(),
+        origin: None,
         collateral: Vec::new(),
         validators: (0..4).map(registration).collect(),
         allocations: Vec::new(),
