@@ -70,6 +70,8 @@ pub struct AuditBlock {
 pub struct Audited {
     /// The block's id.
     pub id: Digest,
+    /// Its height.
+    pub height: Height,
     /// The ids of its envelopes that count, in order.
     pub envelopes: Vec<Digest>,
     /// The root over their receipts.
@@ -551,6 +553,7 @@ impl<'a> Auditor<'a> {
         self.summary.idle += idle;
         Ok(Audited {
             id: header.id(),
+            height: header.height,
             envelopes,
             block_receipts,
             receipts_root: self.statements.receipts_root(),

@@ -7,7 +7,7 @@ use tacit_consensus::{Digest, Executed, Height};
 use super::{AuditBlock, AuditError, AuditSummary, Audited, Auditor, Defect, SignatureCheck};
 use crate::{
     batch::Batch,
-    chainlog::{ChainLog, CommittedBlock, StoredReceipt, TxRecord},
+    chainlog::{BlockResult, ChainLog, CommittedBlock, StoredReceipt, TxRecord},
     codec::encode,
     columns::{Column, meta},
     genesis::Genesis,
@@ -39,6 +39,7 @@ pub fn audit_store(
     reader.check_meta(genesis)?;
     reader.begin()?;
     reader.blocks(seen)?;
+    reader.check_newest()?;
     reader.check_state()?;
     reader.auditor.finish()
 }
@@ -47,8 +48,8 @@ struct Reader<'a> {
     log: ChainLog<'a>,
     store: &'a dyn Store,
     auditor: Auditor<'a>,
-    /// Stored results that no header has stated yet.
-    unstated: VecDeque<Executed>,
+    /// Stored results that no header has stated yet, with what the blocks give.
+    unstated: VecDeque<(BlockResult, Audited)>,
 }
 
 impl Reader<'_> {
@@ -238,47 +239,34 @@ impl Reader<'_> {
                 return index(Column::System, "transactions of the public lane");
             }
         }
-        self.check_result(height, audited)?;
-        self.check_stated(&inner.header.executed)?;
+        let result = self.log.result(height)?.ok_or(Defect::ResultMissing)?;
+        self.unstated.push_back((result, audited.clone()));
+        self.check_results(&inner.header.executed)?;
         self.check_link(block)
     }
 
-    fn check_result(&mut self, height: Height, audited: &Audited) -> Result<(), Defect> {
-        let result = self.log.result(height)?.ok_or(Defect::ResultMissing)?;
-        let executed = &result.executed;
-        let differs = |known: Option<Digest>, stored: Digest| known.is_some_and(|known| known != stored);
-        let checks = [
-            ("height", executed.height != height),
-            ("public root", differs(audited.public_root, executed.public_root)),
-            (
-                "receipts root",
-                differs(audited.receipts_root, executed.receipts_root),
-            ),
-            ("root of its receipts", result.receipts != audited.block_receipts),
-            ("list of envelopes", result.envelopes != audited.envelopes),
-        ];
-        if let Some((what, _)) = checks.into_iter().find(|(_, wrong)| *wrong) {
-            return Err(Defect::Result { what });
-        }
-        self.unstated.push_back(result.executed);
-        Ok(())
-    }
-
-    /// What was stored of the private state, once a header states it. A node without the private state stores none.
-    fn check_stated(&mut self, stated: &Executed) -> Result<(), Defect> {
-        while let Some(stored) = self.unstated.front().filter(|one| one.height <= stated.height) {
-            let observer = stored.private_root == Digest::ZERO && stored.supply == 0;
-            if stored.height == stated.height && !observer {
-                if stored.private_root != stated.private_root {
-                    let what = "private root than a later header states";
-                    return Err(Defect::Result { what });
-                }
-                if stored.supply != stated.supply {
-                    let what = "supply than a later header states";
-                    return Err(Defect::Result { what });
-                }
+    /// Compares stored results, once a header states what is right: what differs until then may as well be what the result
+    /// was computed from.
+    fn check_results(&mut self, stated: &Executed) -> Result<(), Defect> {
+        while let Some((result, audited)) = self
+            .unstated
+            .pop_front_if(|(_, audited)| audited.height <= stated.height)
+        {
+            check_result(&result, &audited)?;
+            let have = &result.executed;
+            // A node without the private state stores none.
+            let follower = have.private_root == Digest::ZERO && have.supply == 0;
+            if audited.height != stated.height || follower {
+                continue;
             }
-            self.unstated.pop_front();
+            if have.private_root != stated.private_root {
+                let what = "private root than a later header states";
+                return Err(Defect::Result { what });
+            }
+            if have.supply != stated.supply {
+                let what = "supply than a later header states";
+                return Err(Defect::Result { what });
+            }
         }
         Ok(())
     }
@@ -308,6 +296,13 @@ impl Reader<'_> {
         }
     }
 
+    /// What no header states yet.
+    fn check_newest(&self) -> Result<(), AuditError> {
+        let check = |(result, audited): &(BlockResult, Audited)| check_result(result, audited);
+        let checked = self.unstated.iter().try_for_each(check);
+        checked.map_err(|defect| self.defect_at(self.auditor.next_height().saturating_sub(1), defect))
+    }
+
     /// The state from which a node goes on must be that of its blocks.
     fn check_state(&self) -> Result<(), AuditError> {
         let head = self.auditor.next_height().saturating_sub(1);
@@ -326,5 +321,25 @@ impl Reader<'_> {
             true => Ok(()),
             false => Err(self.defect_at(head, Defect::State { at, have, need })),
         }
+    }
+}
+
+/// A stored result against what its block gives.
+fn check_result(result: &BlockResult, audited: &Audited) -> Result<(), Defect> {
+    let executed = &result.executed;
+    let differs = |known: Option<Digest>, stored: Digest| known.is_some_and(|known| known != stored);
+    let checks = [
+        ("height", executed.height != audited.height),
+        ("public root", differs(audited.public_root, executed.public_root)),
+        (
+            "receipts root",
+            differs(audited.receipts_root, executed.receipts_root),
+        ),
+        ("root of its receipts", result.receipts != audited.block_receipts),
+        ("list of envelopes", result.envelopes != audited.envelopes),
+    ];
+    match checks.into_iter().find(|(_, wrong)| *wrong) {
+        Some((what, _)) => Err(Defect::Result { what }),
+        None => Ok(()),
     }
 }

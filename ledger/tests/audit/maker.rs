@@ -250,6 +250,11 @@ impl Maker {
             .0
     }
 
+    /// The newest payment was never executed: its nonce is free.
+    pub(crate) fn forget_payment(&mut self) {
+        *self.nonces.entry(alice().id()).or_default() -= 1;
+    }
+
     /// A batch by the validator of a seat.
     pub(crate) fn batch(&mut self, author: u16, envelopes: Vec<Envelope>) -> Batch {
         self.batches += 1;
