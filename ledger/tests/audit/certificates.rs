@@ -1,8 +1,6 @@
 //! Defects of what makes blocks final, and of why they could be proposed.
 
 use tacit_consensus::{Certificate, CommitProof, Digest, Header, Payload, Phase, Signers};
-use tacit_ledger::*;
-
 use crate::{
     forge::{Case, Forge, case, run},
     maker::{certify, give_up, quorum, sign},

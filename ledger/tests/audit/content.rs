@@ -23,7 +23,7 @@ fn batches() -> Vec<Case> {
         let envelopes = batch.envelopes.clone();
         Batch::sign(batch.chain, batch.epoch, author, 77, envelopes, &node_key(key))
     }
-    let key = |forge: &Forge| digest_key(&forge.block(at).block.payload.batches[0]);
+    let key = move |forge: &Forge| digest_key(&forge.block(at).block.payload.batches[0]);
     let stored = move |name, code, change: fn(&mut Batch)| {
         case(name, code, at, move |forge: &mut Forge| {
             let mut batch = forge.batches(at).remove(0);

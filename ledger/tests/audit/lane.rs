@@ -1,6 +1,6 @@
 //! Defects of the public lane that a whole quorum signed: ends of epochs, shares, evidence, approvals, votes, collateral.
 
-use tacit_attest::{Measurement, Suspension};
+use tacit_attest::{Measurement, Platform, Suspension};
 use tacit_consensus::{Digest, Signature};
 use tacit_ledger::*;
 
@@ -352,14 +352,20 @@ fn policies() -> Vec<Case> {
     ]
 }
 
+fn target() -> Suspension {
+    Suspension::Measurement {
+        platform: Platform::Simulated,
+        value: OTHER_BUILD,
+    }
+}
+
 /// Votes of validators, and vendors' documents.
 fn others() -> Vec<Case> {
     let at = story().unopened + 2;
     let vote = |name, cause, change: fn(&mut SuspendVote)| {
         let spoil = move |forge: &mut Forge| {
             let chain = forge.story.genesis.chain_id();
-            let target = Suspension::Measurement(world::MEASUREMENT);
-            let mut vote = SuspendVote::sign(chain, 2, 1, target, &node_key(1));
+            let mut vote = SuspendVote::sign(chain, 2, target(), 1, &node_key(1));
             change(&mut vote);
             forge.retx(at, |txs| *txs = vec![SystemTx::Suspend(vote)]);
         };
@@ -373,8 +379,7 @@ fn others() -> Vec<Case> {
         vote("a vote for another network", "gov.other_chain", |vote| vote.chain = OTHER),
         case("a vote twice", "chain.suspension", at, move |forge: &mut Forge| {
             let chain = forge.story.genesis.chain_id();
-            let target = Suspension::Measurement(world::MEASUREMENT);
-            let vote = SystemTx::Suspend(SuspendVote::sign(chain, 2, 1, target, &node_key(1)));
+            let vote = SystemTx::Suspend(SuspendVote::sign(chain, 2, target(), 1, &node_key(1)));
             forge.retx(at, |txs| *txs = vec![vote.clone(), vote]);
         })
         .because("suspend.voted_already"),
