@@ -173,6 +173,12 @@ pub(crate) async fn run(node: NodeHandle, mut attester: Option<Attester>) {
             let snapshot = shared.snapshot();
             (snapshot.height, snapshot.head)
         };
+        let kem = match attester.is_some() {
+            true => node.next_kem().await.map_err(|problem| {
+                tracing::error!(code = problem.code, detail = problem.detail, "no KEM key for a renewal");
+            }),
+            false => Err(()),
+        };
         let metrics = shared.metrics.clone();
         let worker = tokio::task::spawn_blocking(move || {
             let now = clock::now_ms();
@@ -182,7 +188,9 @@ pub(crate) async fn run(node: NodeHandle, mut attester: Option<Attester>) {
             let mut renewal = None;
             if let Some(attester) = attester.as_mut() {
                 warn(&mut warnings, &state, attester, &forecast, now);
-                renewal = attester.renew_if_due(&state, head, &forecast, now);
+                renewal = kem
+                    .ok()
+                    .and_then(|kem| attester.renew_if_due(&state, head, &forecast, &kem, now));
             }
             (forecast, renewal, attester, warnings)
         });

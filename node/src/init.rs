@@ -124,14 +124,14 @@ pub fn init(home: &Home, init: InitConfig<'_>) -> Result<Registration, NodeError
     let seeds = IdentitySeeds {
         consensus: seed("tacit 2026 validator consensus key"),
         node: seed("tacit 2026 validator node key"),
-        kem: seed("tacit 2026 validator kem key"),
     };
+    let kem_seed = Zeroizing::new(seed("tacit 2026 validator kem key"));
     let consensus = Ed25519Signer::from_seed(seeds.consensus);
     let node = Ed25519Signer::from_seed(seeds.node);
-    let kem = SealingSecret::derive(&seeds.kem);
+    let kem = SealingSecret::derive(&kem_seed);
     let place = RegistrationPlace::founder(init.nonce, init.policy_version);
     let registration = Registration::make(&init.name, &consensus, &node, kem.public(), &place, &*quoter)?;
-    Keyring::create(seeds, Box::new(SealedFile::new(home.keyring(), quoter)))?;
+    Keyring::create(seeds, &kem_seed, Box::new(SealedFile::new(home.keyring(), quoter)))?;
     let json = serde_json::to_vec_pretty(&registration)
         .map_err(|e| NodeError::Corrupt(format!("the registration does not encode: {e}")))?;
     write_private(&home.registration(), &json)?;

@@ -1,5 +1,6 @@
-//! A validator attests again by itself: when half of the time has passed for which its evidence counts, and when what
-//! is registered is refused or soon will be, which a repaired machine can cure.
+//! A validator attests again by itself: in each epoch, with a fresh KEM key for the shares of the next; when half of the
+//! time has passed for which its evidence counts; and when what is registered is refused or soon will be, which a
+//! repaired machine can cure.
 //!
 //! Fresh evidence is bound to the newest block and judged here, by today's policy, before it is handed in: a machine
 //! that would be refused spends nobody's block. Nothing is kept: after a restart the question is asked anew.
@@ -8,7 +9,10 @@ use std::{fmt, sync::Arc};
 
 use tacit_attest::{Policy, Quoter, forecast};
 use tacit_consensus::{Millis, PublicKey, Signer};
-use tacit_ledger::{PublicState, Registration, RegistrationPlace, SealingPublic, SystemTx};
+use tacit_ledger::{
+    Operator, PROTOCOL_VERSION, PublicState, Registration, RegistrationPlace, RegistrationTerms,
+    SealingPublic, SystemTx, ValidatorRecord,
+};
 
 use crate::{
     forecast::{Forecast, ForecastSet},
@@ -29,6 +33,9 @@ const SOON_MS: Millis = 48 * 3_600_000;
 enum Why {
     /// Half of the time has passed for which its evidence counts.
     Aged,
+    /// Its seat's KEM key is the one that is registered, or one that its keyring holds no more: the epoch is forgotten only
+    /// when the next one is dealt to another.
+    Forgetting,
     /// What is registered is refused, or soon will be.
     Ill,
 }
@@ -37,6 +44,7 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Aged => "half of its time has passed",
+            Self::Forgetting => "the next epoch is to be dealt to a fresh KEM key",
             Self::Ill => "what is registered is refused, or soon will be",
         })
     }
@@ -47,7 +55,6 @@ pub(crate) struct Attester {
     pub(crate) quoter: Arc<dyn Quoter>,
     pub(crate) consensus: Arc<dyn Signer>,
     pub(crate) node: Arc<dyn Signer>,
-    pub(crate) kem: SealingPublic,
     attempted_ms: Option<Millis>,
 }
 
@@ -56,13 +63,11 @@ impl Attester {
         quoter: Arc<dyn Quoter>,
         consensus: Arc<dyn Signer>,
         node: Arc<dyn Signer>,
-        kem: SealingPublic,
     ) -> Self {
         Self {
             quoter,
             consensus,
             node,
-            kem,
             attempted_ms: None,
         }
     }
@@ -78,18 +83,25 @@ impl Attester {
         state: &PublicState,
         head: (u64, tacit_consensus::Digest),
         forecast: &Forecast,
+        kem: &SealingPublic,
         now: Millis,
     ) -> Option<SystemTx> {
         let held = held(state, &self.key())?;
-        let pause = EVERY_MS.min(state.policy().evidence_age_max_ms / 8);
-        let waited = self.attempted_ms.is_none_or(|at| now >= at.saturating_add(pause));
-        let why = due(state, held.seat.registered_ms, &held.seat.name, forecast, now).filter(|_| waited)?;
+        let why = due(state, &held.seat, kem, forecast, now)?;
+        let age_ms = state.policy().evidence_age_max_ms;
+        let pause = match why {
+            Why::Forgetting => EVERY_MS.min(age_ms / 8).min(state.params().epoch_ms_max / 8),
+            Why::Aged | Why::Ill => EVERY_MS.min(age_ms / 8),
+        };
+        if self.attempted_ms.is_some_and(|at| now < at.saturating_add(pause)) {
+            return None;
+        }
         // A registration must be bound to a later block than the one that it replaces.
         if head.0 <= held.registration.height || state.is_ending() {
             return None;
         }
         self.attempted_ms = Some(now);
-        match self.make(state, &held.seat.name, head, now) {
+        match self.make(state, &held.registration, kem, head, now) {
             Ok(fresh) if why == Why::Ill && !cures(state, &fresh, &held.registration, now) => {
                 tracing::debug!(%why, "fresh evidence would not count for longer");
                 None
@@ -113,7 +125,8 @@ impl Attester {
     fn make(
         &self,
         state: &PublicState,
-        name: &str,
+        held: &Registration,
+        kem: &SealingPublic,
         (height, block): (u64, tacit_consensus::Digest),
         now: Millis,
     ) -> Result<Registration, Problem> {
@@ -124,7 +137,12 @@ impl Attester {
             policy_version: state.policy().version,
         };
         let (consensus, node) = (&*self.consensus, &*self.node);
-        let made = Registration::make(name, consensus, node, &self.kem, &place, &*self.quoter)
+        let terms = RegistrationTerms {
+            name: &held.name,
+            operator: Operator::Named(held.operator_key),
+            protocol: PROTOCOL_VERSION,
+        };
+        let made = Registration::make_for(&terms, consensus, node, kem, &place, &*self.quoter)
             .map_err(|error| Problem::new(error.code(), error.to_string()))?;
         made.verify(state.trust(), state.collateral(), state.policy(), now)
             .map_err(|error| Problem::new(error.code(), error.to_string()))?;
@@ -143,18 +161,24 @@ fn held<'a>(state: &'a PublicState, key: &PublicKey) -> Option<&'a tacit_ledger:
 /// Why this validator should attest again now, if it should.
 fn due(
     state: &PublicState,
-    registered_ms: Millis,
-    name: &str,
+    seat: &ValidatorRecord,
+    kem: &SealingPublic,
     forecast: &Forecast,
     now: Millis,
 ) -> Option<Why> {
+    let registered_ms = seat.registered_ms;
     let age_max_ms = state.policy().evidence_age_max_ms;
     if now >= registered_ms.saturating_add(age_max_ms / 2) {
         return Some(Why::Aged);
     }
+    // What is registered was dealt to already, unless it is the key that the keyring would name next. Epoch 0 ends with its
+    // first block.
+    if seat.kem_key != *kem && state.current().epoch > 0 {
+        return Some(Why::Forgetting);
+    }
     // Ageing is no illness: asked for it, a healthy machine would make evidence again and again for nothing.
     let aged_ms = registered_ms.saturating_add(age_max_ms);
-    let own = forecast.of(name)?;
+    let own = forecast.of(&seat.name)?;
     let ill = own.sets.iter().any(|set| {
         let counts = matches!(set.set, ForecastSet::Today | ForecastSet::Pending { .. });
         let ends = set

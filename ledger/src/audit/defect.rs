@@ -235,6 +235,7 @@ fn of_system(error: &SystemError) -> &'static str {
         SystemError::Dealer { .. }
         | SystemError::DealtTwice { .. }
         | SystemError::DealtEpoch { .. }
+        | SystemError::DealtEarly { .. }
         | SystemError::Shares(_) => "chain.share",
         SystemError::CloseEarly { .. }
         | SystemError::CloseMissing { .. }

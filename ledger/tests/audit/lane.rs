@@ -60,6 +60,8 @@ fn records() -> Vec<Case> {
             });
         }),
         record("protocol", |record| record.protocol += 1),
+        record("no state keys", |record| record.state_keys.clear()),
+        record("state keys of another size", |record| record.state_keys.push(0)),
         case("the header names another record", "chain.epoch_record", at, move |forge: &mut Forge| {
             forge.reforge(at, |block| block.header.next_epoch = Some(OTHER));
         }),

@@ -23,7 +23,7 @@ pub(crate) struct Maker {
     pub(crate) now: u64,
     pub(crate) folder: Folder,
     private: PrivateState,
-    keyed: bool,
+    keys: Option<StateKeys>,
     sealing: Option<SealingSecret>,
     anchor: Anchor,
     /// The newest block's header and certificate; none right after the epoch began.
@@ -200,7 +200,7 @@ impl Maker {
         });
         Self {
             private: PrivateState::genesis(None, &genesis.allocations),
-            keyed: false,
+            keys: None,
             sealing: None,
             executed: anchor.executed,
             anchor,
@@ -367,13 +367,15 @@ impl Maker {
         };
         let mut outcome = self.private.execute_block(context, &executables);
         if header.next_epoch.is_some() {
-            let (keys, key) = self.next_secret();
-            if !self.keyed {
+            let first = self.keys.is_none();
+            let (keys, secret) = self.next_keys();
+            if first {
                 self.private.install_keys(&keys, height);
                 outcome.private_root = self.private.root();
-                self.keyed = true;
             }
-            self.sealing = Some(key);
+            self.shares.clear();
+            self.keys = Some(keys);
+            self.sealing = Some(secret.sealing());
         }
         let mut leaves = Vec::new();
         for (index, (id, sealed)) in (0u32..).zip(&outcome.receipts) {
@@ -462,11 +464,16 @@ impl Maker {
         self.folder.write(writes);
     }
 
-    /// What the seats of the epoch that begins derive from their shares.
-    fn next_secret(&mut self) -> (StateKeys, SealingSecret) {
-        let (chain, epoch) = (self.chain(), self.state.current().epoch);
-        let secret = EpochSecret::combine(&chain, epoch, &std::mem::take(&mut self.shares));
-        (StateKeys::derive(&secret), secret.sealing())
+    /// What the seats of the epoch to come derive from their shares.
+    fn next_keys(&self) -> (StateKeys, EpochSecret) {
+        let current = self.state.current().epoch;
+        let epoch = self.shares.first().map_or(current, |(dealt, _)| dealt.epoch);
+        let secret = EpochSecret::combine(&self.chain(), epoch, &self.shares);
+        let keys = match &self.keys {
+            None => StateKeys::derive(&secret),
+            Some(keys) => keys.in_epoch(&secret),
+        };
+        (keys, secret)
     }
 
     /// Ends the epoch, which must be due.
@@ -486,8 +493,8 @@ impl Maker {
                 let own = deal(&mut self.rng, &chain, epoch, dealer, &keys).unwrap();
                 let share = open_share(&kem_secret(&keys[0]), &chain, &own, 0).ok().unwrap();
                 self.shares.push((own.clone(), share));
-                let key = EpochSecret::combine(&chain, epoch, &self.shares).sealing();
-                let record = self.state.next_record(time_ms, &own, key.public());
+                let (keys, secret) = self.next_keys();
+                let record = self.state.next_record(time_ms, &own, &EpochKeys::of(&secret, &keys));
                 system.push(SystemTx::Contribute(own));
                 system.extend(record.map(SystemTx::CloseEpoch));
             }

@@ -8,6 +8,8 @@ use tacit_node::{NodeError, keyring::Vault};
 #[derive(Default)]
 struct Inner {
     plaintext: Vec<u8>,
+    /// What every save was given: what a host that keeps old disks has.
+    history: Vec<Vec<u8>>,
     saves: u64,
     fail_save: Option<u64>,
     cut: Option<(u64, Arc<MemoryStore>)>,
@@ -21,6 +23,16 @@ impl MemoryVault {
     /// What the newest save was given.
     pub(crate) fn plaintext(&self) -> Vec<u8> {
         self.lock().plaintext.clone()
+    }
+
+    /// What every save so far was given, oldest first.
+    pub(crate) fn history(&self) -> Vec<Vec<u8>> {
+        self.lock().history.clone()
+    }
+
+    /// Somebody changes what is kept, behind the keyring's back.
+    pub(crate) fn tamper(&self, plaintext: Vec<u8>) {
+        self.lock().plaintext = plaintext;
     }
 
     /// Whether these bytes are anywhere in it.
@@ -55,11 +67,32 @@ impl Vault for MemoryVault {
             return Err(NodeError::Corrupt("the vault was told to fail".into()));
         }
         inner.plaintext = plaintext.to_vec();
+        inner.history.push(plaintext.to_vec());
         if let Some((_, store)) = inner.cut.take_if(|(at, _)| *at == save) {
             store.fail_write(0);
         }
         Ok(())
     }
+}
+
+/// A keyring's record: identity, list of (KEM seed, flag), list of (epoch, secret).
+fn lists(record: &[u8]) -> (usize, usize) {
+    let count = |at: usize| u32::from_le_bytes(record[at..at + 4].try_into().expect("four bytes")) as usize;
+    let epochs = 64 + 4 + 33 * count(64);
+    assert_eq!(record.len(), epochs + 4 + 40 * count(epochs), "another format than this");
+    (64, epochs)
+}
+
+/// The same keyring when it has lost the secrets of epochs.
+pub(crate) fn without_secrets(record: &[u8]) -> Vec<u8> {
+    let (_, epochs) = lists(record);
+    [&record[..epochs], &[0; 4]].concat()
+}
+
+/// The same keyring when it has lost its KEM keys.
+pub(crate) fn without_kems(record: &[u8]) -> Vec<u8> {
+    let (kems, epochs) = lists(record);
+    [&record[..kems], &[0; 4], &record[epochs..]].concat()
 }
 
 /// Whether `needle` is somewhere in `hay`.

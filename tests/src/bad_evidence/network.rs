@@ -10,8 +10,9 @@ use tacit_consensus::{
     Anchor, Block, Certificate, Digest, Ed25519Signer, Executed, Header, Payload, Signature,
 };
 use tacit_ledger::{
-    Contribution, EpochReason, GENESIS_VERSION, Genesis, Governance, Params, PublicState, Registration,
-    RegistrationPlace, SealingPublic, SealingSecret, SuspendVote, SystemTx, deal,
+    Contribution, EpochKeys, EpochReason, GENESIS_VERSION, Genesis, Governance, Params, PublicState, Registration,
+    RegistrationPlace, SealingPublic, SealingSecret, SuspendVote, SystemTx,
+    WRAPPED_STATE_KEYS_BYTES, deal,
 };
 use zeroize::Zeroizing;
 
@@ -134,6 +135,15 @@ pub(super) fn kem(seat: u8) -> SealingPublic {
     SealingSecret::derive(&[50 + seat; 32]).public().clone()
 }
 
+/// Public keys of an epoch that nobody can open anything with.
+fn keys(n: u8) -> EpochKeys {
+    EpochKeys {
+        sealing_key: kem(n),
+        state_keys: vec![n; WRAPPED_STATE_KEYS_BYTES],
+        recovery: None,
+    }
+}
+
 /// A registration of a seat by its own keys and an honest machine.
 fn register(shop: &Workshop, seat: u8, place: &RegistrationPlace) -> Registration {
     Holder::of(seat).register(place, |report_data| honest(shop, seat, report_data))
@@ -215,7 +225,10 @@ impl<'w> Network<'w> {
             parent: Digest::ZERO,
             time_ms: self.time_ms,
             payload_root: payload.root(),
-            executed: Executed::default(),
+            executed: Executed {
+                height: state.height(),
+                ..Executed::default()
+            },
             next_epoch,
         };
         let anchor = Anchor {
@@ -243,7 +256,7 @@ impl<'w> Network<'w> {
         let mut first = vec![SystemTx::EndEpoch { reason }];
         for dealer in 0.. {
             let own = self.contribution(dealer);
-            let record = self.state.next_record(self.time_ms, &own, &kem(99));
+            let record = self.state.next_record(self.time_ms, &own, &keys(99));
             let mut system = core::mem::take(&mut first);
             system.push(SystemTx::Contribute(own));
             let closes = record.is_some();
