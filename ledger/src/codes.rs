@@ -168,6 +168,46 @@ pub const CODES: &[Code] = &[
     row("attest.vlek_not_supported", 6, 422, FINAL, "The leaf is a VLEK whose intermediate this program does not have", "the validator must register with a VCEK"),
     row("attest.vmpl_too_high", 6, 422, FINAL, "The report was asked for at a privilege level that the policy does not admit", "do not trust this node"),
     row("block.not_found", 4, 404, RETRY, "No such block here", "check the height against /v1/status"),
+    row("chain.batch", 6, 0, FINAL, "A block's batch is not the one that it names, or not in order", "do not rely on this copy: take the chain from another node"),
+    row("chain.batch_author", 6, 0, FINAL, "A batch is not signed by its author", "do not rely on this copy: take the chain from another node"),
+    row("chain.batch_missing", 7, 0, FINAL, "A batch that a block names is not there", "synchronise the node anew, or check another node's data"),
+    row("chain.block_missing", 7, 0, FINAL, "A block is not there", "synchronise the node anew, or check another node's data"),
+    row("chain.carried", 6, 0, FINAL, "A block carries a certificate that does not hold", "do not rely on this copy: take the chain from another node"),
+    row("chain.certificate", 6, 0, FINAL, "No quorum of its epoch's validators made this block final", "do not rely on this copy: take the chain from another node"),
+    row("chain.collateral", 6, 0, FINAL, "A block takes in collateral that the rules refuse", "do not use this network before its members have explained it"),
+    row("chain.damaged", 6, 0, FINAL, "A stored value cannot be read", "restore the folder, or synchronise the node anew"),
+    row("chain.empty", 4, 0, FINAL, "No chain is stored here", "check the folder; a node's is its home, with --home"),
+    row("chain.epilogue", 6, 0, FINAL, "Something follows a closing block in its epoch", "do not use this network before its members have explained it"),
+    row("chain.epoch", 6, 0, FINAL, "A block is of another epoch than its place", "do not rely on this copy: take the chain from another node"),
+    row("chain.epoch_end", 6, 0, FINAL, "An epoch ends too early, too late, or for another reason than was due", "do not use this network before its members have explained it"),
+    row("chain.epoch_record", 6, 0, FINAL, "The next epoch's record does not follow from the chain", "do not use this network before its members have explained it"),
+    row("chain.executed", 6, 0, FINAL, "A block states an execution that cannot be in its place", "do not rely on this copy: take the chain from another node"),
+    row("chain.foreign", 6, 0, FINAL, "The data is of another network", "check the genesis file and the folder"),
+    row("chain.fork", 6, 0, FINAL, "Two blocks of one height are certified", "do not use this network: more than a third of a set of validators signed two histories"),
+    row("chain.format", 7, 0, FINAL, "The folder was written by another release", "use the release that wrote it"),
+    row("chain.height", 6, 0, FINAL, "A block says another height than its place", "do not rely on this copy: take the chain from another node"),
+    row("chain.index", 6, 0, FINAL, "A table does not lead to what stands in the blocks", "synchronise the node anew: the blocks are right, its answers are not"),
+    row("chain.justify", 6, 0, FINAL, "A block's certificate of its parent does not hold", "do not rely on this copy: take the chain from another node"),
+    row("chain.link", 6, 0, FINAL, "The stored link between two epochs is not that of the blocks", "synchronise the node anew: the blocks are right, its answers are not"),
+    row("chain.parent", 6, 0, FINAL, "A block does not follow the one below it", "do not rely on this copy: take the chain from another node"),
+    row("chain.payload", 6, 0, FINAL, "A block's content is not the one that its header names", "do not rely on this copy: take the chain from another node"),
+    row("chain.policy", 6, 0, FINAL, "A block changes the policy against the rules", "do not use this network before its members have explained it"),
+    row("chain.private_root", 6, 0, FINAL, "The private state changed where it could not", "do not use this network before its members have explained it"),
+    row("chain.proposer", 6, 0, FINAL, "A block is not signed by the leader of its view", "do not rely on this copy: take the chain from another node"),
+    row("chain.public_root", 6, 0, FINAL, "A block states another public state than its chain gives", "do not use this network before its members have explained it"),
+    row("chain.receipt", 6, 0, FINAL, "A stored receipt cannot be one", "synchronise the node anew, or check another node's data"),
+    row("chain.receipt_missing", 7, 0, FINAL, "A receipt is not there", "synchronise the node anew, or check another node's data"),
+    row("chain.receipts_root", 6, 0, FINAL, "The stored receipts are not the certified ones", "do not rely on this copy: take the chain from another node"),
+    row("chain.registration", 6, 0, FINAL, "A validator is registered, or leaves, against the rules", "do not use this network before its members have explained it"),
+    row("chain.result", 6, 0, FINAL, "The stored result of a block is not what the block gives", "synchronise the node anew: the blocks are right, its answers are not"),
+    row("chain.share", 6, 0, FINAL, "A contribution to an epoch's secret is forged", "do not use this network before its members have explained it"),
+    row("chain.state", 6, 0, FINAL, "The stored public state is not what the blocks give", "synchronise the node anew: the blocks are right, its answers are not"),
+    row("chain.supply", 6, 0, FINAL, "A block states another supply than genesis gave out", "do not use this network before its members have explained it"),
+    row("chain.suspension", 6, 0, FINAL, "A block suspends or convicts against the rules", "do not use this network before its members have explained it"),
+    row("chain.system", 6, 0, FINAL, "A block's public transactions break a rule", "do not use this network before its members have explained it"),
+    row("chain.time", 6, 0, FINAL, "A block is not later than its parent", "do not rely on this copy: take the chain from another node"),
+    row("chain.timeout", 6, 0, FINAL, "Views were left out without a certificate that holds", "do not rely on this copy: take the chain from another node"),
+    row("chain.unreadable", 7, 0, FINAL, "The folder could not be read", "check the path and its permissions; stop the node, or give a copy of its folder"),
     row("config.invalid", 2, 0, FINAL, "The configuration could not be read", "correct the line that the message names"),
     row("config.unknown_key", 2, 0, FINAL, "The configuration has a key that does not exist", "correct the key that the message names"),
     row("convict.epoch", 5, 422, FINAL, "The proof is of an epoch that this chain does not have", "bring proofs of this chain's epochs only"),
@@ -179,6 +219,7 @@ pub const CODES: &[Code] = &[
     row("deal.other_secret", 6, 0, RETRY, "A peer gave another secret than the epoch's", "the node asks the next validator by itself"),
     row("deal.recipients", 5, 0, FINAL, "Shares cannot be dealt to the next set", "a KEM key in the registry is no key: its validator must register again"),
     row("deal.record", 5, 0, FINAL, "The next epoch's record does not follow from the shares", "the leader's block gets no votes; the next leader goes on"),
+    row("deal.recovery", 5, 0, FINAL, "An epoch's recovery package is not the one that follows from its secret", "the leader's block gets no votes; the next leader goes on"),
     row("deal.secret_sealed", 6, 0, RETRY, "A peer gave a secret that is not sealed to this validator", "the node asks the next validator by itself"),
     row("deal.share_sealed", 5, 0, FINAL, "A dealt share does not open", "the leader's block gets no votes; the next leader goes on"),
     row("deal.shares", 5, 0, FINAL, "A dealer made too few or misshapen shares", "the leader's block gets no votes; the next leader goes on"),
@@ -222,6 +263,8 @@ pub const CODES: &[Code] = &[
     row("home.exists", 9, 0, FINAL, "The home folder is not empty", "choose another folder"),
     row("home.locked", 9, 0, FINAL, "Another process uses this home folder", "stop it first"),
     row("home.missing", 9, 0, FINAL, "The home folder is not initialised", "run: tacit node init"),
+    row("identity.equivocation", 6, 0, FINAL, "A validator signed two contradicting statements", "two processes hold its keys, or its disk was set back: its operator must stop both; it is out from the next epoch, and comes back with new keys: tacit node rejoin"),
+    row("identity.two_holders", 6, 0, FINAL, "Two processes speak with the keys of one validator", "its operator must stop one of them at once, before they contradict each other"),
     row("internal", 1, 500, FINAL, "Unexpected failure", "report it with the request id and the log around it"),
     row("key.lost", 9, 0, RETRY, "The epoch's secret is not in this keyring", "the node asks the other validators for it; where its KEM key is lost too, it registers again by itself"),
     row("key.other_chip", 8, 0, FINAL, "The keyring was sealed on another chip", "bring the disk back to its machine, or run: tacit node rejoin"),
@@ -238,7 +281,9 @@ pub const CODES: &[Code] = &[
     row("mempool.full", 5, 503, RETRY, "The node holds as many waiting transactions as it can", "wait for Retry-After seconds, or ask another node"),
     row("names.unknown", 4, 0, FINAL, "No account owns this name", "check the spelling"),
     row("node.no_epoch_key", 3, 503, RETRY, "There is no epoch key yet", "wait for the first epoch to begin"),
+    row("node.probation", 3, 503, RETRY, "The validator has just started and asks the others how far they are", "wait a moment, or ask another validator"),
     row("node.syncing", 3, 503, RETRY, "The node is behind the chain", "wait until /readyz says 200, or ask another node"),
+    row("peer.protocol", 5, 0, FINAL, "A peer does not speak the protocol version in force", "its operator must upgrade it"),
     row("policy.chip_taken", 5, 0, FINAL, "Another seat runs on the same chip", "register from another machine"),
     row("policy.family_share", 5, 0, FINAL, "The hardware family has more seats than its share", "other families must join, or members raise the share"),
     row("policy.not_found", 4, 404, FINAL, "No such policy version here", "ask /v1/policy for the version in force"),
@@ -263,6 +308,18 @@ pub const CODES: &[Code] = &[
     row("query.stale", 5, 409, RETRY, "The query is too old or was answered already", "ask again with a fresh query and a correct clock"),
     row("quote.failed", 3, 0, FINAL, "This machine gave no evidence of itself", "run this inside an SEV-SNP or TDX guest; the message says what is missing"),
     row("receipt.pending", 3, 202, RETRY, "The receipt cannot be proven yet", "wait for Retry-After seconds: a later block certifies it"),
+    row("recovery.none", 4, 0, FINAL, "There is nothing to recover from", "the genesis names no recovery members, or the chain never had keys: nothing can be brought back"),
+    row("recovery.not_member", 8, 0, FINAL, "The key is not one of the network's recovery members", "use the wallet whose key the genesis names: tacit gov share key"),
+    row("recovery.origin_invalid", 6, 0, FINAL, "The chain that was lost does not prove itself", "take the home of another of its nodes"),
+    row("recovery.package_invalid", 6, 0, FINAL, "A recovery package is damaged", "take the data of another node"),
+    row("recovery.share_damaged", 6, 0, FINAL, "A released share cannot be read", "ask the member to release it again"),
+    row("recovery.share_foreign", 6, 0, FINAL, "A share belongs to another epoch or network", "ask the member to release the share of this state file to this genesis"),
+    row("recovery.share_repeated", 6, 0, FINAL, "A member's share is given twice", "give each member's share once"),
+    row("recovery.share_sealed", 8, 0, FINAL, "A share is sealed to another key", "ask the member to release it to this genesis, of which this node must be a founder"),
+    row("recovery.share_wrong", 6, 0, FINAL, "A share does not fit the commitments on the ledger", "ask the member that is named to release it again; if it stays wrong, take another member's"),
+    row("recovery.state_invalid", 6, 0, FINAL, "The state is not the one that the lost chain certified", "give the state file that this genesis was made with"),
+    row("recovery.state_missing", 9, 0, FINAL, "The network goes on with a state that this node was not given", "run: tacit node install GENESIS --state FILE --share FILE"),
+    row("recovery.too_few", 5, 0, FINAL, "Too few members released their shares", "ask more of them: tacit gov share release"),
     row("register.block_ahead", 5, 409, RETRY, "The evidence is bound to a block that is not known yet", "wait a moment, or ask another node"),
     row("register.block_old", 5, 409, RETRY, "The evidence is bound to a block that is too old", "attest again, bound to a recent block"),
     row("register.convicted", 5, 409, FINAL, "The consensus key is barred: it equivocated", "register with fresh keys: tacit node rejoin"),
@@ -292,12 +349,15 @@ pub const CODES: &[Code] = &[
     row("rpc.timeout", 3, 504, RETRY, "The node did not finish the request in time", "ask again"),
     row("rpc.too_large", 2, 413, FINAL, "The body is larger than this path accepts", "send less"),
     row("rpc.unreachable", 3, 0, RETRY, "No answer from the node", "check the address and that the node runs: tacit node health"),
+    row("safety.rolled_back", 9, 0, FINAL, "The disk does not know what this validator has signed", "it was set back to an earlier state, or another process signs with its keys: find out which; the node stays silent where it must, then goes on by itself"),
+    row("standing.refused", 6, 0, RETRY, "What a validator says another one signed cannot be true", "the node asks the other validators by itself"),
     row("suspend.epoch", 5, 409, RETRY, "The vote is of another epoch", "vote again in the current one"),
     row("suspend.full", 5, 409, RETRY, "Too many suspensions are in force", "members must reinstate some: tacit gov propose"),
     row("suspend.in_force", 5, 409, FINAL, "The machines or the validator are suspended", "members can reinstate them: tacit gov propose"),
     row("suspend.seat", 5, 403, FINAL, "No such seat in the current set", "ask /v1/validators for the seats"),
     row("suspend.signature", 5, 422, FINAL, "The seat's node key does not sign the vote", "vote from the validator itself: tacit node suspend"),
     row("suspend.too_many_votes", 5, 409, RETRY, "The validator has too many votes open", "wait for the next epoch"),
+    row("suspend.unopened", 5, 0, FINAL, "A validator fills its batches with envelopes that do not open", "the others vote it out by themselves; its operator must run the release that members approved"),
     row("suspend.voted_already", 5, 409, FINAL, "The validator has voted for this suspension", "nothing is left to do; tacit gov list says how many are missing"),
     row("system.block_full", 5, 503, RETRY, "The block has no room for this transaction", "it stays in the pool for the next block"),
     row("system.duplicate", 5, 409, FINAL, "The transaction is already known", "nothing is left to do"),
@@ -441,7 +501,7 @@ mod tests {
     }
 
     #[test]
-    fn every_refusal_of_evidence_and_of_system_transactions_has_a_row() {
+    fn every_refusal_of_evidence_system_transactions_and_chains_has_a_row() {
         let evidence = codes_in(include_str!("../../attest/src/refusal.rs"), &["attest."]);
         let prefixes = [
             "gov.",
@@ -457,8 +517,11 @@ mod tests {
         let ordinary = codes_in(include_str!("refusal.rs"), &prefixes);
         let seats = codes_in(include_str!("state/seats.rs"), &prefixes);
         let dealt = codes_in(include_str!("error.rs"), &["deal."]);
-        assert!(evidence.len() > 90 && ordinary.len() > 30 && seats.len() > 5 && dealt.len() > 7);
-        for code in evidence.into_iter().chain(ordinary).chain(seats).chain(dealt) {
+        let chains = codes_in(include_str!("audit/defect.rs"), &["chain."]);
+        assert!(evidence.len() > 90 && ordinary.len() > 30 && seats.len() > 5);
+        assert!(dealt.len() > 7 && chains.len() > 35);
+        let rest = dealt.into_iter().chain(chains);
+        for code in evidence.into_iter().chain(ordinary).chain(seats).chain(rest) {
             assert!(lookup(code).is_some(), "{code} has no row");
         }
     }

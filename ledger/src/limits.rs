@@ -88,6 +88,9 @@ pub const SHARE_BYTES: usize = ENCAPSULATION_BYTES + 32 + TAG_BYTES;
 /// Largest encoded contribution: one share a validator.
 pub const MAX_CONTRIBUTION_BYTES: usize = 256 * 1024;
 
+/// Most recovery members: with a set of [`MAX_VALIDATORS`], an epoch record still fits [`MAX_EPOCH_RECORD_BYTES`].
+pub const MAX_RECOVERY_MEMBERS: usize = 32;
+
 /// Most keys in one private query.
 pub const MAX_QUERY_KEYS: usize = 64;
 /// Smallest padded query.

@@ -53,4 +53,42 @@ pub(crate) enum GovVerb {
         /// Its id, or the beginning of it
         id: String,
     },
+    /// A recovery member's share of the state, where the genesis names members for it
+    #[command(subcommand)]
+    Share(ShareVerb),
+}
+
+/// `tacit gov share`
+#[derive(Subcommand)]
+pub(crate) enum ShareVerb {
+    /// The key to which this wallet's shares are sealed: for the genesis
+    #[command(after_help = "Examples:\n  tacit gov share key --as alice\n  \
+                            tacit gov share key --as alice --out alice.key")]
+    Key {
+        /// Write it to this file instead
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Whose shares stand in the epoch in force, and how many it takes
+    #[command(after_help = "Examples:\n  tacit gov share show\n  tacit gov share show --as alice --json")]
+    Show,
+    /// Open this member's share and check it against the commitments on the ledger
+    #[command(
+        after_help = "Examples:\n  tacit gov share check --as alice\n  tacit gov share check --as alice --json"
+    )]
+    Check,
+    /// Seal this member's share to the founders of the network that goes on with a lost one's state
+    #[command(after_help = "Examples:\n  \
+                            tacit gov share release genesis.json --state state.bin --as alice\n  \
+                            tacit gov share release genesis.json --state state.bin --as alice --out alice.share.json")]
+    Release {
+        /// The new network's genesis, as `tacit genesis recover` wrote it; all of it is verified
+        genesis: PathBuf,
+        /// The state file that was written with it
+        #[arg(long, value_name = "FILE")]
+        state: PathBuf,
+        /// Where to write the share; MEMBER.share.json when absent
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
 }

@@ -65,6 +65,12 @@ pub(crate) enum NodeVerb {
         /// A peer to dial, as its `node init` printed it; give it once a peer. They replace those of before
         #[arg(long = "peer", value_name = "MULTIADDR")]
         peers: Vec<String>,
+        /// The lost network's state, where the genesis goes on with one: the file that `tacit genesis recover` wrote
+        #[arg(long, value_name = "FILE", requires = "shares")]
+        state: Option<PathBuf>,
+        /// A recovery member's share, as it released it; give it once a member
+        #[arg(long = "share", value_name = "FILE", requires = "state")]
+        shares: Vec<PathBuf>,
     },
     /// Run a node until it is told to stop
     #[command(after_help = "Examples:\n  tacit node run --home val-0\n  tacit node run --home val-0 -v")]

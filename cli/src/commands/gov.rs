@@ -15,7 +15,7 @@ use crate::{
     commands::{
         attest::policy,
         query::{render, table},
-        suspend,
+        share, suspend,
     },
     context::{Context, hash},
     failure::{Done, Failure},
@@ -52,6 +52,7 @@ pub(crate) fn run(context: &Context, noun: GovNoun) -> Done {
         GovVerb::Approve { id } => approve(context, &noun.options, &id),
         GovVerb::List => list(context),
         GovVerb::Show { id } => show(context, &id),
+        GovVerb::Share(verb) => share::run(context, &noun.options, verb),
     }
 }
 

@@ -546,6 +546,11 @@ impl PublicState {
         if record.state_keys.len() != WRAPPED_STATE_KEYS_BYTES {
             return Err(SystemError::Record { field: "state keys" });
         }
+        if record.recovery.as_ref().is_some_and(|one| !one.is_well_formed()) {
+            return Err(SystemError::Record {
+                field: "recovery package",
+            });
+        }
         let keys = EpochKeys {
             sealing_key,
             state_keys: record.state_keys.clone(),
