@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, sync::Arc};
 use tacit_consensus::{Block, CommitProof, Digest, Executed, Header, Height, Millis};
 use tacit_ledger::{
     BlockContext, BlockResult, CommittedBlock, Durability, Envelope, EpochLink, Executable, Manifest,
-    PublicSnapshot, SealedReceipt, SnapshotId, SnapshotKind, StoreError, StoredReceipt, SystemRecord, TxRecord,
-    WriteBatch, block_receipts_root, chain_receipts, encode, encrypt_checkpoint, encrypt_frame,
+    PublicSnapshot, SealedReceipt, SnapshotId, SnapshotKind, StoreError, StoredReceipt, SystemRecord,
+    TxRecord, WriteBatch, block_receipts_root, chain_receipts, encode, encrypt_checkpoint, encrypt_frame,
     open_envelope,
 };
 
@@ -108,7 +108,9 @@ impl Replica {
         self.compare(&block)?;
         let envelopes = self.envelopes_of(&block)?;
         let contributions = self.public_contributions_with(&block);
+        let announced = self.public.next_protocol();
         let public_root = self.public.apply(&block).map_err(|e| e.to_string())?;
+        self.report_protocol(announced);
         let record = block
             .header
             .next_epoch

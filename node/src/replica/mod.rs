@@ -25,6 +25,7 @@ mod keys;
 mod message;
 mod private_read;
 mod propose;
+mod protocol;
 mod prune;
 mod restore;
 mod snapshot;
@@ -53,10 +54,10 @@ use tacit_ledger::{
 
 pub use self::join::{LoadJob, Loaded};
 pub use self::message::{Effect, GossipVerdict, Input, NodeKey, Offence, Question, Refused, SystemSource};
-pub use self::standing::{ProbationStatus, RolledBack};
-pub(crate) use self::system::ordinary;
 pub use self::prune::History;
 pub use self::snapshot::SnapshotProgress;
+pub use self::standing::{ProbationStatus, RolledBack};
+pub(crate) use self::system::ordinary;
 pub use self::system_pool::{SystemPool, SystemPoolError, Taken};
 use crate::{
     NodeError,
@@ -568,9 +569,14 @@ impl Replica {
     }
 
     fn halt(&mut self, reason: String) {
+        self.halt_as(Refused::new("db.corrupt", reason));
+    }
+
+    /// As [`Self::halt`], where neither disk nor state is at fault.
+    fn halt_as(&mut self, refused: Refused) {
         self.core = None;
         self.halted = true;
-        self.out.push(Effect::Halt(reason));
+        self.out.push(Effect::Halt(refused));
     }
 
     /// A batch from memory or from the store.

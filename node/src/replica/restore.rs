@@ -120,6 +120,7 @@ impl Replica {
         // A crash may have come between the block that began this epoch and the end of the old keys.
         replica.erase_old_keys(&record)?;
         replica.install(record);
+        replica.report_protocol(None);
         replica.load_private(lost)?;
         replica.load_results()?;
         replica.step_aside()?;
@@ -146,7 +147,8 @@ impl Replica {
             (Some(_), true) => keys.is_some() && of_epoch(self.log().checkpoint_height()?),
         };
         if held {
-            let (private, checkpoint) = restore_private(&*self.store, &self.genesis, keys, self.head.height, lost)?;
+            let (private, checkpoint) =
+                restore_private(&*self.store, &self.genesis, keys, self.head.height, lost)?;
             (self.private, self.checkpoint) = (Some(private), checkpoint);
         }
         Ok(())

@@ -9,8 +9,8 @@ use tacit_node::{
     replica::{Effect, Input, Offence, Question, SystemSource},
     serving,
     wire::{
-        Direct, FetchRequest, FetchResponse, MAX_BATCHES_PER_FETCH, MAX_DIRECT_BYTES, MAX_FETCH_RESPONSE_BYTES,
-        RelayRefused, SystemGossip,
+        Direct, FetchRequest, FetchResponse, MAX_BATCHES_PER_FETCH, MAX_DIRECT_BYTES,
+        MAX_FETCH_RESPONSE_BYTES, RelayRefused, SystemGossip,
     },
 };
 
@@ -27,7 +27,7 @@ impl World {
             if let Effect::Halt(reason) = effect {
                 let node = &mut self.nodes[index];
                 node.seen.after_halt += effects.count();
-                node.halted = Some(reason);
+                node.halted = Some(format!("{}: {}", reason.code, reason.detail));
                 node.replica = None;
                 node.opener = None;
                 return;
