@@ -60,6 +60,7 @@ const fn row(
 /// All codes, sorted by `code`.
 #[rustfmt::skip] // one row a code reads as a table
 pub const CODES: &[Code] = &[
+    row("admin.unreachable", 3, 0, RETRY, "The node's admin socket does not answer", "start the node of this home: tacit node run; the socket is admin.sock in it"),
     row("attest.advisory_open", 6, 422, FINAL, "An advisory of the vendor is open on the machine", "the operator must update its firmware; or members tolerate the advisory"),
     row("attest.alias_check_incomplete", 6, 422, FINAL, "The machine has not checked its memory for aliases", "the operator must update the firmware"),
     row("attest.attestation_key", 6, 422, FINAL, "The quoting enclave does not vouch for the key that signs the quote", "do not trust this node"),
@@ -202,6 +203,8 @@ pub const CODES: &[Code] = &[
     row("home.locked", 9, 0, FINAL, "Another process uses this home folder", "stop it first"),
     row("home.missing", 9, 0, FINAL, "The home folder is not initialised", "run: tacit node init"),
     row("internal", 1, 500, FINAL, "Unexpected failure", "report it with the request id and the log around it"),
+    row("key.file_mode", 8, 0, FINAL, "Others may read this key", "run: chmod 600 FILE"),
+    row("key.operator", 8, 0, FINAL, "The operator's key is missing or is none", "put operator.key into the home: it alone may register the name with other keys, or take it off"),
     row("key.sealed_elsewhere", 8, 0, FINAL, "The keyring was sealed by another platform or another program", "run this node where and as it was initialised, or join anew"),
     row("leak.control_missing", 7, 0, FINAL, "The scan did not find what was planted for it", "the scan proves nothing: report it"),
     row("leak.found", 6, 0, FINAL, "A word that must stay sealed was found in the open", "the report names file and offset"),
@@ -209,7 +212,9 @@ pub const CODES: &[Code] = &[
     row("mail.no_key", 4, 0, FINAL, "The recipient has not published a mail key", "ask them to open their wallet once on this chain"),
     row("mempool.full", 5, 503, RETRY, "The node holds as many waiting transactions as it can", "wait for Retry-After seconds, or ask another node"),
     row("names.unknown", 4, 0, FINAL, "No account owns this name", "check the spelling"),
+    row("node.draining", 3, 503, RETRY, "The node is about to be stopped and takes nothing new", "ask another node"),
     row("node.no_epoch_key", 3, 503, RETRY, "There is no epoch key yet", "wait for the first epoch to begin"),
+    row("node.no_vote", 3, 503, RETRY, "The validator has a seat and does not vote yet", "wait, or see: tacit node join"),
     row("node.syncing", 3, 503, RETRY, "The node is behind the chain", "wait until /readyz says 200, or ask another node"),
     row("policy.chip_taken", 5, 0, FINAL, "Another seat runs on the same chip", "register from another machine"),
     row("policy.family_share", 5, 0, FINAL, "The hardware family has more seats than its share", "other families must join, or members raise the share"),
@@ -271,6 +276,7 @@ pub const CODES: &[Code] = &[
     row("testnet.exists", 9, 0, FINAL, "A test network exists here with other options", "give --reset to start over"),
     row("testnet.not_ready", 3, 0, RETRY, "The test network did not become ready in time", "read its logs: tacit testnet logs"),
     row("testnet.not_running", 9, 0, FINAL, "No test network runs here", "run: tacit testnet up"),
+    row("testnet.not_saved", 4, 0, FINAL, "No copy of this node's home was saved", "save one first: tacit testnet rollback NODE --save"),
     row("testnet.unknown_node", 4, 0, FINAL, "No such node in this test network", "tacit testnet status names them"),
     row("trust.anchor_expired", 7, 0, FINAL, "The trusted state is too old to move forward safely", "pin it anew: tacit wallet trust pin"),
     row("trust.clock_skew", 7, 0, RETRY, "The newest header is from the future", "check this machine's clock"),

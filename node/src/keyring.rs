@@ -18,7 +18,7 @@ use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
     aead::{Aead, Payload},
 };
-use tacit_attest::Quoter;
+use tacit_attest::{QuoteError, Quoter};
 use tacit_consensus::Epoch;
 use tacit_ledger::{EpochSecret, SealingSecret, StateKeys};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -256,6 +256,18 @@ impl Keyring {
         let plaintext =
             Zeroizing::new(borsh::to_vec(&record).map_err(|e| NodeError::Corrupt(format!("keyring: {e}")))?);
         self.vault.save(&plaintext)
+    }
+}
+
+/// Whether the platform can seal a keyring at all: Linux offers TDX guests no key of their own.
+///
+/// # Errors
+/// When it should, and fails.
+pub fn seals(quoter: &dyn Quoter) -> Result<bool, NodeError> {
+    match quoter.sealing_key(CONTEXT) {
+        Ok(_) => Ok(true),
+        Err(QuoteError::NoSealingKey { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 

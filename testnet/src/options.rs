@@ -42,6 +42,8 @@ pub struct Options {
     pub time_ms: Option<u64>,
     /// An epoch ends at the latest after this, milliseconds.
     pub epoch_ms: u64,
+    /// An epoch that has lasted so long ends when its membership is to change, milliseconds.
+    pub epoch_ms_min: u64,
     /// Fee for each 512 bytes of envelope, in smallest units.
     pub fee_per_512: u64,
     /// Names of the wallets to make.
@@ -77,6 +79,7 @@ impl Default for Options {
             seed: 42,
             time_ms: None,
             epoch_ms: 600_000,
+            epoch_ms_min: 1_000,
             fee_per_512: 0,
             accounts: ["alice", "bob", "carol", "faucet"].map(String::from).to_vec(),
             balance: 1_000,

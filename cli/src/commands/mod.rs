@@ -3,6 +3,8 @@
 mod attest;
 mod genesis;
 mod gov;
+mod machine;
+mod membership;
 mod node;
 mod query;
 mod receipt;

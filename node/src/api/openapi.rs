@@ -6,7 +6,7 @@ use utoipa::OpenApi;
 
 use super::problem::{Answer, Refusal};
 use super::{
-    blocks, collateral, epochs, events, light, policy, problem, query, status, suspensions, system, txs,
+    blocks, collateral, epochs, events, light, membership, policy, problem, query, status, suspensions, system, txs,
     validators,
 };
 
@@ -35,6 +35,8 @@ use super::{
         txs::one,
         txs::receipt,
         query::query,
+        membership::node,
+        membership::forecast,
         validators::list,
         validators::one,
         validators::evidence,

@@ -137,6 +137,9 @@ impl Driver {
             turned_ms: clock::now_ms(),
             // A heartbeat may be missed by one crashed leader and a full timeout before it is worth a word.
             idle_ok_until_ms: 2 * (params.heartbeat_ms + params.base_timeout_ms),
+            seat: self.replica.me(),
+            votes: view.is_some(),
+            has_state: self.replica.supply().is_some(),
         };
         if self.public != Some(self.replica.public_changed()) {
             self.public = Some(self.replica.public_changed());

@@ -147,11 +147,17 @@ async fn a_validator_comes_with_its_outlook() {
         made_ms: 5,
         validators: vec![ValidatorForecast {
             name: "val-1".into(),
+            seat: Some(1),
+            next: NextSeat {
+                seated: true,
+                code: None,
+            },
             sets: vec![
                 SetForecast {
                     set: ForecastSet::Today,
                     accepted: true,
                     code: None,
+                    ends_for: Some("attest.leaf_expired"),
                     until_ms: Some(1_763_820_191_204),
                     cause: "the leaf certificate ends".into(),
                     update: "fetch it again".into(),
@@ -161,6 +167,7 @@ async fn a_validator_comes_with_its_outlook() {
                     set: ForecastSet::Next { evaluation: 21 },
                     accepted: false,
                     code: Some("attest.tcb_status"),
+                    ends_for: None,
                     until_ms: None,
                     cause: "out of date".into(),
                     update: "the TDX module".into(),
@@ -168,6 +175,7 @@ async fn a_validator_comes_with_its_outlook() {
                 },
             ],
         }],
+        next_kept: false,
     });
     let after = get(served.address, "/v1/validators/val-1").await.json();
     assert_eq!(after["evidence"]["expires_at"], "2025-11-22T14:03:11.204Z");
