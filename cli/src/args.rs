@@ -18,7 +18,7 @@ pub(crate) use attest::{
 pub(crate) use chain::{GenesisVerb, QueryVerb, VerifyArgs};
 pub(crate) use gov::{GovNoun, GovVerb};
 pub(crate) use moment::{bits, moment};
-pub(crate) use nodes::{KeysChoice, LoadKind, NodeVerb, SuspendArgs, TeeChoice, TestnetVerb, UpArgs};
+pub(crate) use nodes::{KeysChoice, LoadKind, NodeVerb, Nodes, SuspendArgs, TeeChoice, TestnetVerb, UpArgs};
 pub(crate) use wallet::{ClassChoice, NameVerb, RoomVerb, TrustVerb, WalletNoun, WalletOptions, WalletVerb};
 
 /// A BFT ledger whose operators cannot read it.

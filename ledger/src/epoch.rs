@@ -10,6 +10,7 @@ use crate::{
     envelope::SUITE_XWING,
     error::CodecError,
     limits::{MAX_EPOCH_RECORD_BYTES, MAX_VALIDATORS},
+    recovery::RecoveryPackage,
     registration::{Registration, is_name},
     sealing::SealingPublic,
 };
@@ -58,6 +59,8 @@ pub enum EpochReason {
     Suspension,
     /// The set before was kept although too few of it were acceptable, and enough are again.
     Recovery,
+    /// Somebody joins, leaves, or comes with other keys.
+    Membership,
 }
 
 impl EpochReason {
@@ -69,6 +72,7 @@ impl EpochReason {
             Self::Policy => "policy",
             Self::Suspension => "suspension",
             Self::Recovery => "recovery",
+            Self::Membership => "membership",
         }
     }
 }
@@ -115,6 +119,12 @@ pub struct EpochRecord {
     pub kept: bool,
     /// Who is registered and has no seat, or in a kept set should have none; by name.
     pub dropped: Vec<Dropped>,
+    /// The version of the protocol by which the epoch's blocks are made and judged.
+    pub protocol: u16,
+    /// The key that blinds the state, wrapped under the epoch's secret; empty in epoch 0.
+    pub state_keys: Vec<u8>,
+    /// What recovery members need to bring the state back, where genesis names some; none in epoch 0.
+    pub recovery: Option<RecoveryPackage>,
 }
 
 impl EpochRecord {
@@ -178,6 +188,9 @@ impl EpochRecord {
         if self.dropped.len() > MAX_VALIDATORS || self.dropped.iter().any(ill) {
             return Err("dropped validators");
         }
+        if self.state_keys.len() > MAX_WRAPPED_KEYS {
+            return Err("state keys");
+        }
         if !self.committee().is_well_formed() {
             return Err("consensus keys");
         }
@@ -185,6 +198,8 @@ impl EpochRecord {
     }
 }
 
+/// Longest wrapped state keys, in bytes.
+const MAX_WRAPPED_KEYS: usize = 256;
 /// Longest error code, in bytes.
 const MAX_CODE: usize = 40;
 

@@ -217,6 +217,9 @@ pub enum RegistrationError {
     /// The node key did not sign.
     #[error("the node key did not sign the registration")]
     NodeSignature,
+    /// The operator key's signature is wrong.
+    #[error("the operator key did not sign the registration")]
+    OperatorSignature,
     /// The evidence is refused.
     #[error(transparent)]
     Evidence(#[from] Refusal),
@@ -227,9 +230,12 @@ impl RegistrationError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Evidence(refusal) => refusal.code(),
-            Self::Name | Self::SameKey | Self::KemKey(_) | Self::ConsensusSignature | Self::NodeSignature => {
-                "renew.signature"
-            }
+            Self::Name
+            | Self::SameKey
+            | Self::KemKey(_)
+            | Self::ConsensusSignature
+            | Self::NodeSignature
+            | Self::OperatorSignature => "renew.signature",
         }
     }
 }

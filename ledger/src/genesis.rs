@@ -19,12 +19,13 @@ use crate::{
     governance::Governance,
     json::{allocations, hex32},
     limits::{MAX_ALLOCATIONS, MAX_GENESIS_BYTES, MAX_VALIDATORS},
+    recovery::{Origin, RecoveryMembers},
     registration::{Registration, RegistrationPlace, is_name},
     state::seats::first_over_share,
 };
 
-/// The only version so far.
-pub const GENESIS_VERSION: u16 = 1;
+/// The only version that this release reads.
+pub const GENESIS_VERSION: u16 = 2;
 
 /// A network's constants, in milliseconds unless named otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
@@ -32,6 +33,9 @@ pub const GENESIS_VERSION: u16 = 1;
 pub struct Params {
     /// An epoch ends at the latest after this long. 1 s to 30 days.
     pub epoch_ms_max: u64,
+    /// An epoch that has lasted so long ends when its membership is to change. 0 to 30 days; above `epoch_ms_max` it only
+    /// ends on schedule.
+    pub epoch_ms_min: u64,
     /// An idle network makes a block this often. 100 ms to 10 minutes.
     pub heartbeat_ms: u64,
     /// A leader's time before it has failed once. 50 ms to 1 minute.
@@ -43,10 +47,11 @@ pub struct Params {
 }
 
 impl Default for Params {
-    /// A day an epoch, 5 s heartbeats, 1 s timeouts, 0.001 token for 512 bytes, 2 s of clock.
+    /// A day an epoch, a minute at least, 5 s heartbeats, 1 s timeouts, 0.001 token for 512 bytes, 2 s of clock.
     fn default() -> Self {
         Self {
             epoch_ms_max: 86_400_000,
+            epoch_ms_min: 60_000,
             heartbeat_ms: 5_000,
             base_timeout_ms: 1_000,
             fee_per_512: 1_000,
@@ -60,6 +65,7 @@ impl Params {
     pub fn check(&self) -> Result<(), GenesisError> {
         for (name, have, min, max) in [
             ("epoch_ms_max", self.epoch_ms_max, 1_000, 30 * 86_400_000),
+            ("epoch_ms_min", self.epoch_ms_min, 0, 30 * 86_400_000),
             ("heartbeat_ms", self.heartbeat_ms, 100, 600_000),
             ("base_timeout_ms", self.base_timeout_ms, 50, 60_000),
             ("fee_per_512", self.fee_per_512, 0, 1_000_000_000_000),
@@ -94,6 +100,12 @@ pub struct Genesis {
     pub policy: Policy,
     /// Who may change the policy.
     pub governance: Governance,
+    /// The version of the protocol that the network begins with.
+    pub protocol: u16,
+    /// Who can bring the state back if all validators lose their keys.
+    pub recovery: RecoveryMembers,
+    /// The chain that this one goes on from, if it was recovered.
+    pub origin: Option<Origin>,
     /// What the founders' evidence is judged with, in the order in which it is taken in. Intel's evidence needs some.
     pub collateral: Vec<CollateralUpdate>,
     /// The founders, in the order of consensus indices; 1 to [`MAX_VALIDATORS`]. Fewer than 4 tolerate no fault.
@@ -203,6 +215,9 @@ impl Genesis {
             collateral: collateral_digest(&self.collateral().unwrap_or_default()),
             kept: false,
             dropped: Vec::new(),
+            protocol: self.protocol,
+            state_keys: Vec::new(),
+            recovery: None,
         }
     }
 

@@ -17,6 +17,10 @@ use crate::{
     sealing::SealingPublic,
 };
 
+/// The newest version of the protocol that this release speaks: of the rules by which blocks are made, judged and
+/// executed. A network changes it by its members, from an epoch on.
+pub const PROTOCOL_VERSION: u16 = 1;
+
 /// One validator's entry in the registry.
 #[derive(Clone, PartialEq, Eq, Debug, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,10 +43,46 @@ pub struct Registration {
     pub block: Digest,
     /// The policy it was made under.
     pub policy_version: u64,
+    /// The newest version of the protocol that the validator's build speaks.
+    pub protocol: u16,
+    /// Ed25519, held outside the TEE: may register this name again with other keys, and take it off the network.
+    pub operator_key: PublicKey,
     /// By the consensus key over [`Self::message`].
     pub consensus_signature: Signature,
     /// By the node key over [`Self::message`].
     pub node_signature: Signature,
+    /// By the operator key over [`Self::message`]. A renewal by the registered keys can do without.
+    pub operator_signature: Option<Signature>,
+}
+
+/// Who answers for a validator's name outside its TEE.
+#[derive(Clone, Copy)]
+pub enum Operator<'a> {
+    /// Its key is at hand and signs.
+    Signs(&'a dyn Signer),
+    /// It has signed before: only its key is named.
+    Named(PublicKey),
+}
+
+impl Operator<'_> {
+    /// Its key.
+    pub fn key(&self) -> PublicKey {
+        match self {
+            Self::Signs(signer) => signer.public(),
+            Self::Named(key) => *key,
+        }
+    }
+}
+
+/// What a registration says besides keys and place.
+#[derive(Clone, Copy)]
+pub struct RegistrationTerms<'a> {
+    /// The registry's name.
+    pub name: &'a str,
+    /// Who answers for it.
+    pub operator: Operator<'a>,
+    /// The newest version of the protocol that the build speaks.
+    pub protocol: u16,
 }
 
 /// Where and when a registration is made: what its evidence is bound to besides the keys.
@@ -71,10 +111,27 @@ impl RegistrationPlace {
 }
 
 impl Registration {
-    /// Asks the platform for evidence over the keys and signs the whole with both keys. The one failure is the
-    /// platform's.
+    /// As [`Self::make_for`], for a machine that answers for itself: its node key is its operator's.
     pub fn make(
         name: &str,
+        consensus: &dyn Signer,
+        node: &dyn Signer,
+        kem_key: &SealingPublic,
+        place: &RegistrationPlace,
+        quoter: &dyn Quoter,
+    ) -> Result<Self, QuoteError> {
+        let terms = RegistrationTerms {
+            name,
+            operator: Operator::Signs(node),
+            protocol: PROTOCOL_VERSION,
+        };
+        Self::make_for(&terms, consensus, node, kem_key, place, quoter)
+    }
+
+    /// Asks the platform for evidence over the keys and signs the whole with both keys, and with the operator's where it
+    /// is at hand. The one failure is the platform's.
+    pub fn make_for(
+        terms: &RegistrationTerms<'_>,
         consensus: &dyn Signer,
         node: &dyn Signer,
         kem_key: &SealingPublic,
@@ -85,7 +142,7 @@ impl Registration {
         let binding = bind(&consensus_key, &node_key, kem_key, place);
         let evidence = quoter.quote(binding.report_data())?;
         let mut registration = Self {
-            name: name.to_owned(),
+            name: terms.name.to_owned(),
             consensus_key,
             node_key,
             kem_key: kem_key.clone(),
@@ -94,12 +151,18 @@ impl Registration {
             height: place.height,
             block: place.block,
             policy_version: place.policy_version,
+            protocol: terms.protocol,
+            operator_key: terms.operator.key(),
             consensus_signature: Signature([0; 64]),
             node_signature: Signature([0; 64]),
+            operator_signature: None,
         };
         let message = registration.message();
         registration.consensus_signature = consensus.sign(&message.0);
         registration.node_signature = node.sign(&message.0);
+        if let Operator::Signs(operator) = terms.operator {
+            registration.operator_signature = Some(operator.sign(&message.0));
+        }
         Ok(registration)
     }
 
@@ -130,11 +193,12 @@ impl Registration {
         }
     }
 
-    /// What both keys sign: a hash of all but the signatures.
+    /// What all three keys sign: a hash of everything but the signatures.
     pub fn message(&self) -> Digest {
         let keys = (&self.name, &self.consensus_key, &self.node_key, &self.kem_key);
         let place = (&self.network, self.height, &self.block, self.policy_version);
-        hash("registration", &[&encode(&(keys, &self.evidence, place))])
+        let terms = (self.protocol, &self.operator_key);
+        hash("registration", &[&encode(&(keys, &self.evidence, place, terms))])
     }
 
     /// Pins the whole, signatures and evidence bytes included, for epoch records.
@@ -166,6 +230,10 @@ impl Registration {
         if !Ed25519.verify(&self.node_key, &message.0, &self.node_signature) {
             return Err(RegistrationError::NodeSignature);
         }
+        let operator = self.operator_signature.as_ref();
+        if operator.is_some_and(|signature| !Ed25519.verify(&self.operator_key, &message.0, signature)) {
+            return Err(RegistrationError::OperatorSignature);
+        }
         let binding = self.binding();
         Ok(tacit_attest::verify(
             &self.evidence,
@@ -175,6 +243,47 @@ impl Registration {
             Some(&binding),
             now_ms,
         )?)
+    }
+}
+
+/// An operator's wish to have its validator out of the set from the next epoch on.
+#[derive(Clone, PartialEq, Eq, Debug, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeaveRequest {
+    /// The network.
+    pub chain: Digest,
+    /// The validator's name.
+    pub name: String,
+    /// [`Registration::digest`] of what the registry holds: a request does not outlive it.
+    pub registration: Digest,
+    /// By the operator key over [`Self::message`].
+    pub signature: Signature,
+}
+
+impl LeaveRequest {
+    /// Makes and signs one with the operator's key.
+    pub fn sign(chain: Digest, held: &Registration, operator: &dyn Signer) -> Self {
+        let mut request = Self {
+            chain,
+            name: held.name.clone(),
+            registration: held.digest(),
+            signature: Signature([0; 64]),
+        };
+        request.signature = operator.sign(&request.message().0);
+        request
+    }
+
+    /// What the operator key signs.
+    pub fn message(&self) -> Digest {
+        hash(
+            "leave",
+            &[&self.chain.0, &encode(&(&self.name, &self.registration))],
+        )
+    }
+
+    /// Whether the operator's key signed it.
+    pub fn is_signed_by(&self, operator_key: &PublicKey) -> bool {
+        Ed25519.verify(operator_key, &self.message().0, &self.signature)
     }
 }
 

@@ -1,12 +1,12 @@
 //! The public lane: system transactions, readable by all, executed by observers too.
 //!
 //! The first three end an epoch and key the next; leaders make them (rules T1 to T7). The others are *ordinary*:
-//! anyone may bring them, and they stand in blocks of an epoch that is not ending (rules S1 to S9). Joining, leaving
-//! and equivocation proofs will follow at the end of the enum, so that the tags below stay.
+//! anyone may bring them, and they stand in blocks of an epoch that is not ending (rules S1 to S9).
+//! New kinds follow at the end of the enum, so that the tags below stay.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use tacit_attest::CollateralUpdate;
-use tacit_consensus::{Digest, hash};
+use tacit_consensus::{Digest, EquivocationProof, hash};
 
 use crate::{
     codec::{decode, encode},
@@ -15,7 +15,7 @@ use crate::{
     error::CodecError,
     governance::{PolicyApproval, PolicyProposal, SuspendVote},
     limits::{MAX_ORDINARY_TX_BYTES, MAX_SYSTEM_TX_BYTES},
-    registration::Registration,
+    registration::{LeaveRequest, Registration},
 };
 
 /// One system transaction. The rules for its place in a block are the public state's.
@@ -42,8 +42,12 @@ pub enum SystemTx {
     Approve(PolicyApproval),
     /// A validator votes to drop a group of machines.
     Suspend(SuspendVote),
-    /// A registered validator attests again.
-    Renew(Registration),
+    /// A validator joins, attests again, or comes with other keys.
+    Register(Registration),
+    /// An operator takes its validator off the network.
+    Leave(LeaveRequest),
+    /// A validator signed two statements that no honest one signs both.
+    Convict(EquivocationProof),
 }
 
 impl SystemTx {
@@ -86,7 +90,9 @@ impl SystemTx {
             Self::Propose(_) => "propose",
             Self::Approve(_) => "approve",
             Self::Suspend(_) => "suspend",
-            Self::Renew(_) => "renew",
+            Self::Register(_) => "register",
+            Self::Leave(_) => "leave",
+            Self::Convict(_) => "convict",
         }
     }
 }

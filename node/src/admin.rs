@@ -122,9 +122,8 @@ pub fn ask(home: &Home, method: &str, what: &str, timeout: Duration) -> Result<V
     let mut stream = UnixStream::connect(&path).map_err(io)?;
     stream.set_read_timeout(Some(timeout)).map_err(io)?;
     stream.set_write_timeout(Some(timeout)).map_err(io)?;
-    let request = format!(
-        "{method} {what} HTTP/1.1\r\nhost: node\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-    );
+    let request =
+        format!("{method} {what} HTTP/1.1\r\nhost: node\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
     stream.write_all(request.as_bytes()).map_err(io)?;
     let mut answer = Vec::new();
     stream
@@ -161,7 +160,12 @@ mod tests {
             String::from_utf8_lossy(&asked[..length]).into_owned()
         });
         let result = ask(&home, "POST", "/drain", Duration::from_secs(5));
-        assert!(served.join().expect("served").starts_with("POST /drain HTTP/1.1\r\n"));
+        assert!(
+            served
+                .join()
+                .expect("served")
+                .starts_with("POST /drain HTTP/1.1\r\n")
+        );
         result
     }
 
@@ -182,7 +186,8 @@ mod tests {
     #[test]
     fn a_home_without_a_node_does_not_answer() {
         let folder = tempfile::tempdir().expect("a folder");
-        let error = ask(&Home::at(folder.path()), "GET", "/status", Duration::from_secs(1)).expect_err("nobody");
+        let error =
+            ask(&Home::at(folder.path()), "GET", "/status", Duration::from_secs(1)).expect_err("nobody");
         assert_eq!(error.code(), "admin.unreachable");
     }
 }

@@ -255,7 +255,6 @@ pub struct NextSeat {
     pub code: Option<String>,
 }
 
-
 /// What the replica's thread publishes after each step.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Snapshot {
@@ -357,7 +356,11 @@ impl Shared {
 
     /// The last attempt to register; one that was taken in and has lost its place since is refused by that name.
     fn attempt(&self) -> Option<Attempt> {
-        let attempt = self.attempt.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let attempt = self
+            .attempt
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let mut attempt = attempt?;
         if let Ok(id) = &attempt.result
             && let SystemState::Dropped(problem) = self.system().state(id)
@@ -378,7 +381,7 @@ impl Shared {
             registration: held.seat.registration,
             operator_key: held.registration.operator_key,
             protocol: held.registration.protocol,
-            leaving: state.is_leaving(name),
+            leaving: renewal::is_leaving(state, name),
             next: self.forecast.borrow().of(name).map(|own| own.next.clone()),
         })
     }

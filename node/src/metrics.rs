@@ -470,7 +470,9 @@ impl Metrics {
                 validator: validator.name.clone(),
                 code: out.code,
             };
-            self.validator_out.get_or_create(&labels).set(seconds(out.from_ms));
+            self.validator_out
+                .get_or_create(&labels)
+                .set(seconds(out.from_ms));
         }
         self.quorum_lost
             .set(forecast.below_quorum_from_ms().map_or(0.0, seconds));

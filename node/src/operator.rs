@@ -94,7 +94,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("operator.key");
         let made = OperatorKey::create(&path, None).expect("made");
-        assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(&path).expect("there").permissions().mode() & 0o777,
+            0o600
+        );
         assert_eq!(OperatorKey::load(&path).expect("loads").public(), made.public());
         assert!(matches!(
             OperatorKey::create(&path, None),

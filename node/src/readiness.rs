@@ -72,7 +72,11 @@ pub(crate) fn checks(status: &Status, snapshot: &Snapshot, data: &Path) -> Vec<C
         }
         .name()
         .into(),
-        code: Some(if status.draining { "node.draining" } else { "node.no_vote" }),
+        code: Some(if status.draining {
+            "node.draining"
+        } else {
+            "node.no_vote"
+        }),
     });
     checks.push(Check {
         name: "set_judged",

@@ -159,7 +159,11 @@ impl Attester {
     pub(crate) fn attend(&mut self, scene: &Scene<'_>) -> Option<Made> {
         let Scene { state, head, now, .. } = *scene;
         let why = self.why(scene)?;
-        let most = if why.needs_operator() { JOIN_EVERY_MS } else { EVERY_MS };
+        let most = if why.needs_operator() {
+            JOIN_EVERY_MS
+        } else {
+            EVERY_MS
+        };
         let pause = most.min(state.policy().evidence_age_max_ms / 8);
         let policy = state.policy().version;
         let waited = self
@@ -212,7 +216,13 @@ impl Attester {
         }
         let state = scene.state;
         match held(state, &self.key()) {
-            Some(held) => due(state, held.seat.registered_ms, &held.seat.name, scene.forecast, scene.now),
+            Some(held) => due(
+                state,
+                held.seat.registered_ms,
+                &held.seat.name,
+                scene.forecast,
+                scene.now,
+            ),
             None if state.registered(&self.name).is_some() => Some(Why::Rejoin),
             None => Some(Why::Join),
         }
@@ -266,6 +276,11 @@ pub(crate) fn held<'a>(state: &'a PublicState, key: &PublicKey) -> Option<&'a Re
         .find(|one| one.consensus_key == *key)
         .map(|one| one.name.as_str())?;
     state.registered(name)
+}
+
+/// Whether the operator of a name asked to leave.
+pub(crate) fn is_leaving(_state: &PublicState, _name: &str) -> bool {
+    false
 }
 
 /// Why a registered validator should attest again now, if it should.

@@ -91,7 +91,9 @@ fn parts(home: &Home, node: &NodeSection) -> Result<Parts, NodeError> {
         KeyStore::Memory => {
             let (quoter, _) = init::platform(home)?;
             let keyring = init::volatile(home, name)?;
-            tracing::warn!("this node's keys live in memory: it registers anew under its name, and takes a seat with them");
+            tracing::warn!(
+                "this node's keys live in memory: it registers anew under its name, and takes a seat with them"
+            );
             (quoter, keyring)
         }
     };

@@ -200,7 +200,9 @@ impl Error {
             Error::NotSaved { .. } => "testnet.not_saved",
             Error::Api { .. } => "rpc.unreachable",
             Error::Facts { .. } => "config.invalid",
-            Error::Process { .. } | Error::Command { .. } | Error::Io { .. } | Error::Interrupted => "internal",
+            Error::Process { .. } | Error::Command { .. } | Error::Io { .. } | Error::Interrupted => {
+                "internal"
+            }
         }
     }
 

@@ -136,12 +136,15 @@ pub(crate) fn found(
         time_ms,
         params: Params {
             epoch_ms_max: options.epoch_ms,
-            epoch_ms_min: options.epoch_ms_min,
+            epoch_ms_min: options.epoch_ms_min.min(options.epoch_ms),
             fee_per_512: options.fee_per_512,
             ..Params::default()
         },
         policy,
         governance: governance(options)?,
+        protocol: tacit_ledger::PROTOCOL_VERSION,
+        recovery: tacit_ledger::RecoveryMembers::none(),
+        origin: None,
         collateral,
         validators: registrations,
         allocations: allocations(options)?,
@@ -288,7 +291,9 @@ pub(crate) fn read_genesis(facts: &Facts) -> Result<Genesis, Error> {
 /// The identity under which a validator's peers know it.
 fn node_key(home: &Path) -> Result<[u8; 32], Error> {
     let identity = Identity::load(&Home::at(home)).map_err(|e| founding("reading an identity", e))?;
-    let key = identity.node_key.ok_or_else(|| founding("the node's identity", "its keys live in memory"))?;
+    let key = identity
+        .node_key
+        .ok_or_else(|| founding("the node's identity", "its keys live in memory"))?;
     Ok(key.0)
 }
 

@@ -203,18 +203,24 @@ impl Testnet {
     ///
     /// # Errors
     /// The chain's refusal by its code; [`Error::NotReady`] when it still has its seat after `patience`.
-    pub fn leave(&self, i: usize, patience: Duration, progress: &mut dyn FnMut(Event)) -> Result<Left, Error> {
+    pub fn leave(
+        &self,
+        i: usize,
+        patience: Duration,
+        progress: &mut dyn FnMut(Event),
+    ) -> Result<Left, Error> {
         let node = self.node(i)?;
         let refused = |error: tacit_wallet::Error| Error::Refused {
             name: node.name.clone(),
             code: error.code(),
             detail: error.to_string(),
         };
-        let operator = OperatorKey::load(&Home::at(&node.home).operator_key()).map_err(|error| Error::Refused {
-            name: node.name.clone(),
-            code: error.code(),
-            detail: error.to_string(),
-        })?;
+        let operator =
+            OperatorKey::load(&Home::at(&node.home).operator_key()).map_err(|error| Error::Refused {
+                name: node.name.clone(),
+                code: error.code(),
+                detail: error.to_string(),
+            })?;
         let chain = founding::read_genesis(&self.facts)?.chain_id();
         let rpc = self.serving(Some(i))?;
         let transport = HttpTransport::new(&rpc, EXCHANGE).map_err(|e| refused(e.into()))?;
@@ -260,6 +266,16 @@ impl Testnet {
         }
     }
 
+    /// Stops a node for good: it is not expected to come back.
+    ///
+    /// # Errors
+    /// A process that does not end.
+    pub fn halt(&self, i: usize) -> Result<(), Error> {
+        let _lock = claim(&self.dir)?;
+        self.stop(i)?;
+        self.record()
+    }
+
     /// Has the members admit a build, where they have not.
     ///
     /// # Errors
@@ -274,7 +290,8 @@ impl Testnet {
         let measurement = founding::measurement(&binary)?;
         let rpc = self.serving(None)?;
         if !members::admits(&rpc, measurement)? {
-            let add = |policy: &mut tacit_attest::Policy| policy.measurements.extend(members::entries(measurement));
+            let add =
+                |policy: &mut tacit_attest::Policy| policy.measurements.extend(members::entries(measurement));
             let version = members::adopt(&self.facts, &rpc, add, patience, &self.interrupt)?;
             progress(Event::Step {
                 name: "members".into(),
@@ -312,7 +329,11 @@ impl Testnet {
             rejoin(&node, build)?;
             node.build = Some(build.clone());
             let (_, p2p) = node.p2p.split_once("/tcp/").unwrap_or_default();
-            let p2p = p2p.split('/').next().and_then(|port| port.parse().ok()).unwrap_or(0);
+            let p2p = p2p
+                .split('/')
+                .next()
+                .and_then(|port| port.parse().ok())
+                .unwrap_or(0);
             node.p2p = founding::address(&node.home, p2p)?;
             self.keep(i, node.clone())?;
             let pid = self.start(i)?;
@@ -351,7 +372,8 @@ impl Testnet {
         if !members::admits_more(&rpc, needed)? {
             return Ok(None);
         }
-        let keep = |policy: &mut tacit_attest::Policy| policy.measurements.retain(|entry| needed(&entry.value));
+        let keep =
+            |policy: &mut tacit_attest::Policy| policy.measurements.retain(|entry| needed(&entry.value));
         members::adopt(&self.facts, &rpc, keep, patience, &self.interrupt).map(Some)
     }
 
@@ -416,13 +438,17 @@ impl Testnet {
             status
                 .iter()
                 .find(|one| {
-                    one.role == NodeRole::Validator && one.state == NodeState::Running && Some(one.index) != skip
+                    one.role == NodeRole::Validator
+                        && one.state == NodeState::Running
+                        && Some(one.index) != skip
                 })
                 .map(|one| one.rpc.clone())
         };
-        running(not).or_else(|| running(None)).ok_or_else(|| Error::NotRunning {
-            name: "every validator".into(),
-        })
+        running(not)
+            .or_else(|| running(None))
+            .ok_or_else(|| Error::NotRunning {
+                name: "every validator".into(),
+            })
     }
 
     /// Has a node take nothing new, and waits a while until what it took in is final. One that does not answer is
@@ -503,7 +529,9 @@ fn parse(build: &Build) -> Result<Measurement, Error> {
 /// Copies a folder with everything in it but sockets, and with the modes of its files.
 fn copy(from: &Path, to: &Path) -> Result<(), Error> {
     fs::create_dir_all(to).map_err(io_error("create", to))?;
-    let mode = fs::metadata(from).map_err(io_error("look at", from))?.permissions();
+    let mode = fs::metadata(from)
+        .map_err(io_error("look at", from))?
+        .permissions();
     fs::set_permissions(to, mode).map_err(io_error("set the mode of", to))?;
     for entry in fs::read_dir(from).map_err(io_error("list", from))? {
         let entry = entry.map_err(io_error("list", from))?;

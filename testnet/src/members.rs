@@ -85,7 +85,9 @@ fn settle(
         let left = end.saturating_duration_since(Instant::now());
         match api.settle(tx, left) {
             Ok(_) => return Ok(()),
-            Err(error) if error.code() == "system.ending" && Instant::now() < end && interrupt.check().is_ok() => {
+            Err(error)
+                if error.code() == "system.ending" && Instant::now() < end && interrupt.check().is_ok() =>
+            {
                 pause(BEAT);
             }
             Err(error) => return Err(error),
@@ -101,7 +103,10 @@ pub(crate) fn admits(rpc: &str, measurement: Measurement) -> Result<bool, Error>
 
 /// Whether the policy in force admits a build that is not `needed`.
 pub(crate) fn admits_more(rpc: &str, needed: impl Fn(&Measurement) -> bool) -> Result<bool, Error> {
-    Ok(policy(rpc)?.measurements.iter().any(|entry| !needed(&entry.value)))
+    Ok(policy(rpc)?
+        .measurements
+        .iter()
+        .any(|entry| !needed(&entry.value)))
 }
 
 /// The policy in force.

@@ -93,10 +93,8 @@ pub(crate) enum NodeVerb {
     )]
     Join,
     /// Make fresh keys under the old name, where the old ones do not open: on another chip, or with another build
-    #[command(
-        after_help = "Examples:\n  tacit node rejoin --home val-2\n  \
-                            tacit node rejoin --home val-2 --tee simulated --authority simulator-authority.bin"
-    )]
+    #[command(after_help = "Examples:\n  tacit node rejoin --home val-2\n  \
+                            tacit node rejoin --home val-2 --tee simulated --authority simulator-authority.bin")]
     Rejoin {
         /// Which simulated machine to make, where the home has none; by default what is there is used
         #[arg(long, value_enum)]
@@ -214,7 +212,9 @@ pub(crate) enum TestnetVerb {
         dir: Dir,
     },
     /// Take validators off the network, and stop them once they have no seat
-    #[command(after_help = "Examples:\n  tacit testnet leave 3\n  tacit testnet leave 0 1 --timeout 5m --json")]
+    #[command(
+        after_help = "Examples:\n  tacit testnet leave 3\n  tacit testnet leave 0 1 --timeout 5m --json"
+    )]
     Leave(Nodes),
     /// Start nodes from an older copy of their home: save one, and later put it back
     #[command(after_help = "Examples:\n  tacit testnet rollback 2 --save\n  tacit testnet rollback 2 --json")]

@@ -132,6 +132,9 @@ fn create(context: &Context, verb: GenesisVerb) -> Done {
         params,
         policy,
         governance: governance(&members, threshold, class)?,
+        protocol: tacit_ledger::PROTOCOL_VERSION,
+        recovery: tacit_ledger::RecoveryMembers::none(),
+        origin: None,
         collateral: documents,
         allocations: allocations
             .iter()

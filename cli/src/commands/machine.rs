@@ -36,7 +36,12 @@ pub(crate) enum Machine {
 }
 
 impl Machine {
-    pub(crate) fn choose(context: &Context, tee: TeeChoice, authority: &Path, leaf: Option<&Path>) -> Done<Self> {
+    pub(crate) fn choose(
+        context: &Context,
+        tee: TeeChoice,
+        authority: &Path,
+        leaf: Option<&Path>,
+    ) -> Done<Self> {
         let platform = match tee {
             TeeChoice::Guest => None,
             TeeChoice::SevSnp => Some(Platform::SevSnp),

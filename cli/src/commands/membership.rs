@@ -164,8 +164,15 @@ fn progress(now: &Value) -> String {
         "following" if now["synced"] == true => format!("at height {}, registering", number("/height")),
         "following" => format!("height {} of {}", number("/height"), number("/best_known")),
         "registered" => match now.pointer("/registered/next/code").and_then(Value::as_str) {
-            Some(code) => format!("at height {}; the next epoch has no seat for it [{code}]", number("/registered/height")),
-            None => format!("at height {}; waits for epoch {}", number("/registered/height"), number("/epoch") + 1),
+            Some(code) => format!(
+                "at height {}; the next epoch has no seat for it [{code}]",
+                number("/registered/height")
+            ),
+            None => format!(
+                "at height {}; waits for epoch {}",
+                number("/registered/height"),
+                number("/epoch") + 1
+            ),
         },
         "voting" | "leaving" => format!("seat {} of epoch {}", number("/seat"), number("/epoch")),
         _ => now["meaning"].as_str().unwrap_or_default().to_owned(),
@@ -212,7 +219,10 @@ pub(crate) fn leave(context: &Context, operator_key: Option<&Path>, wait: bool) 
             said = line;
         }
         if started.elapsed() >= context.global.timeout {
-            let message = format!("{} still has its seat after {:?}", own.name, context.global.timeout);
+            let message = format!(
+                "{} still has its seat after {:?}",
+                own.name, context.global.timeout
+            );
             return Err(Failure::new("wait.timeout", message)
                 .hint("the wish stands; look again with: tacit query validator NAME")
                 .detail("next", after["next"].clone()));
@@ -246,8 +256,15 @@ fn is_out(page: &Value) -> bool {
 /// What the registry holds of a name.
 fn held(api: &Api<'_>, name: &str) -> Done<Registration> {
     let page = api.page(&format!("/v1/validators/{name}/evidence"), 0)?;
-    let bad = |what: &str| Failure::new("rpc.bad_answer", format!("/v1/validators/{name}/evidence: {what}"));
-    let text = page["registration"].as_str().ok_or_else(|| bad("no registration"))?;
+    let bad = |what: &str| {
+        Failure::new(
+            "rpc.bad_answer",
+            format!("/v1/validators/{name}/evidence: {what}"),
+        )
+    };
+    let text = page["registration"]
+        .as_str()
+        .ok_or_else(|| bad("no registration"))?;
     let bytes = STANDARD.decode(text).map_err(|_| bad("not base64"))?;
     decode(&bytes, MAX_REGISTRATION_BYTES).map_err(|_| bad("no registration"))
 }
@@ -257,7 +274,9 @@ pub(crate) fn drain(context: &Context, cancel: bool) -> Done {
     let own = Own::open(context)?;
     if cancel {
         let now = admin::ask(&own.home, "POST", "/resume", ADMIN)?;
-        context.output.result(&now, || format!("{} takes envelopes again", own.name));
+        context
+            .output
+            .result(&now, || format!("{} takes envelopes again", own.name));
         return Ok(());
     }
     let started = Instant::now();
@@ -266,9 +285,10 @@ pub(crate) fn drain(context: &Context, cancel: bool) -> Done {
     while now["pending"] != 0 {
         if said != now["pending"].as_u64() {
             said = now["pending"].as_u64();
-            context
-                .output
-                .progress(&format!("draining   {} envelopes are in no final block yet", now["pending"]));
+            context.output.progress(&format!(
+                "draining   {} envelopes are in no final block yet",
+                now["pending"]
+            ));
         }
         if started.elapsed() >= context.global.timeout {
             let message = format!("{} envelopes are in no final block yet", now["pending"]);
@@ -293,7 +313,10 @@ pub(crate) fn drain(context: &Context, cancel: bool) -> Done {
 
 /// A validator's public identity, as commands print it.
 pub(crate) fn identity(value: &mut Value, identity: &Identity) {
-    let key = |key: &Option<_>| key.as_ref().map(|key: &tacit_consensus::PublicKey| key.to_string());
+    let key = |key: &Option<_>| {
+        key.as_ref()
+            .map(|key: &tacit_consensus::PublicKey| key.to_string())
+    };
     value["consensus_key"] = json!(key(&identity.consensus_key));
     value["node_key"] = json!(key(&identity.node_key));
     value["operator_key"] = json!(identity.operator_key.to_string());
@@ -313,12 +336,18 @@ mod tests {
             json!({ "attempt": { "why": "join", "at_ms": at_ms, "accepted": accepted, "code": code,
                                   "detail": "the measurement is not admitted", "height": 9 } })
         };
-        assert!(refusal(&page(4, false, "attest.measurement_unknown"), 5).is_none(), "an older one");
+        assert!(
+            refusal(&page(4, false, "attest.measurement_unknown"), 5).is_none(),
+            "an older one"
+        );
         assert!(refusal(&page(6, true, ""), 5).is_none());
         assert!(refusal(&json!({ "attempt": null }), 5).is_none());
         let known = refusal(&page(5, false, "attest.measurement_unknown"), 5).unwrap();
         assert_eq!((known.code, known.exit()), ("attest.measurement_unknown", 6));
-        assert_eq!(refusal(&page(5, false, "attest.no_such"), 5).unwrap().code, "rpc.bad_answer");
+        assert_eq!(
+            refusal(&page(5, false, "attest.no_such"), 5).unwrap().code,
+            "rpc.bad_answer"
+        );
     }
 
     #[test]

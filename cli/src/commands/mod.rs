@@ -11,6 +11,7 @@ mod receipt;
 mod room;
 mod suspend;
 mod testnet;
+mod testnet_life;
 mod wallet;
 
 use std::process::ExitCode;

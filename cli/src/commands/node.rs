@@ -171,8 +171,8 @@ fn init_node(context: &Context, verb: NodeVerb) -> Done {
             }
             identity
         } else {
-            let nonce =
-                nonce.ok_or_else(|| Failure::new("usage.missing", "a founder needs the nonce: --nonce HEX"))?;
+            let nonce = nonce
+                .ok_or_else(|| Failure::new("usage.missing", "a founder needs the nonce: --nonce HEX"))?;
             let config = InitConfig {
                 name: name.clone(),
                 tee: machine.tee(),
@@ -224,7 +224,10 @@ fn rejoin(context: &Context, tee: Option<TeeChoice>, authority: &Path, leaf: Opt
     let mut value = json!({ "name": identity.name, "home": home.root() });
     membership::identity(&mut value, &identity);
     context.output.result(&value, || query::render(&value));
-    context.output.note("next", "tacit node run; it registers by itself, and votes from the next epoch on");
+    context.output.note(
+        "next",
+        "tacit node run; it registers by itself, and votes from the next epoch on",
+    );
     Ok(())
 }
 

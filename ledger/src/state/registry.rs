@@ -261,10 +261,12 @@ impl Registry {
             SystemTx::Propose(proposal) => self.propose(proposal, scene),
             SystemTx::Approve(approval) => self.approve(approval, scene),
             SystemTx::Suspend(vote) => self.vote(vote, scene),
-            SystemTx::Renew(registration) => self.renew(registration, scene),
-            SystemTx::EndEpoch { .. } | SystemTx::Contribute(_) | SystemTx::CloseEpoch(_) => {
-                Err(SystemRefusal::NotOrdinary { kind: tx.kind() })
-            }
+            SystemTx::Register(registration) => self.renew(registration, scene),
+            SystemTx::EndEpoch { .. }
+            | SystemTx::Contribute(_)
+            | SystemTx::CloseEpoch(_)
+            | SystemTx::Leave(_)
+            | SystemTx::Convict(_) => Err(SystemRefusal::NotOrdinary { kind: tx.kind() }),
         }
     }
 

@@ -543,6 +543,9 @@ impl PublicState {
             collateral: decision.collateral,
             kept: decision.kept,
             dropped: decision.dropped.clone(),
+            protocol: self.current().protocol,
+            state_keys: Vec::new(),
+            recovery: None,
         }
     }
 

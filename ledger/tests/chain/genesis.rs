@@ -111,14 +111,15 @@ fn a_simulator_root_makes_no_network_but_dev() {
 #[test]
 fn versions_and_parameters_have_their_ranges() {
     assert_eq!(
-        refused(|genesis| genesis.version = 2),
-        GenesisError::Version { have: 2 }
+        refused(|genesis| genesis.version = 1),
+        GenesisError::Version { have: 1 }
     );
     let parameter = |change: fn(&mut Params)| match refused(|genesis| change(&mut genesis.params)) {
         GenesisError::Parameter { name, .. } => name,
         other => panic!("{other}"),
     };
     assert_eq!(parameter(|params| params.epoch_ms_max = 999), "epoch_ms_max");
+    assert_eq!(parameter(|params| params.epoch_ms_min = u64::MAX), "epoch_ms_min");
     assert_eq!(parameter(|params| params.heartbeat_ms = 0), "heartbeat_ms");
     assert_eq!(
         parameter(|params| params.base_timeout_ms = 60_001),
@@ -245,6 +246,7 @@ fn a_registration_is_refused_when_any_part_is_not_its_own() {
         let message = registration.message();
         registration.consensus_signature = consensus_key(0).sign(&message.0);
         registration.node_signature = node_key(0).sign(&message.0);
+        registration.operator_signature = Some(node_key(0).sign(&message.0));
     };
     assert_eq!(
         refused(&|one| one.name = "Node".to_owned()),

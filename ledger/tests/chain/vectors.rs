@@ -73,8 +73,11 @@ fn registration() -> Registration {
         height: 8,
         block: Digest([9; 32]),
         policy_version: 1,
+        protocol: 1,
+        operator_key: PublicKey([12; 32]),
         consensus_signature: Signature([10; 64]),
         node_signature: Signature([11; 64]),
+        operator_signature: Some(Signature([13; 64])),
     }
 }
 
@@ -101,6 +104,9 @@ fn record() -> EpochRecord {
         collateral: Digest([8; 32]),
         kept: true,
         dropped: vec![dropped("node-2")],
+        protocol: 1,
+        state_keys: vec![9; 112],
+        recovery: None,
     }
 }
 
@@ -117,6 +123,9 @@ fn genesis() -> Genesis {
         params: Params::default(),
         policy: Policy::dev(Measurement([3; 48])),
         governance: governance(),
+        protocol: tacit_ledger::PROTOCOL_VERSION,
+        recovery: tacit_ledger::RecoveryMembers::none(),
+        origin: None,
         collateral: vec![update()],
         validators: vec![registration()],
         allocations: vec![(account(1).id(), 5 * UNIT)],
@@ -314,8 +323,8 @@ fn formats() -> Vec<(&'static str, Vec<u8>)> {
         ("approval.message", approval.message().0.to_vec()),
         ("system.suspend", SystemTx::Suspend(vote).encode()),
         ("suspend.message", vote.message().0.to_vec()),
-        ("system.renew", SystemTx::Renew(registration()).encode()),
-        ("system.id", SystemTx::Renew(registration()).id().0.to_vec()),
+        ("system.renew", SystemTx::Register(registration()).encode()),
+        ("system.id", SystemTx::Register(registration()).id().0.to_vec()),
         ("governance", encode(&governance())),
         (
             "collateral.digest",
@@ -382,7 +391,7 @@ fn what_decodes_refuses_a_trailing_byte_and_every_cut() {
         SystemTx::Propose(proposal()),
         SystemTx::Approve(approval),
         SystemTx::Suspend(vote),
-        SystemTx::Renew(registration()),
+        SystemTx::Register(registration()),
     ] {
         assert!(tx.is_ordinary() && SystemTx::decode_ordinary(&tx.encode()).as_ref() == Ok(&tx));
         strict(&tx, MAX_ORDINARY_TX_BYTES);

@@ -14,7 +14,7 @@ fn world() -> World {
 }
 
 fn renew(n: u8, machine: Machine, place: &RegistrationPlace) -> SystemTx {
-    SystemTx::Renew(register(n, machine, place))
+    SystemTx::Register(register(n, machine, place))
 }
 
 #[test]
@@ -24,7 +24,7 @@ fn evidence_is_renewed_and_its_age_begins_anew() {
     for (n, kind) in (0u8..).zip(FOUR) {
         let renewal = world.renewal(n, Machine::new(kind, n));
         world.block(std::slice::from_ref(&renewal));
-        let SystemTx::Renew(registration) = renewal else {
+        let SystemTx::Register(registration) = renewal else {
             unreachable!()
         };
         let held = world.state.registered(&format!("val-{n}")).unwrap();
@@ -75,7 +75,7 @@ fn a_validator_may_move_to_another_machine() {
 fn only_registered_names_and_keys_renew() {
     let mut world = world();
     let place = world.place();
-    let SystemTx::Renew(good) = renew(0, Machine::new(GENOA, 0), &place) else {
+    let SystemTx::Register(good) = renew(0, Machine::new(GENOA, 0), &place) else {
         unreachable!()
     };
     let unknown = Registration {
@@ -83,7 +83,7 @@ fn only_registered_names_and_keys_renew() {
         ..good.clone()
     };
     assert_eq!(
-        world.refused(SystemTx::Renew(unknown)),
+        world.refused(SystemTx::Register(unknown)),
         SystemRefusal::UnknownName {
             name: "val-9".to_owned()
         }
@@ -94,7 +94,7 @@ fn only_registered_names_and_keys_renew() {
     };
     let name = "val-1".to_owned();
     assert_eq!(
-        world.refused(SystemTx::Renew(of_another)),
+        world.refused(SystemTx::Register(of_another)),
         SystemRefusal::OtherKey {
             name,
             key: "consensus"
@@ -106,7 +106,7 @@ fn only_registered_names_and_keys_renew() {
     };
     let name = "val-0".to_owned();
     assert_eq!(
-        world.refused(SystemTx::Renew(other_node)),
+        world.refused(SystemTx::Register(other_node)),
         SystemRefusal::OtherKey {
             name: name.clone(),
             key: "node"
@@ -117,7 +117,7 @@ fn only_registered_names_and_keys_renew() {
         ..good.clone()
     };
     assert_eq!(
-        world.refused(SystemTx::Renew(other_kem)),
+        world.refused(SystemTx::Register(other_kem)),
         SystemRefusal::OtherKey { name, key: "KEM" }
     );
     // Anybody's bytes under a validator's keys: the signatures do not hold.
@@ -126,7 +126,7 @@ fn only_registered_names_and_keys_renew() {
         ..good
     };
     assert_eq!(
-        world.refused(SystemTx::Renew(unsigned)),
+        world.refused(SystemTx::Register(unsigned)),
         SystemRefusal::Registration(RegistrationError::ConsensusSignature)
     );
 }
@@ -154,7 +154,7 @@ fn evidence_is_bound_to_a_recent_block_of_this_chain() {
     let founder = world.state.registration("val-0").unwrap().clone();
     let founder_nonce = founder.network;
     assert_eq!(
-        world.refused(SystemTx::Renew(founder)),
+        world.refused(SystemTx::Register(founder)),
         SystemRefusal::OtherNetwork {
             have: founder_nonce,
             need: world.chain()

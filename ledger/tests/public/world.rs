@@ -118,6 +118,9 @@ pub(crate) fn genesis(kinds: &[Kind]) -> Genesis {
                 .collect(),
             threshold: 2,
         },
+        protocol: tacit_ledger::PROTOCOL_VERSION,
+        recovery: tacit_ledger::RecoveryMembers::none(),
+        origin: None,
         collateral: COLLATERAL.clone(),
         validators: founders
             .map(|(n, kind)| register(n, Machine::new(*kind, n), &place))
@@ -318,7 +321,7 @@ impl World {
     }
 
     pub(crate) fn renewal(&self, n: u8, machine: Machine) -> SystemTx {
-        SystemTx::Renew(register(n, machine, &self.place()))
+        SystemTx::Register(register(n, machine, &self.place()))
     }
 
     /// A policy for the next version.

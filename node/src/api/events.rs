@@ -457,7 +457,7 @@ fn system_event(
         };
     }
     let (validator, target) = match tx {
-        SystemTx::Renew(registration) => (registration.name.clone(), None),
+        SystemTx::Register(registration) => (registration.name.clone(), None),
         SystemTx::Suspend(vote) => {
             let record = api.known_record(epoch)?;
             let seat = record.validators.get(usize::from(vote.validator));

@@ -189,7 +189,11 @@ fn describe(api: &Api, state: &PublicState, one: &Listed) -> Answer<ValidatorBod
             .as_ref()
             .map(|(index, _)| u32::try_from(*index).unwrap_or(u32::MAX)),
         node_id: seat.node_key.to_string(),
-        status: match (one.seat.is_some(), state.is_leaving(&one.name), dropped) {
+        status: match (
+            one.seat.is_some(),
+            crate::renewal::is_leaving(state, &one.name),
+            dropped,
+        ) {
             (true, false, _) => "active",
             (true, true, _) => "leaving",
             (false, true, _) => "left",

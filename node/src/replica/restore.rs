@@ -19,7 +19,7 @@ use crate::{NodeError, mempool::Mempool};
 /// Blocks above the head that were voted for and not committed: a few views' worth.
 const MAX_PENDING: usize = 256;
 /// The version of the formats in a store that this release writes and reads.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// Frames read at once.
 const FRAMES: usize = 256;
 

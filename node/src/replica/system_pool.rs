@@ -34,11 +34,14 @@ fn share(kind: Kind) -> Share {
         Kind::Collateral => (48, 1_536 * KIB),
         // One a member; a policy may name some hundred builds.
         Kind::Propose => (32, 1_024 * KIB),
-        Kind::Approve => (48, 64 * KIB),
+        Kind::Approve => (32, 64 * KIB),
         // A suspension brings a vote a seat.
-        Kind::Suspend => (64, 64 * KIB),
+        Kind::Suspend => (48, 64 * KIB),
         // Evidence of at most 16 KiB.
-        Kind::Renew => (64, 1_024 * KIB),
+        Kind::Register => (64, 1_024 * KIB),
+        Kind::Leave => (16, 16 * KIB),
+        // Two headers with a signature each.
+        Kind::Convict => (16, 64 * KIB),
     };
     Share { items, bytes }
 }
@@ -50,7 +53,9 @@ enum Kind {
     Propose,
     Approve,
     Suspend,
-    Renew,
+    Register,
+    Leave,
+    Convict,
 }
 
 /// One author's one wish.
@@ -64,8 +69,12 @@ enum Wish {
     Approve(u16, Digest),
     /// A seat's vote against somebody.
     Suspend(u16, Suspension),
-    /// A validator's newer evidence.
-    Renew(String),
+    /// A validator's registration or newer evidence.
+    Register(String),
+    /// An operator's wish to leave.
+    Leave(String),
+    /// A proof that somebody equivocated, by its bytes.
+    Convict(Digest),
 }
 
 /// Why a transaction was not taken in.
@@ -350,7 +359,9 @@ fn place(tx: &SystemTx) -> Result<(Kind, Wish), SystemPoolError> {
         SystemTx::Propose(proposal) => (Kind::Propose, Wish::Propose(proposal.member)),
         SystemTx::Approve(approval) => (Kind::Approve, Wish::Approve(approval.member, approval.proposal)),
         SystemTx::Suspend(vote) => (Kind::Suspend, Wish::Suspend(vote.validator, vote.target)),
-        SystemTx::Renew(registration) => (Kind::Renew, Wish::Renew(registration.name.clone())),
+        SystemTx::Register(registration) => (Kind::Register, Wish::Register(registration.name.clone())),
+        SystemTx::Leave(request) => (Kind::Leave, Wish::Leave(request.name.clone())),
+        SystemTx::Convict(_) => (Kind::Convict, Wish::Convict(tx.id())),
         SystemTx::EndEpoch { .. } | SystemTx::Contribute(_) | SystemTx::CloseEpoch(_) => {
             return Err(SystemPoolError::NotOrdinary { kind: tx.kind() });
         }
@@ -361,7 +372,7 @@ fn place(tx: &SystemTx) -> Result<(Kind, Wish), SystemPoolError> {
 fn tx_newer(new: &SystemTx, old: &SystemTx) -> Option<bool> {
     let order = match (new, old) {
         (SystemTx::Propose(new), SystemTx::Propose(old)) => new.sequence.cmp(&old.sequence),
-        (SystemTx::Renew(new), SystemTx::Renew(old)) => {
+        (SystemTx::Register(new), SystemTx::Register(old)) => {
             (new.height, new.policy_version).cmp(&(old.height, old.policy_version))
         }
         (SystemTx::Suspend(new), SystemTx::Suspend(old)) => new.epoch.cmp(&old.epoch),

@@ -73,7 +73,9 @@ fn all_shares_together_are_what_the_documents_say() {
         Kind::Propose,
         Kind::Approve,
         Kind::Suspend,
-        Kind::Renew,
+        Kind::Register,
+        Kind::Leave,
+        Kind::Convict,
     ];
     let items: usize = kinds.iter().map(|kind| share(*kind).items).sum();
     let bytes: usize = kinds.iter().map(|kind| share(*kind).bytes).sum();

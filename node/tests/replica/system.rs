@@ -176,7 +176,7 @@ fn a_leader_that_puts_an_invalid_transaction_into_a_block_gets_no_votes() {
             SystemTx::Suspend(vote)
         }),
         ("founders' evidence as a renewal", |world| {
-            SystemTx::Renew(world.genesis.validators[0].clone())
+            SystemTx::Register(world.genesis.validators[0].clone())
         }),
     ];
     for (what, lie) in lies {
@@ -374,22 +374,22 @@ fn a_validator_attests_again_and_the_next_epoch_seats_it_by_the_new_evidence() {
     let renewed = renewal(2, &place);
     let digest = renewed.digest();
     assert_ne!(world.record().validators[2].registration, digest);
-    world.carry_through(3, &SystemTx::Renew(renewed.clone()));
+    world.carry_through(3, &SystemTx::Register(renewed.clone()));
     for node in &world.nodes {
         let held = node.up().public().registration("val-2").expect("registered");
         assert_eq!(held.digest(), digest, "node {}", node.index);
     }
     // Once more with nothing newer in it.
-    let again = SystemTx::Renew(renewal(2, &place));
+    let again = SystemTx::Register(renewal(2, &place));
     match world.hand_in(1, &again) {
-        Ok(id) => assert_eq!(id, SystemTx::Renew(renewed).id(), "the very same bytes"),
+        Ok(id) => assert_eq!(id, SystemTx::Register(renewed).id(), "the very same bytes"),
         Err(refused) => assert_eq!(refused.code, "renew.not_newer"),
     }
     let elsewhere = RegistrationPlace {
         block: Digest([3; 32]),
         ..place
     };
-    let lie = SystemTx::Renew(renewal(1, &elsewhere));
+    let lie = SystemTx::Register(renewal(1, &elsewhere));
     assert_eq!(
         world.hand_in(1, &lie).expect_err("no such block").code,
         "renew.other_block"

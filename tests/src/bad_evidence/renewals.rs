@@ -31,7 +31,7 @@ impl Table {
 fn attempt(state: &PublicState, time_ms: u64, registration: Registration) -> Attempt {
     Attempt::Renew(Box::new(Renewal {
         state: state.clone(),
-        transaction: SystemTx::Renew(registration),
+        transaction: SystemTx::Register(registration),
         time_ms,
     }))
 }
@@ -267,7 +267,7 @@ fn machines(table: &mut Table, shop: &Workshop) {
 
     let mut network = Network::new(shop);
     let renewal = network.renewal(0, &network.newest());
-    network.block(vec![SystemTx::Renew(renewal.clone())]);
+    network.block(vec![SystemTx::Register(renewal.clone())]);
     const NOT_NEWER: (&str, Option<u8>) = ("renew.not_newer", None);
     table.renewal(&network, "that was taken in already", NOT_NEWER, renewal);
     let older = network.renewal(0, &network.place(network.state.height() - 2));

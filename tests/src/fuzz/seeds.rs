@@ -221,7 +221,7 @@ fn transactions(world: &World) -> Vec<(String, Vec<u8>)> {
             "suspend",
             SystemTx::Suspend(SuspendVote::sign(chain, 1, target, 0, &signer)),
         ),
-        ("renew", SystemTx::Renew(founder(world, 1))),
+        ("renew", SystemTx::Register(founder(world, 1))),
     ];
     all.into_iter()
         .map(|(name, tx)| (name.to_owned(), tx.encode()))
@@ -263,6 +263,9 @@ fn genesis(world: &World) -> Genesis {
         params: Params::default(),
         policy: Policy::dev(MEASUREMENT),
         governance: Governance::none(),
+        protocol: tacit_ledger::PROTOCOL_VERSION,
+        recovery: tacit_ledger::RecoveryMembers::none(),
+        origin: None,
         collateral: world.authority.collateral(NOW_MS).expect("documents"),
         validators: (1..=4).map(|n| founder(world, n)).collect(),
         allocations: vec![(account.id(), 1_000 * UNIT)],

@@ -47,6 +47,9 @@ static GENESIS: LazyLock<Genesis> = LazyLock::new(|| Genesis {
     params: Params::default(),
     policy: Policy::dev(MEASUREMENT),
     governance: Governance::none(),
+    protocol: tacit_ledger::PROTOCOL_VERSION,
+    recovery: tacit_ledger::RecoveryMembers::none(),
+    origin: None,
     collateral: Vec::new(),
     validators: (0..4).map(|n| founder(n, MEASUREMENT)).collect(),
     allocations: ["alice", "bob", "carol"]

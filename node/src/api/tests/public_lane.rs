@@ -1,6 +1,7 @@
 //! Stories about transactions of the public lane, and about what they change: policy, validators, events.
 
 use super::*;
+use crate::handle::NextSeat;
 
 /// An approval by the third member; what it approves does not matter here.
 fn approval(served: &Served, of: u8) -> SystemTx {

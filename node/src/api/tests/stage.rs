@@ -275,7 +275,12 @@ impl Stage {
     }
 
     /// What the node says of its own place from now on.
-    pub(super) fn set_place(&self, phase: NodePhase, membership: Option<Membership>, attempt: Option<Attempt>) {
+    pub(super) fn set_place(
+        &self,
+        phase: NodePhase,
+        membership: Option<Membership>,
+        attempt: Option<Attempt>,
+    ) {
         let mut scene = self.scene();
         (scene.phase, scene.membership, scene.attempt) = (phase, membership, attempt);
     }
@@ -461,11 +466,14 @@ fn genesis() -> Genesis {
         height: 0,
         block: Digest::ZERO,
         policy_version: 1,
+        protocol: 1,
+        operator_key: PublicKey([0x20 + n; 32]),
         consensus_signature: Signature([0; 64]),
         node_signature: Signature([0; 64]),
+        operator_signature: None,
     };
     Genesis {
-        version: 1,
+        version: tacit_ledger::GENESIS_VERSION,
         name: "dev-stage".into(),
         trust: TrustRoots {
             class: NetworkClass::Dev,
@@ -484,6 +492,9 @@ fn genesis() -> Genesis {
                 .collect(),
             threshold: 2,
         },
+        protocol: tacit_ledger::PROTOCOL_VERSION,
+        recovery: tacit_ledger::RecoveryMembers::none(),
+        origin: None,
         collateral: Vec::new(),
         validators: (0..4).map(registration).collect(),
         allocations: Vec::new(),
