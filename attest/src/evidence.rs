@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha384};
 
 use crate::facts::TdFacts;
+use crate::intel::pck::Pck;
 use crate::limits::{self, LEAF_BYTES_MAX, REPORT_BYTES_MAX, hex_array};
 use crate::refusal::Refusal;
+use crate::snp::{layout::Report, sized};
 
 /// Stands before the registers of a trust domain where they are hashed into one measurement.
 const TD_MEASUREMENT_DOMAIN: &[u8] = b"tacit 2026 tdx measurement";
@@ -156,6 +158,17 @@ impl Evidence {
             hasher.update(field);
         }
         hasher.finalize().into()
+    }
+
+    /// The chip that it names, without judging anything: a machine's word about itself. None where it names none, or
+    /// cannot be read.
+    pub fn claimed_chip(&self) -> Option<ChipId> {
+        self.check_bounds().ok()?;
+        let chip = match self.platform {
+            Platform::SevSnp | Platform::Simulated => Report::chip_id_of(sized(&self.report).ok()?),
+            Platform::Tdx | Platform::Sgx | Platform::SimulatedTdx => Pck::parse(&self.leaf).ok()?.chip_id(),
+        };
+        (!chip.is_masked()).then_some(chip)
     }
 
     /// The bounds again, for evidence that was not decoded but built.

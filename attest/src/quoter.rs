@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::evidence::{Evidence, Measurement, Platform};
+use crate::evidence::{ChipId, Evidence, Measurement, Platform};
 use crate::quote_error::QuoteError;
 
 /// A machine that can attest. Implementations: [`crate::TsmDevice`] for SEV-SNP and TDX by the kernel's common
@@ -25,6 +25,12 @@ pub trait Quoter: Send + Sync {
 
     /// What this machine was launched with; `None` when it cannot be asked.
     fn measurement(&self) -> Option<Measurement>;
+
+    /// The chip that it runs on, as its own evidence names it; `None` when it cannot be asked, or its host withholds the
+    /// identity.
+    fn chip(&self) -> Option<ChipId> {
+        self.quote([0; 64]).ok()?.claimed_chip()
+    }
 }
 
 /// One key per context from a key that hardware derived.

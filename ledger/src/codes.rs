@@ -172,12 +172,23 @@ pub const CODES: &[Code] = &[
     row("config.invalid", 2, 0, FINAL, "The configuration could not be read", "correct the line that the message names"),
     row("config.unknown_key", 2, 0, FINAL, "The configuration has a key that does not exist", "correct the key that the message names"),
     row("db.corrupt", 9, 0, FINAL, "The stored chain does not pass its checks", "restore it, or synchronise anew"),
+    row("deal.commitment", 5, 0, FINAL, "A dealt share does not fit its dealer's commitment", "the leader's block gets no votes; the next leader goes on"),
+    row("deal.other_secret", 6, 0, RETRY, "A peer gave another secret than the epoch's", "the node asks the next validator by itself"),
+    row("deal.recipients", 5, 0, FINAL, "Shares cannot be dealt to the next set", "a KEM key in the registry is no key: its validator must register again"),
+    row("deal.record", 5, 0, FINAL, "The next epoch's record does not follow from the shares", "the leader's block gets no votes; the next leader goes on"),
+    row("deal.secret_sealed", 6, 0, RETRY, "A peer gave a secret that is not sealed to this validator", "the node asks the next validator by itself"),
+    row("deal.share_sealed", 5, 0, FINAL, "A dealt share does not open", "the leader's block gets no votes; the next leader goes on"),
+    row("deal.shares", 5, 0, FINAL, "A dealer made too few or misshapen shares", "the leader's block gets no votes; the next leader goes on"),
+    row("deal.state_keys", 5, 0, FINAL, "The wrapped keys of the state are not those of this state", "the leader's block gets no votes; the next leader goes on"),
+    row("deal.unequal", 5, 0, FINAL, "A dealer sealed something else to one validator than to the others", "the leader's block gets no votes; the next leader goes on"),
     row("disk.full", 9, 0, RETRY, "There is too little free space", "free some, then start again"),
     row("epoch.holder", 6, 0, FINAL, "A holder of the epoch key is not registered as the record says", "do not seal; ask another node"),
     row("epoch.kept", 6, 0, FINAL, "The set stayed although too few of it are acceptable", "do not seal; ask the operators to renew their evidence, the members to look at policy and collateral"),
     row("epoch.key", 6, 0, FINAL, "The sealing key is not the one of the certified epoch record", "do not trust this node; ask another"),
     row("epoch.newcomers", 5, 0, RETRY, "An epoch takes in only so many validators", "wait for the next epoch"),
+    row("epoch.no_seat", 5, 0, FINAL, "Who asks for the epoch's secret has no seat in the epoch", "the node asks again when it has one"),
     row("epoch.not_found", 4, 404, RETRY, "No such epoch here", "check the number against /v1/epochs/current"),
+    row("epoch.not_in_force", 5, 0, RETRY, "The secret of an epoch was asked for that is not in force", "the node catches up, and asks again"),
     row("epoch.record", 6, 0, FINAL, "The epoch record is not the one that the chain certifies", "do not trust this node; ask another"),
     row("error.not_found", 4, 404, FINAL, "No such error code", "see docs/errors.md"),
     row("events.gap", 7, 410, FINAL, "The events after this cursor are no longer here", "read the blocks since, then follow from now"),
@@ -204,8 +215,11 @@ pub const CODES: &[Code] = &[
     row("home.missing", 9, 0, FINAL, "The home folder is not initialised", "run: tacit node init"),
     row("internal", 1, 500, FINAL, "Unexpected failure", "report it with the request id and the log around it"),
     row("key.file_mode", 8, 0, FINAL, "Others may read this key", "run: chmod 600 FILE"),
+    row("key.lost", 9, 0, RETRY, "The epoch's secret is not in this keyring", "the node asks the other validators for it; where its KEM key is lost too, it registers again by itself"),
     row("key.operator", 8, 0, FINAL, "The operator's key is missing or is none", "put operator.key into the home: it alone may register the name with other keys, or take it off"),
-    row("key.sealed_elsewhere", 8, 0, FINAL, "The keyring was sealed by another platform or another program", "run this node where and as it was initialised, or join anew"),
+    row("key.other_chip", 8, 0, FINAL, "The keyring was sealed on another chip", "bring the disk back to its machine, or run: tacit node rejoin"),
+    row("key.other_measurement", 8, 0, FINAL, "The keyring was sealed by another program", "run the program that sealed it, or run: tacit node rejoin"),
+    row("key.sealed_elsewhere", 8, 0, FINAL, "The keyring does not open here: damaged, or of another platform", "run this node where and as it was initialised, or run: tacit node rejoin"),
     row("leak.control_missing", 7, 0, FINAL, "The scan did not find what was planted for it", "the scan proves nothing: report it"),
     row("leak.found", 6, 0, FINAL, "A word that must stay sealed was found in the open", "the report names file and offset"),
     row("mail.letter", 6, 0, FINAL, "A letter does not open with this wallet's mail key", "the sender used another key; ask them to send again"),
@@ -227,8 +241,13 @@ pub const CODES: &[Code] = &[
     row("proof.policy", 6, 0, FINAL, "The policy is not the one that the chain certifies", "do not trust this node; ask another"),
     row("proof.receipt", 6, 0, FINAL, "The receipt is not under the certified root", "do not trust this node; ask another"),
     row("proof.state", 6, 0, FINAL, "The answer is not under the certified state root", "do not trust this node; ask another"),
+    row("proposal.batches", 5, 0, FINAL, "A proposed block names more bytes of batches than a block may", "the leader's block gets no votes; the next leader goes on"),
+    row("proposal.clock", 5, 0, RETRY, "A proposed block is from the future", "check this machine's clock; else the leader's operator must"),
+    row("proposal.executed", 5, 0, FINAL, "A proposed block states another execution than this node's", "this node or the leader has diverged: compare /v1/blocks of others"),
+    row("proposal.rules", 5, 0, FINAL, "A proposed block breaks a rule of the public lane", "the leader's block gets no votes; the next leader goes on"),
     row("query.ahead", 5, 409, RETRY, "This node has not executed the height asked for", "wait and ask again, or ask another validator"),
     row("query.denied", 5, 403, FINAL, "The asker may not read this", "ask with the account that owns it"),
+    row("query.key_changed", 5, 409, RETRY, "The query is sealed to a key that this validator does not hold", "its key changes with each epoch: fetch /v1/light/bundle and seal again"),
     row("query.malformed", 5, 400, FINAL, "The sealed query could not be opened or read", "seal it to the key that this validator's evidence binds"),
     row("query.not_a_validator", 5, 409, FINAL, "This node holds no state and cannot answer private reads", "ask a validator"),
     row("query.stale", 5, 409, RETRY, "The query is too old or was answered already", "ask again with a fresh query and a correct clock"),
@@ -413,8 +432,9 @@ mod tests {
         ];
         let ordinary = codes_in(include_str!("refusal.rs"), &prefixes);
         let seats = codes_in(include_str!("state/seats.rs"), &prefixes);
-        assert!(evidence.len() > 90 && ordinary.len() > 30 && seats.len() > 5);
-        for code in evidence.into_iter().chain(ordinary).chain(seats) {
+        let dealt = codes_in(include_str!("error.rs"), &["deal."]);
+        assert!(evidence.len() > 90 && ordinary.len() > 30 && seats.len() > 5 && dealt.len() > 7);
+        for code in evidence.into_iter().chain(ordinary).chain(seats).chain(dealt) {
             assert!(lookup(code).is_some(), "{code} has no row");
         }
     }

@@ -6,7 +6,8 @@
 //!                        its randomness = KDF(r_i, info), so that who has r_i can make every share again
 //! everybody:  secret = KDF(chain, epoch, transcript, r_1, …, r_(f+1))   transcript = H(all contributions)
 //! secret ──KDF──► sealing key pair            (announced in the epoch record)
-//!        └─KDF──► key that wraps the state keys
+//!        ├─KDF──► data key                    (encrypts the epoch's frames and checkpoints)
+//!        └─KDF──► key that wraps the blinding key of the state, which outlives epochs   (in the epoch record)
 //! ```
 //! f + 1 distinct dealers contribute, so one is honest and the secret is uniform to whoever misses one share. A
 //! validator votes for a contribution only after opening its own share and making all others again from it: one
@@ -26,8 +27,9 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::{
     codec::{decode, encode},
-    error::{CodecError, DealError},
+    error::{CodecError, DealError, SealError},
     limits::{MAX_CONTRIBUTION_BYTES, MAX_VALIDATORS, SHARE_BYTES, TAG_BYTES},
+    recovery::RecoveryPackage,
     sealing::{SealingPublic, SealingSecret, open_from, seal_to},
 };
 
@@ -244,8 +246,13 @@ impl EpochSecret {
         SealingSecret::derive(&kdf("tacit 2026 epoch sealing", &self.0))
     }
 
-    /// The key that wraps the state keys during the epoch.
-    pub fn wrap_key(&self) -> Zeroizing<[u8; 32]> {
+    /// The key under which the epoch's frames and checkpoints are encrypted.
+    fn data_key(&self) -> Zeroizing<[u8; 32]> {
+        kdf("tacit 2026 state data", &self.0)
+    }
+
+    /// The key that wraps the blinding key in the epoch's record.
+    fn wrap_key(&self) -> Zeroizing<[u8; 32]> {
         kdf("tacit 2026 state wrap", &self.0)
     }
 
@@ -260,70 +267,94 @@ impl EpochSecret {
     }
 }
 
-/// Size of wrapped state keys.
-pub const WRAPPED_STATE_KEYS_BYTES: usize = 96 + TAG_BYTES;
+/// Seals an epoch's secret for the validator of seat `to`, whose attested KEM key is `key`: for one that lost its own.
+/// [`SHARE_BYTES`] long.
+pub fn seal_secret(
+    rng: &mut impl CryptoRng,
+    chain: &Digest,
+    epoch: Epoch,
+    to: u16,
+    key: &SealingPublic,
+    secret: &EpochSecret,
+) -> Result<Vec<u8>, SealError> {
+    seal_to(rng, key, &secret_info(chain, epoch, to), &[], &secret.0[..])
+}
 
-/// The keys that outlive epochs: they belong to the state, and each epoch's secret wraps them anew.
+/// Opens what [`seal_secret`] made for seat `me`, and checks that it is the secret behind `sealing_key`, which the
+/// epoch's record names. The sender needs no trust.
+///
+/// # Errors
+/// [`DealError::SecretSealed`] and [`DealError::OtherSecret`]: the sender's fault.
+pub fn open_secret(
+    kem: &SealingSecret,
+    chain: &Digest,
+    epoch: Epoch,
+    me: u16,
+    sealing_key: &SealingPublic,
+    bytes: &[u8],
+) -> Result<EpochSecret, DealError> {
+    let refused = DealError::SecretSealed { epoch, me };
+    if bytes.len() != SHARE_BYTES {
+        return Err(refused);
+    }
+    let opened = open_from(kem, &secret_info(chain, epoch, me), &[], bytes).map_err(|_| refused)?;
+    let secret: [u8; 32] = opened.as_slice().try_into().map_err(|_| refused)?;
+    let secret = EpochSecret::from_bytes(secret);
+    if secret.sealing().public() != sealing_key {
+        return Err(DealError::OtherSecret { epoch });
+    }
+    Ok(secret)
+}
+
+/// Size of wrapped state keys, in bytes.
+pub const WRAPPED_STATE_KEYS_BYTES: usize = 32 + TAG_BYTES;
+
+/// The keys of the private state during one epoch.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct StateKeys {
-    /// Encrypts frames and checkpoints at rest.
+    /// Encrypts the epoch's frames and checkpoints. Follows from the epoch's secret, and is forgotten with it.
     pub data: [u8; 32],
-    /// Encrypts snapshots for newcomers.
-    pub snapshot: [u8; 32],
-    /// Blinds the leaves of the private state's map.
+    /// Blinds the leaves of the private state's map. Lives as long as the chain: each record wraps it anew.
     pub blinding: [u8; 32],
 }
 
 impl StateKeys {
-    /// The keys of a network, made once from the first epoch's secret that exists.
+    /// The keys of the first epoch that has a secret: the blinding key is made from it, once.
     pub fn derive(first: &EpochSecret) -> Self {
         Self {
-            data: *kdf("tacit 2026 state data", &first.0),
-            snapshot: *kdf("tacit 2026 state snapshot", &first.0),
+            data: *first.data_key(),
             blinding: *kdf("tacit 2026 state blinding", &first.0),
         }
     }
 
-    /// `data ‖ snapshot ‖ blinding`, for the sealed keyring.
-    pub fn to_bytes(&self) -> Zeroizing<[u8; 96]> {
-        let mut bytes = Zeroizing::new([0; 96]);
-        for (out, key) in bytes
-            .chunks_exact_mut(32)
-            .zip([&self.data, &self.snapshot, &self.blinding])
-        {
-            out.copy_from_slice(key);
-        }
-        bytes
-    }
-
-    /// Back from the sealed keyring; refuses any other length.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DealError> {
-        match bytes.as_chunks::<32>() {
-            ([data, snapshot, blinding], []) => Ok(Self {
-                data: *data,
-                snapshot: *snapshot,
-                blinding: *blinding,
-            }),
-            _ => Err(DealError::StateKeys),
+    /// The same state's keys in the epoch of `secret`.
+    pub fn in_epoch(&self, secret: &EpochSecret) -> Self {
+        Self {
+            data: *secret.data_key(),
+            blinding: self.blinding,
         }
     }
 
-    /// Encrypts the keys under an epoch's wrapping key: [`WRAPPED_STATE_KEYS_BYTES`]. Deterministic; the zero
-    /// nonce is safe because an epoch's wrapping key encrypts these keys and nothing else.
+    /// The blinding key, encrypted under an epoch's wrapping key: [`WRAPPED_STATE_KEYS_BYTES`]. Deterministic, so that
+    /// every voter makes the same; the zero nonce is safe because an epoch's wrapping key encrypts this key and nothing
+    /// else.
     ///
     /// # Panics
-    /// Never: 96 bytes can be encrypted.
+    /// Never: 32 bytes can be encrypted.
     pub fn wrap(&self, epoch: &EpochSecret) -> Vec<u8> {
         let payload = Payload {
-            msg: &self.to_bytes()[..],
+            msg: &self.blinding[..],
             aad: WRAP_AAD,
         };
         wrapping(epoch)
             .encrypt(&Nonce::default(), payload)
-            .expect("96 bytes can be encrypted")
+            .expect("32 bytes can be encrypted")
     }
 
-    /// Decrypts what [`Self::wrap`] made under the same epoch.
+    /// The keys of an epoch from its secret and what its record wraps.
+    ///
+    /// # Errors
+    /// [`DealError::StateKeys`]: the bytes were not wrapped under this secret.
     pub fn unwrap(epoch: &EpochSecret, bytes: &[u8]) -> Result<Self, DealError> {
         if bytes.len() != WRAPPED_STATE_KEYS_BYTES {
             return Err(DealError::StateKeys);
@@ -334,8 +365,36 @@ impl StateKeys {
         };
         let opened = wrapping(epoch)
             .decrypt(&Nonce::default(), payload)
+            .map(Zeroizing::new)
             .map_err(|_| DealError::StateKeys)?;
-        Self::from_bytes(&Zeroizing::new(opened))
+        let blinding = opened.as_slice().try_into().map_err(|_| DealError::StateKeys)?;
+        Ok(Self {
+            data: *epoch.data_key(),
+            blinding,
+        })
+    }
+}
+
+/// What an epoch's record says of its secret. All of it follows from the secret and the state's blinding key, so that
+/// every holder of both makes the same.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EpochKeys {
+    /// What users seal to.
+    pub sealing_key: SealingPublic,
+    /// [`StateKeys::wrap`].
+    pub state_keys: Vec<u8>,
+    /// For the recovery members, where genesis names some.
+    pub recovery: Option<RecoveryPackage>,
+}
+
+impl EpochKeys {
+    /// The keys of the epoch of `secret`, of a state blinded as `state` says; without a recovery package.
+    pub fn of(secret: &EpochSecret, state: &StateKeys) -> Self {
+        Self {
+            sealing_key: secret.sealing().public().clone(),
+            state_keys: state.wrap(secret),
+            recovery: None,
+        }
     }
 }
 
@@ -367,6 +426,11 @@ fn share_info(chain: &Digest, epoch: Epoch, dealer: u16, recipient: u16) -> Vec<
         &recipient,
     ]
     .concat()
+}
+
+fn secret_info(chain: &Digest, epoch: Epoch, to: u16) -> Vec<u8> {
+    let (epoch, to) = (epoch.to_le_bytes(), to.to_le_bytes());
+    [&b"tacit 2026 lost secret"[..], &chain.0, &epoch, &to].concat()
 }
 
 fn transcript_of<'a>(contributions: impl Iterator<Item = &'a Contribution>) -> Digest {

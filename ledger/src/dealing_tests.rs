@@ -213,11 +213,19 @@ fn recipients_are_bounded_and_must_be_keys() {
 #[test]
 fn wrapped_state_keys_open_under_their_epoch_alone() {
     let (one, two) = (EpochSecret::from_bytes([1; 32]), EpochSecret::from_bytes([2; 32]));
-    let keys = StateKeys::derive(&one);
-    assert!(keys.data != keys.snapshot && keys.snapshot != keys.blinding && keys.data != keys.blinding);
-    let wrapped = keys.wrap(&two);
+    let first = StateKeys::derive(&one);
+    assert!(first.data != first.blinding);
+    let second = first.in_epoch(&two);
+    assert_eq!(second.blinding, first.blinding, "it outlives epochs");
+    assert_ne!(second.data, first.data, "it does not");
+    let wrapped = second.wrap(&two);
     assert_eq!(wrapped.len(), WRAPPED_STATE_KEYS_BYTES);
-    assert!(StateKeys::unwrap(&two, &wrapped).ok() == Some(keys.clone()));
+    assert_eq!(
+        wrapped,
+        first.wrap(&two),
+        "whoever holds the blinding key makes the same"
+    );
+    assert!(StateKeys::unwrap(&two, &wrapped).ok() == Some(second));
     assert_eq!(
         StateKeys::unwrap(&one, &wrapped).err(),
         Some(DealError::StateKeys)
@@ -231,8 +239,34 @@ fn wrapped_state_keys_open_under_their_epoch_alone() {
         StateKeys::unwrap(&two, &wrapped[1..]).err(),
         Some(DealError::StateKeys)
     );
-    assert!(StateKeys::from_bytes(&keys.to_bytes()[..]).ok() == Some(keys.clone()));
-    assert!(StateKeys::from_bytes(&[0; 95]).is_err());
+}
+
+#[test]
+fn a_lost_secret_comes_back_to_its_seat_alone_and_is_never_another() {
+    let kems = kems(2);
+    let secret = EpochSecret::from_bytes([5; 32]);
+    let sealing = secret.sealing();
+    let seal = |epoch, to: u16, secret: &EpochSecret| {
+        let key = kems[usize::from(to)].public();
+        seal_secret(&mut rng(1), &CHAIN, epoch, to, key, secret).unwrap()
+    };
+    let open = |chain: &Digest, epoch, me: u16, bytes: &[u8]| {
+        let kem = &kems[usize::from(me)];
+        open_secret(kem, chain, epoch, me, sealing.public(), bytes).map(|opened| opened == secret)
+    };
+    let sealed = seal(3, 1, &secret);
+    assert_eq!(open(&CHAIN, 3, 1, &sealed), Ok(true));
+    let not_sealed = |epoch, me| Err(DealError::SecretSealed { epoch, me });
+    assert_eq!(open(&CHAIN, 3, 0, &sealed), not_sealed(3, 0));
+    assert_eq!(open(&CHAIN, 4, 1, &sealed), not_sealed(4, 1));
+    assert_eq!(open(&Digest([9; 32]), 3, 1, &sealed), not_sealed(3, 1));
+    assert_eq!(open(&CHAIN, 3, 1, &sealed[1..]), not_sealed(3, 1));
+    assert_eq!(open(&CHAIN, 3, 1, &[]), not_sealed(3, 1));
+    let mut bent = sealed.clone();
+    bent[1_130] ^= 1;
+    assert_eq!(open(&CHAIN, 3, 1, &bent), not_sealed(3, 1));
+    let lie = seal(3, 1, &EpochSecret::from_bytes([6; 32]));
+    assert_eq!(open(&CHAIN, 3, 1, &lie), Err(DealError::OtherSecret { epoch: 3 }));
 }
 
 #[test]

@@ -334,8 +334,28 @@ pub enum DealError {
     Commitment { dealer: u16, me: u16 },
     #[error("dealer {dealer}: share {index} is not made of the value that it deals to others")]
     Unequal { dealer: u16, index: usize },
-    #[error("the wrapped state keys do not open")]
+    #[error("the wrapped state keys do not open under the epoch's secret")]
     StateKeys,
+    #[error("the secret of epoch {epoch} is not sealed to the key of seat {me}")]
+    SecretSealed { epoch: Epoch, me: u16 },
+    #[error("what came as the secret of epoch {epoch} does not give the key that its record names")]
+    OtherSecret { epoch: Epoch },
+}
+
+impl DealError {
+    /// The stable name: a row of [`crate::codes`].
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Recipients { .. } | Self::Recipient { .. } => "deal.recipients",
+            Self::Shares { .. } | Self::ShareSize { .. } | Self::NoShare { .. } => "deal.shares",
+            Self::ShareSealed { .. } => "deal.share_sealed",
+            Self::Commitment { .. } => "deal.commitment",
+            Self::Unequal { .. } => "deal.unequal",
+            Self::StateKeys => "deal.state_keys",
+            Self::SecretSealed { .. } => "deal.secret_sealed",
+            Self::OtherSecret { .. } => "deal.other_secret",
+        }
+    }
 }
 
 /// A private query that is refused.

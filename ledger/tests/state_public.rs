@@ -78,6 +78,8 @@ struct Plan {
     batches: Vec<Digest>,
     system: Vec<SystemTx>,
     next_epoch: Option<Digest>,
+    /// The height whose execution the header states; that of the parent unless it says another.
+    executed: Option<u64>,
 }
 
 impl Plan {
@@ -92,6 +94,7 @@ impl Plan {
             batches: Vec::new(),
             system,
             next_epoch: close,
+            executed: None,
         }
     }
 
@@ -111,7 +114,10 @@ impl Plan {
             parent: Digest::ZERO,
             time_ms: self.time_ms,
             payload_root: payload.root(),
-            executed: Executed::default(),
+            executed: Executed {
+                height: self.executed.unwrap_or(state.height()),
+                ..Executed::default()
+            },
             next_epoch: self.next_epoch,
         };
         assert_eq!(state.committee().leader(view), self.leader);
@@ -171,9 +177,10 @@ fn first_epoch() -> PublicState {
 }
 
 fn closing(state: &PublicState, time_ms: u64, leader: u16) -> Plan {
-    let own = contribution(state.current().epoch + 1, leader, 4);
+    let seats = state.next_validators(time_ms).len() as u8;
+    let own = contribution(state.current().epoch + 1, leader, seats);
     let record = state
-        .next_record(time_ms, &own, &kem(99))
+        .next_record(time_ms, &own, &keys(99))
         .expect("one contribution is missing");
     Plan::at(
         time_ms,
@@ -359,6 +366,56 @@ fn t4_contributions_come_from_the_leader_once_and_whole() {
 }
 
 #[test]
+fn t4_the_last_contribution_waits_for_a_header_that_certifies_the_state_to_come() {
+    // The epoch ends in block 4: block 3 is the last that may have changed the private state.
+    let (mut state, due_ms) = ending();
+    let stating = |plan: Plan, executed| Plan {
+        executed: Some(executed),
+        ..plan
+    };
+    // The first of two need not wait.
+    stating(Plan::at(due_ms + 1, 0, vec![give(2, 0)]), 2).apply(&mut state);
+    let early = SystemError::DealtEarly { have: 2, need: 3 };
+    let good = closing(&state, due_ms + 3, 3);
+    assert!(!state.may_close(2));
+    assert_eq!(stating(good.clone(), 2).refused(&state), early);
+    // Who leads before that leaves the block empty, and the end goes on.
+    stating(Plan::at(due_ms + 2, 1, vec![]), 2).apply(&mut state);
+    assert!(state.may_close(3));
+    let good = closing(&state, due_ms + 3, 3);
+    assert_eq!(stating(good.clone(), 2).refused(&state), early);
+    stating(good, 3).apply(&mut state);
+    assert_eq!(state.current().epoch, 2);
+}
+
+#[test]
+fn t4_a_block_that_ends_and_closes_an_epoch_states_what_its_parent_led_to() {
+    // One validator needs one contribution.
+    let mut state = PublicState::genesis(&genesis(1));
+    let whole = |state: &PublicState, time_ms, reason| {
+        let closing = closing(state, time_ms, 0);
+        Plan {
+            system: [vec![end(reason)], closing.system].concat(),
+            ..closing
+        }
+    };
+    whole(&state, START_MS, EpochReason::Genesis).apply(&mut state);
+    let due_ms = START_MS + EPOCH_MS;
+    Plan::at(due_ms - 1, 0, vec![]).apply(&mut state);
+    let good = whole(&state, due_ms, EpochReason::Schedule);
+    let behind = Plan {
+        executed: Some(1),
+        ..good.clone()
+    };
+    assert_eq!(
+        behind.refused(&state),
+        SystemError::DealtEarly { have: 1, need: 2 }
+    );
+    good.apply(&mut state);
+    assert_eq!(state.current().epoch, 2);
+}
+
+#[test]
 fn t4_nothing_of_a_tail_stands_in_an_ordinary_block() {
     let state = first_epoch();
     let plan = Plan::at(START_MS + 3, 1, vec![give(2, 1)]);
@@ -375,7 +432,7 @@ fn t4_nothing_of_a_tail_stands_in_an_ordinary_block() {
 fn t5_an_epoch_closes_with_its_last_contribution_exactly() {
     let (mut state, due_ms) = ending();
     let own = contribution(2, 0, 4);
-    assert_eq!(state.next_record(due_ms + 1, &own, &kem(99)), None);
+    assert_eq!(state.next_record(due_ms + 1, &own, &keys(99)), None);
     let record = state.current().clone();
     let early = Plan::at(
         due_ms + 1,
@@ -518,7 +575,7 @@ fn undecodable_system_transactions_are_refused_by_place() {
 fn a_network_of_one_ends_keys_and_closes_in_one_block() {
     let mut state = PublicState::genesis(&genesis(1));
     let own = contribution(1, 0, 1);
-    let record = state.next_record(START_MS + 1, &own, &kem(99)).unwrap();
+    let record = state.next_record(START_MS + 1, &own, &keys(99)).unwrap();
     let system = vec![
         end(EpochReason::Genesis),
         SystemTx::Contribute(own),

@@ -55,8 +55,37 @@ pub enum NodeError {
         /// What was asked for.
         need: tacit_attest::Platform,
     },
-    /// The sealed keys do not open on this platform.
-    #[error("{0} was sealed by another chip or measurement and does not open here")]
+    /// The sealed keys belong to another machine.
+    #[error(
+        "{path} was sealed on chip {sealed}, this machine is chip {have}: bring the disk back to its machine, or give this \
+         one keys of its own under the same name by `tacit node rejoin`"
+    )]
+    OtherChip {
+        /// The keyring.
+        path: PathBuf,
+        /// The chip that sealed it.
+        sealed: Box<tacit_attest::ChipId>,
+        /// This machine's.
+        have: Box<tacit_attest::ChipId>,
+    },
+    /// The sealed keys belong to another program.
+    #[error(
+        "{path} was sealed by a program of measurement {sealed}, this one has {have}: run that program, or give this one \
+         keys of its own under the same name by `tacit node rejoin`"
+    )]
+    OtherMeasurement {
+        /// The keyring.
+        path: PathBuf,
+        /// The program that sealed it.
+        sealed: Box<tacit_attest::Measurement>,
+        /// This one.
+        have: Box<tacit_attest::Measurement>,
+    },
+    /// The sealed keys do not open, and nothing says why.
+    #[error(
+        "{0} does not open here: it is damaged, or of another platform or release; `tacit node rejoin` gives this node new \
+         keys under its name"
+    )]
     SealedElsewhere(PathBuf),
     /// The operator's key cannot be used.
     #[error("the operator's key {path}: {detail}")]
@@ -116,6 +145,8 @@ impl NodeError {
             NodeError::ChainMismatch { .. } => "home.chain_mismatch",
             NodeError::Config { .. } => "config.invalid",
             NodeError::Genesis(_) => "genesis.invalid",
+            NodeError::OtherChip { .. } => "key.other_chip",
+            NodeError::OtherMeasurement { .. } => "key.other_measurement",
             NodeError::SealedElsewhere(_) => "key.sealed_elsewhere",
             NodeError::Operator { .. } => "key.operator",
             NodeError::FileMode { .. } => "key.file_mode",

@@ -280,6 +280,16 @@ pub(crate) async fn run(node: NodeHandle, mut attester: Option<Attester>) {
         let state = public.borrow_and_update().clone();
         let asked_ms = *asked.borrow_and_update();
         let status = node.status();
+        let kem = match attester.is_some() {
+            true => node.next_kem().await.map_err(|problem| {
+                tracing::error!(
+                    code = problem.code,
+                    detail = problem.detail,
+                    "no KEM key for a registration"
+                );
+            }),
+            false => Err(()),
+        };
         let metrics = shared.metrics.clone();
         let worker = tokio::task::spawn_blocking(move || {
             let now = clock::now_ms();
@@ -290,13 +300,16 @@ pub(crate) async fn run(node: NodeHandle, mut attester: Option<Attester>) {
             if let Some(attester) = attester.as_mut() {
                 warn(&mut warnings, &state, attester, &forecast, now);
                 waits = attester.waits(&state);
-                made = attester.attend(&Scene {
-                    state: &state,
-                    head: (status.height, status.head_hash),
-                    forecast: &forecast,
-                    now,
-                    synced: status.is_synced(),
-                    asked: asked_ms > served_ms,
+                made = kem.ok().and_then(|kem| {
+                    attester.attend(&Scene {
+                        state: &state,
+                        head: (status.height, status.head_hash),
+                        forecast: &forecast,
+                        kem: &kem,
+                        now,
+                        synced: status.is_synced(),
+                        asked: asked_ms > served_ms,
+                    })
                 });
             }
             (forecast, made, waits, attester, warnings)

@@ -11,8 +11,8 @@ use std::{
 use tacit_attest::{Measurement, Platform};
 use tacit_consensus::{Digest, Epoch, Height, Millis, PublicKey};
 use tacit_ledger::{
-    Envelope, EpochRecord, Genesis, OpenedEnvelope, PublicState, Query, QueryError, SealingSecret, Store,
-    SystemTx,
+    Envelope, EpochRecord, Genesis, OpenError, OpenedEnvelope, PublicState, Query, QueryError, SealingPublic,
+    SealingSecret, Store, SystemTx,
     limits::{MAX_ENVELOPE_BYTES, MAX_ORDINARY_TX_BYTES},
     open_envelope, open_query, seal_answer,
 };
@@ -26,7 +26,7 @@ use crate::{
     metrics::Metrics,
     phase::{Phase, Standing},
     renewal::{self, Attempt},
-    replica::{Input, Refused},
+    replica::{Input, NodeKey, Refused},
     system_waiting::{SystemState, SystemWaiting},
     wire::{FetchRequest, FetchResponse, MAX_FETCH_RESPONSE_BYTES, RelayRefused},
 };
@@ -53,6 +53,10 @@ pub(crate) enum ToReplica {
         Box<Query>,
         oneshot::Sender<Result<Box<tacit_ledger::Answer>, Refused>>,
     ),
+    /// This validator is to attest again: the KEM key for it.
+    WantKem(oneshot::Sender<Result<SealingPublic, Refused>>),
+    /// A peer has lost the secret of an epoch.
+    WantShare(NodeKey, Epoch, tacit_p2p::ResponseChannel),
     /// A peer asks for batches.
     WantBatches(Vec<Digest>, tacit_p2p::ResponseChannel),
     /// End after what was taken in is done.
@@ -317,7 +321,8 @@ pub(crate) struct Shared {
     pub(crate) snapshot: RwLock<Snapshot>,
     pub(crate) record: RwLock<Arc<EpochRecord>>,
     pub(crate) opener: RwLock<Option<(Epoch, Arc<SealingSecret>)>>,
-    pub(crate) kem: Option<Arc<SealingSecret>>,
+    /// The KEM key of this validator's seat: queries are sealed to it, and it changes with the epoch.
+    pub(crate) kem: RwLock<Option<Arc<SealingSecret>>>,
     pub(crate) pending: Mutex<Pending>,
     pub(crate) system: Mutex<SystemWaiting>,
     /// The public state after the newest block that changed it.
@@ -395,6 +400,10 @@ impl Shared {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    pub(crate) fn kem(&self) -> Option<Arc<SealingSecret>> {
+        self.kem.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn opener(&self) -> Option<(Epoch, Arc<SealingSecret>)> {
@@ -709,6 +718,19 @@ impl NodeHandle {
         ))
     }
 
+    /// The KEM key that this validator's next registration is to name, durable in its keyring.
+    ///
+    /// # Errors
+    /// When the node is stopping, or its keyring cannot be saved.
+    pub(crate) async fn next_kem(&self) -> Result<SealingPublic, Problem> {
+        let (answer, answered) = oneshot::channel();
+        self.replica
+            .send(ToReplica::WantKem(answer))
+            .await
+            .map_err(|_| stopping())?;
+        Ok(answered.await.map_err(|_| stopping())??)
+    }
+
     /// Answers a sealed private read.
     ///
     /// # Errors
@@ -716,14 +738,19 @@ impl NodeHandle {
     pub async fn query(&self, sealed: Vec<u8>) -> Result<Vec<u8>, Problem> {
         let kem = self
             .shared
-            .kem
-            .clone()
+            .kem()
             .ok_or_else(|| Problem::new("query.not_a_validator", "this node holds no private state"))?;
         let chain = self.shared.chain;
         let now = crate::clock::now_ms();
         let query = blocking(move || {
-            let query = open_query(&kem, &chain, &sealed)
-                .map_err(|e| Problem::new("query.malformed", e.to_string()))?;
+            let query = open_query(&kem, &chain, &sealed).map_err(|error| {
+                // Nothing tells which key it is sealed to: most likely that of an epoch that is over.
+                let code = match error {
+                    OpenError::Seal => "query.key_changed",
+                    _ => "query.malformed",
+                };
+                Problem::new(code, error.to_string())
+            })?;
             match query.verify(&chain, now, MAX_QUERY_AGE_MS) {
                 Ok(()) => Ok(query),
                 Err(e @ QueryError::Time { .. }) => Err(Problem::new("query.stale", e.to_string())),

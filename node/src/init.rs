@@ -140,7 +140,11 @@ pub fn init(home: &Home, init: InitConfig<'_>) -> Result<Registration, NodeError
     };
     let registration = Registration::make_for(&terms, &consensus, &node, kem.public(), &place, &*quoter)?;
     made.identity(&init.name).save(home)?;
-    Keyring::create(made.seeds, Box::new(SealedFile::new(home.keyring(), quoter)))?;
+    Keyring::create(
+        made.seeds,
+        &made.kem,
+        Box::new(SealedFile::new(home.keyring(), quoter)),
+    )?;
     let json = serde_json::to_vec_pretty(&registration)
         .map_err(|e| NodeError::Corrupt(format!("the registration does not encode: {e}")))?;
     write_private(&home.registration(), &json)?;
@@ -176,7 +180,11 @@ pub fn join(home: &Home, join: JoinConfig<'_>) -> Result<Identity, NodeError> {
     };
     identity.save(home)?;
     if keys == KeyStore::Sealed {
-        Keyring::create(made.seeds, Box::new(SealedFile::new(home.keyring(), quoter)))?;
+        Keyring::create(
+            made.seeds,
+            &made.kem,
+            Box::new(SealedFile::new(home.keyring(), quoter)),
+        )?;
     }
     let mut config = Config::new(&join.name, Role::Validator);
     config.node.keys = keys;
@@ -218,7 +226,11 @@ pub fn rejoin(home: &Home, tee: Option<Tee<'_>>) -> Result<Identity, NodeError> 
     }
     // Written before the keys: with the old ones still there a crash leaves a home that can be rejoined again.
     identity.save(home)?;
-    Keyring::create(made.seeds, Box::new(SealedFile::new(home.keyring(), quoter)))?;
+    Keyring::create(
+        made.seeds,
+        &made.kem,
+        Box::new(SealedFile::new(home.keyring(), quoter)),
+    )?;
     let _ = std::fs::remove_file(home.left());
     Ok(identity)
 }
@@ -231,7 +243,7 @@ pub(crate) fn volatile(home: &Home, name: &str) -> Result<Keyring, NodeError> {
     OperatorKey::load(&home.operator_key())?;
     let made = Made::draw(home, None)?;
     made.identity(name).save(home)?;
-    Keyring::create(made.seeds, Box::new(Volatile))
+    Keyring::create(made.seeds, &made.kem, Box::new(Volatile))
 }
 
 /// Keeps nothing.
@@ -246,6 +258,7 @@ impl Vault for Volatile {
 /// A new validator's keys, and its operator's.
 struct Made {
     seeds: IdentitySeeds,
+    kem: Zeroizing<[u8; 32]>,
     operator: OperatorKey,
 }
 
@@ -272,8 +285,8 @@ impl Made {
             seeds: IdentitySeeds {
                 consensus: derive("tacit 2026 validator consensus key"),
                 node: derive("tacit 2026 validator node key"),
-                kem: derive("tacit 2026 validator kem key"),
             },
+            kem: Zeroizing::new(derive("tacit 2026 validator kem key")),
             operator,
         })
     }
@@ -282,7 +295,7 @@ impl Made {
         (
             Ed25519Signer::from_seed(self.seeds.consensus),
             Ed25519Signer::from_seed(self.seeds.node),
-            SealingSecret::derive(&self.seeds.kem),
+            SealingSecret::derive(&self.kem),
         )
     }
 

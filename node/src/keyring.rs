@@ -4,13 +4,20 @@
 //! that means.)
 //!
 //! ```text
-//! keyring.sealed = version u8 ‖ nonce [24] ‖ XChaCha20-Poly1305(sealing key, borsh(Record))
+//! keyring.sealed = version u8 ‖ chip [64] ‖ measurement [48] ‖ nonce [24] ‖ XChaCha20-Poly1305(sealing key, borsh(Record))
 //! ```
+//! Chip and measurement stand in the clear, so that an error can say which of the two differs; the registration shows
+//! both to everybody anyway.
+//!
+//! **Lives.** A KEM key is made before the registration that names it, is *seated* once an epoch's record names it, and
+//! goes in memory and in the file at the first turn whose record does not: with it die the shares on the chain that were
+//! sealed to it. At most one key waits for its seat. An epoch's secret is installed before the block that begins the
+//! epoch is stored, and goes when the epoch after it has begun.
 
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -18,37 +25,44 @@ use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
     aead::{Aead, Payload},
 };
-use tacit_attest::{QuoteError, Quoter};
+use tacit_attest::{ChipId, Measurement, QuoteError, Quoter};
 use tacit_consensus::Epoch;
-use tacit_ledger::{EpochSecret, SealingSecret, StateKeys};
+use tacit_ledger::{EpochSecret, SealingPublic, SealingSecret};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::{NodeError, home::write_private};
 
 /// The first byte of the file.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+const CHIP_BYTES: usize = 64;
+const MEASUREMENT_BYTES: usize = 48;
+const HEADER_BYTES: usize = 1 + CHIP_BYTES + MEASUREMENT_BYTES;
 const NONCE_BYTES: usize = 24;
-/// The context under which the platform derives the file's key, and the file's associated data.
+/// The context under which the platform derives the file's key; it begins the file's associated data.
 const CONTEXT: &[u8] = b"tacit 2026 keyring";
-/// The longest keyring file that is read: two epochs' secrets and the long-lived keys take under 1 KiB.
+/// The longest keyring file that is read: two epochs' secrets and a handful of seeds take under 1 KiB.
 const MAX_BYTES: u64 = 64 << 10;
 
-/// The seeds of a validator's long-lived keys.
+/// The seeds of the keys by which a validator is known for as long as its registration lasts.
 #[derive(BorshSerialize, BorshDeserialize, Zeroize, ZeroizeOnDrop)]
 pub struct IdentitySeeds {
     /// Ed25519, for votes, timeouts and proposals.
     pub consensus: [u8; 32],
     /// Ed25519, for the libp2p identity and batches.
     pub node: [u8; 32],
-    /// X-Wing, for shares and private queries.
-    pub kem: [u8; 32],
 }
 
 #[derive(BorshSerialize, BorshDeserialize, Zeroize, ZeroizeOnDrop)]
 struct Record {
     identity: IdentitySeeds,
+    kems: Vec<KemEntry>,
     epochs: Vec<EpochEntry>,
-    state_keys: Option<Vec<u8>>,
+}
+
+#[derive(BorshSerialize, BorshDeserialize, Zeroize, ZeroizeOnDrop)]
+struct KemEntry {
+    seed: [u8; 32],
+    seated: bool,
 }
 
 #[derive(BorshSerialize, BorshDeserialize, Zeroize, ZeroizeOnDrop)]
@@ -71,12 +85,18 @@ pub trait Vault: Send {
 pub struct SealedFile {
     path: PathBuf,
     quoter: Arc<dyn Quoter>,
+    /// Version, chip and measurement of this machine, asked for once: a device may take its time.
+    header: OnceLock<[u8; HEADER_BYTES]>,
 }
 
 impl SealedFile {
     /// The vault at `path`, under the key of this platform.
     pub fn new(path: PathBuf, quoter: Arc<dyn Quoter>) -> Self {
-        Self { path, quoter }
+        Self {
+            path,
+            quoter,
+            header: OnceLock::new(),
+        }
     }
 
     fn cipher(&self) -> Result<XChaCha20Poly1305, NodeError> {
@@ -84,10 +104,24 @@ impl SealedFile {
         Ok(XChaCha20Poly1305::new((&*key).into()))
     }
 
+    /// What a file that is sealed here begins with. Zeros stand for what the platform does not tell.
+    fn header(&self) -> &[u8; HEADER_BYTES] {
+        self.header.get_or_init(|| {
+            let chip = self.quoter.chip().unwrap_or(ChipId([0; CHIP_BYTES]));
+            let measurement = self.quoter.measurement();
+            let measurement = measurement.unwrap_or(Measurement([0; MEASUREMENT_BYTES]));
+            let bytes = [VERSION].into_iter().chain(chip.0).chain(measurement.0);
+            let mut header = [0; HEADER_BYTES];
+            header.iter_mut().zip(bytes).for_each(|(slot, byte)| *slot = byte);
+            header
+        })
+    }
+
     /// Opens the file.
     ///
     /// # Errors
-    /// [`NodeError::SealedElsewhere`] when this chip and measurement did not seal it.
+    /// [`NodeError::OtherChip`] and [`NodeError::OtherMeasurement`] where another machine or another program sealed it;
+    /// [`NodeError::SealedElsewhere`] where it does not open although neither differs, as far as this platform tells.
     pub fn load(&self) -> Result<Zeroizing<Vec<u8>>, NodeError> {
         let length = std::fs::metadata(&self.path)
             .map_err(|e| NodeError::file(&self.path, e))?
@@ -97,22 +131,44 @@ impl SealedFile {
             return Err(elsewhere());
         }
         let bytes = std::fs::read(&self.path).map_err(|e| NodeError::file(&self.path, e))?;
-        let (version, rest) = bytes.split_first().ok_or_else(elsewhere)?;
-        if *version != VERSION {
+        let (header, rest) = bytes.split_first_chunk::<HEADER_BYTES>().ok_or_else(elsewhere)?;
+        if header.first() != Some(&VERSION) {
             return Err(elsewhere());
         }
-        let (nonce, sealed) = rest.split_at_checked(NONCE_BYTES).ok_or_else(elsewhere)?;
-        let nonce = XNonce::try_from(nonce).map_err(|_| elsewhere())?;
-        self.cipher()?
-            .decrypt(
-                &nonce,
-                Payload {
-                    msg: sealed,
-                    aad: CONTEXT,
-                },
-            )
+        let (nonce, sealed) = rest.split_first_chunk::<NONCE_BYTES>().ok_or_else(elsewhere)?;
+        let payload = Payload {
+            msg: sealed,
+            aad: &[CONTEXT, header].concat(),
+        };
+        let opened = self.cipher()?.decrypt(&XNonce::from(*nonce), payload);
+        opened
             .map(Zeroizing::new)
-            .map_err(|_| elsewhere())
+            .map_err(|_| self.difference(header).unwrap_or_else(elsewhere))
+    }
+
+    /// What a file that begins with `header` was sealed by, where this is something else.
+    fn difference(&self, header: &[u8; HEADER_BYTES]) -> Option<NodeError> {
+        let parts = |header: &[u8; HEADER_BYTES]| {
+            let rest = header.split_first().map_or(&[][..], |(_, rest)| rest);
+            let (chip, rest) = rest.split_first_chunk::<CHIP_BYTES>()?;
+            let measurement = rest.first_chunk::<MEASUREMENT_BYTES>()?;
+            Some((ChipId(*chip), Measurement(*measurement)))
+        };
+        let ((sealed_chip, sealed), (own_chip, own)) = (parts(header)?, parts(self.header())?);
+        let told = |bytes: &[u8]| bytes.iter().any(|byte| *byte != 0);
+        let path = self.path.clone();
+        if sealed_chip != own_chip && told(&sealed_chip.0) && told(&own_chip.0) {
+            return Some(NodeError::OtherChip {
+                path,
+                sealed: Box::new(sealed_chip),
+                have: Box::new(own_chip),
+            });
+        }
+        (sealed != own && told(&sealed.0) && told(&own.0)).then(|| NodeError::OtherMeasurement {
+            path,
+            sealed: Box::new(sealed),
+            have: Box::new(own),
+        })
     }
 }
 
@@ -120,42 +176,46 @@ impl Vault for SealedFile {
     fn save(&mut self, plaintext: &[u8]) -> Result<(), NodeError> {
         let mut nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce).map_err(|e| NodeError::Entropy(e.to_string()))?;
+        let header = self.header();
+        let payload = Payload {
+            msg: plaintext,
+            aad: &[CONTEXT, header].concat(),
+        };
         let sealed = self
             .cipher()?
-            .encrypt(
-                &XNonce::from(nonce),
-                Payload {
-                    msg: plaintext,
-                    aad: CONTEXT,
-                },
-            )
+            .encrypt(&XNonce::from(nonce), payload)
             .map_err(|_| NodeError::Corrupt("the keyring could not be encrypted".into()))?;
-        let mut bytes = Vec::with_capacity(1 + NONCE_BYTES + sealed.len());
-        bytes.push(VERSION);
-        bytes.extend_from_slice(&nonce);
-        bytes.extend_from_slice(&sealed);
-        write_private(&self.path, &bytes)
+        write_private(&self.path, &[&header[..], &nonce, &sealed].concat())
     }
+}
+
+/// A KEM key and whether a record has named it.
+struct Kem {
+    secret: SealingSecret,
+    seated: bool,
 }
 
 /// A validator's secrets in memory.
 pub struct Keyring {
     identity: IdentitySeeds,
+    kems: Vec<Kem>,
     epochs: BTreeMap<Epoch, EpochSecret>,
-    state_keys: Option<StateKeys>,
     vault: Box<dyn Vault>,
 }
 
 impl Keyring {
-    /// A new keyring with fresh identity seeds, saved at once.
+    /// A new keyring with the seeds of its identity and of its first KEM key, saved at once.
     ///
     /// # Errors
     /// When the vault cannot save it.
-    pub fn create(identity: IdentitySeeds, vault: Box<dyn Vault>) -> Result<Self, NodeError> {
+    pub fn create(identity: IdentitySeeds, kem: &[u8; 32], vault: Box<dyn Vault>) -> Result<Self, NodeError> {
         let mut keyring = Self {
             identity,
+            kems: vec![Kem {
+                secret: SealingSecret::derive(kem),
+                seated: false,
+            }],
             epochs: BTreeMap::new(),
-            state_keys: None,
             vault,
         };
         keyring.save()?;
@@ -167,38 +227,61 @@ impl Keyring {
     /// # Errors
     /// When the record does not decode.
     pub fn restore(plaintext: &[u8], vault: Box<dyn Vault>) -> Result<Self, NodeError> {
-        let damaged = |what: &str| NodeError::Corrupt(format!("keyring: {what}"));
-        let mut record = Record::try_from_slice(plaintext).map_err(|_| damaged("does not decode"))?;
-        let mut epochs = BTreeMap::new();
-        for entry in &record.epochs {
-            epochs.insert(entry.epoch, EpochSecret::from_bytes(entry.secret));
-        }
-        let state_keys = match &record.state_keys {
-            Some(bytes) => Some(StateKeys::from_bytes(bytes).map_err(|_| damaged("the state keys"))?),
-            None => None,
+        let damaged = |_| NodeError::Corrupt("keyring: does not decode".into());
+        let record = Record::try_from_slice(plaintext).map_err(damaged)?;
+        let kem = |entry: &KemEntry| Kem {
+            secret: SealingSecret::derive(&entry.seed),
+            seated: entry.seated,
         };
-        let identity = IdentitySeeds {
-            consensus: record.identity.consensus,
-            node: record.identity.node,
-            kem: record.identity.kem,
-        };
-        record.zeroize();
+        let epoch = |entry: &EpochEntry| (entry.epoch, EpochSecret::from_bytes(entry.secret));
         Ok(Self {
-            identity,
-            epochs,
-            state_keys,
+            identity: IdentitySeeds {
+                consensus: record.identity.consensus,
+                node: record.identity.node,
+            },
+            kems: record.kems.iter().map(kem).collect(),
+            epochs: record.epochs.iter().map(epoch).collect(),
             vault,
         })
     }
 
-    /// The seeds of the long-lived keys.
+    /// The seeds of the keys by which this validator is known.
     pub fn identity(&self) -> &IdentitySeeds {
         &self.identity
     }
 
-    /// The key to which shares and queries for this validator are sealed.
-    pub fn kem(&self) -> SealingSecret {
-        SealingSecret::derive(&self.identity.kem)
+    /// The secret half of a KEM key, if this keyring holds it.
+    pub fn kem(&self, key: &SealingPublic) -> Option<&SealingSecret> {
+        self.kems
+            .iter()
+            .map(|kem| &kem.secret)
+            .find(|secret| secret.public() == key)
+    }
+
+    /// The KEM keys that this keyring holds: that of its seat, and one that waits for a seat.
+    pub fn kem_keys(&self) -> impl Iterator<Item = &SealingPublic> {
+        self.kems.iter().map(|kem| kem.secret.public())
+    }
+
+    /// The KEM key that the next registration is to name: one to which no share was ever sealed. It is the one that
+    /// waits for its seat, or made from `seed` and durable before this returns. One at a time: a registration may reach a
+    /// block long after it was made, and its key must still be here then.
+    ///
+    /// # Errors
+    /// When the vault cannot save a new one.
+    pub fn next_kem(&mut self, seed: &[u8; 32]) -> Result<SealingPublic, NodeError> {
+        if let Some(waiting) = self.kems.iter().find(|kem| !kem.seated) {
+            return Ok(waiting.secret.public().clone());
+        }
+        let secret = SealingSecret::derive(seed);
+        let public = secret.public().clone();
+        let seated = false;
+        self.kems.push(Kem { secret, seated });
+        if let Err(error) = self.save() {
+            self.kems.pop(); // nobody may seal to what a restart would forget
+            return Err(error);
+        }
+        Ok(public)
     }
 
     /// An epoch's secret, if this validator holds it.
@@ -206,34 +289,36 @@ impl Keyring {
         self.epochs.get(&epoch)
     }
 
-    /// The keys of the private state, once the first epoch with a secret has begun.
-    pub fn state_keys(&self) -> Option<&StateKeys> {
-        self.state_keys.as_ref()
-    }
-
-    /// Adds the secret of an epoch, durably. The first one also gives the state keys.
+    /// Adds the secret of an epoch, durably.
     ///
     /// # Errors
     /// When the vault cannot save it.
     pub fn install(&mut self, epoch: Epoch, secret: EpochSecret) -> Result<(), NodeError> {
-        if self.state_keys.is_none() {
-            self.state_keys = Some(StateKeys::derive(&secret));
-        }
         self.epochs.insert(epoch, secret);
         self.save()
     }
 
-    /// Erases the secrets of all epochs before `epoch`, in memory and in the vault.
+    /// `epoch` is in force, and its record gives this validator a seat with the KEM key `seat`, or none. Erases, in memory
+    /// and in the vault, the secrets of all epochs before it and every KEM key that had a seat and has none now. Saves
+    /// nothing where nothing changes.
     ///
     /// # Errors
     /// When the vault cannot save what is left.
-    pub fn erase_before(&mut self, epoch: Epoch) -> Result<(), NodeError> {
+    pub fn turn(&mut self, epoch: Epoch, seat: Option<&SealingPublic>) -> Result<(), NodeError> {
         let kept = self.epochs.split_off(&epoch);
-        let erased = std::mem::replace(&mut self.epochs, kept);
-        if erased.is_empty() {
-            return Ok(());
+        let mut changed = !std::mem::replace(&mut self.epochs, kept).is_empty();
+        for kem in &mut self.kems {
+            let named = seat == Some(kem.secret.public());
+            changed |= kem.seated != named;
+            // One that loses its seat stays marked until it goes, below.
+            kem.seated |= named;
         }
-        self.save()
+        self.kems
+            .retain(|kem| !kem.seated || seat == Some(kem.secret.public()));
+        match changed {
+            true => self.save(),
+            false => Ok(()),
+        }
     }
 
     fn save(&mut self) -> Result<(), NodeError> {
@@ -241,8 +326,15 @@ impl Keyring {
             identity: IdentitySeeds {
                 consensus: self.identity.consensus,
                 node: self.identity.node,
-                kem: self.identity.kem,
             },
+            kems: self
+                .kems
+                .iter()
+                .map(|kem| KemEntry {
+                    seed: *kem.secret.to_bytes(),
+                    seated: kem.seated,
+                })
+                .collect(),
             epochs: self
                 .epochs
                 .iter()
@@ -251,10 +343,12 @@ impl Keyring {
                     secret: *secret.to_bytes(),
                 })
                 .collect(),
-            state_keys: self.state_keys.as_ref().map(|keys| keys.to_bytes().to_vec()),
         };
-        let plaintext =
-            Zeroizing::new(borsh::to_vec(&record).map_err(|e| NodeError::Corrupt(format!("keyring: {e}")))?);
+        // Room for all of it: a buffer that grows leaves what it held behind.
+        let mut plaintext = Zeroizing::new(Vec::with_capacity(MAX_BYTES as usize));
+        record
+            .serialize(&mut *plaintext)
+            .map_err(|e| NodeError::Corrupt(format!("keyring: {e}")))?;
         self.vault.save(&plaintext)
     }
 }
@@ -282,106 +376,5 @@ pub fn open(path: &Path, quoter: Arc<dyn Quoter>) -> Result<Keyring, NodeError> 
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::OnceLock;
-
-    use tacit_attest::{Generation, Measurement, SimulatedQuoter, SimulatorAuthority};
-
-    use super::*;
-
-    fn quoter(chip: u8, measurement: u8) -> Arc<dyn Quoter> {
-        static AUTHORITY: OnceLock<SimulatorAuthority> = OnceLock::new();
-        let authority =
-            AUTHORITY.get_or_init(|| SimulatorAuthority::generate([1; 32], 1_700_000_000_000).expect("made"));
-        let chip = authority
-            .issue_chip([chip; 32], Generation::Genoa, 1_700_000_000_000)
-            .expect("issued");
-        Arc::new(SimulatedQuoter::new(chip, Measurement([measurement; 48])))
-    }
-
-    fn seeds() -> IdentitySeeds {
-        IdentitySeeds {
-            consensus: [1; 32],
-            node: [2; 32],
-            kem: [3; 32],
-        }
-    }
-
-    #[test]
-    fn it_opens_on_its_own_chip_and_measurement_only() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("keyring.sealed");
-        let vault = SealedFile::new(path.clone(), quoter(1, 1));
-        let mut keyring = Keyring::create(seeds(), Box::new(vault)).expect("created");
-        keyring
-            .install(1, EpochSecret::from_bytes([9; 32]))
-            .expect("installed");
-        let opened = open(&path, quoter(1, 1)).expect("opens");
-        assert_eq!(opened.identity().kem, [3; 32]);
-        assert!(opened.epoch(1) == Some(&EpochSecret::from_bytes([9; 32])));
-        for other in [quoter(2, 1), quoter(1, 2)] {
-            assert!(matches!(open(&path, other), Err(NodeError::SealedElsewhere(_))));
-        }
-        let sealed = std::fs::read(&path).expect("read");
-        for secret in [[1u8; 32], [2; 32], [3; 32], [9; 32]] {
-            assert!(
-                !sealed.windows(32).any(|window| window == secret),
-                "a secret is in the clear"
-            );
-        }
-    }
-
-    #[test]
-    fn an_erased_secret_is_gone_and_the_state_keys_stay() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("keyring.sealed");
-        let vault = SealedFile::new(path.clone(), quoter(1, 1));
-        let mut keyring = Keyring::create(seeds(), Box::new(vault)).expect("created");
-        keyring
-            .install(1, EpochSecret::from_bytes([8; 32]))
-            .expect("installed");
-        let state = keyring
-            .state_keys()
-            .expect("made with the first secret")
-            .to_bytes();
-        keyring
-            .install(2, EpochSecret::from_bytes([9; 32]))
-            .expect("installed");
-        keyring.erase_before(2).expect("erased");
-        let opened = open(&path, quoter(1, 1)).expect("opens");
-        assert!(opened.epoch(1).is_none() && opened.epoch(2).is_some());
-        assert_eq!(opened.state_keys().expect("kept").to_bytes(), state);
-        let plain = SealedFile::new(path, quoter(1, 1)).load().expect("opens");
-        assert!(
-            !plain.windows(32).any(|window| window == [8; 32]),
-            "the old secret is still there"
-        );
-    }
-
-    #[test]
-    fn a_damaged_file_is_refused_whatever_is_wrong_with_it() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("keyring.sealed");
-        let vault = SealedFile::new(path.clone(), quoter(1, 1));
-        Keyring::create(seeds(), Box::new(vault)).expect("created");
-        let good = std::fs::read(&path).expect("read");
-        let mut flipped = good.clone();
-        flipped[40] ^= 1;
-        let version = [&[9], &good[1..]].concat();
-        let long = vec![1; MAX_BYTES as usize + 1];
-        for bad in [
-            &[][..],
-            &good[..10],
-            &good[..good.len() - 1],
-            &flipped,
-            &version,
-            &long,
-        ] {
-            std::fs::write(&path, bad).expect("written");
-            assert!(matches!(
-                open(&path, quoter(1, 1)),
-                Err(NodeError::SealedElsewhere(_))
-            ));
-        }
-    }
-}
+#[path = "keyring_tests.rs"]
+mod tests;

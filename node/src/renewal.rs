@@ -1,7 +1,8 @@
 //! A validator registers by itself, and attests again by itself: when nobody of its name is registered, when its name
-//! is registered with other keys than it has now (another chip, another build), when half of the time has passed for
-//! which its evidence counts, and when what is registered is refused or soon will be, which a repaired machine can cure.
-//! Who was taken off by its operator does none of it until told to.
+//! is registered with other keys than it has now (another chip, another build), in each epoch with a fresh KEM key for the
+//! shares of the next, when half of the time has passed for which its evidence counts, and when what is registered is
+//! refused or soon will be, which a repaired machine can cure. Who was taken off by its operator does none of it until
+//! told to.
 //!
 //! Fresh evidence is bound to the newest block and judged here, by today's policy, before it is handed in: a machine
 //! that would be refused spends nobody's block. What came of the last attempt is there for the operator to read. Nothing
@@ -13,7 +14,7 @@ use tacit_attest::{Policy, Quoter, forecast};
 use tacit_consensus::{Digest, Height, Millis, PublicKey, Signer};
 use tacit_ledger::{
     Operator, PROTOCOL_VERSION, PublicState, Registered, Registration, RegistrationPlace, RegistrationTerms,
-    SealingPublic, SystemTx,
+    SealingPublic, SystemTx, ValidatorRecord,
 };
 
 use crate::{
@@ -43,6 +44,9 @@ pub enum Why {
     Rejoin,
     /// Half of the time has passed for which its evidence counts.
     Aged,
+    /// Its seat's KEM key is the one that is registered, or one that its keyring holds no more: the epoch is forgotten only
+    /// when the next one is dealt to another.
+    Forgetting,
     /// What is registered is refused, or soon will be.
     Ill,
 }
@@ -54,6 +58,7 @@ impl Why {
             Self::Join => "join",
             Self::Rejoin => "rejoin",
             Self::Aged => "aged",
+            Self::Forgetting => "forgetting",
             Self::Ill => "ill",
         }
     }
@@ -70,6 +75,7 @@ impl fmt::Display for Why {
             Self::Join => "nobody of its name is registered",
             Self::Rejoin => "its name is registered with other keys",
             Self::Aged => "half of its time has passed",
+            Self::Forgetting => "the next epoch is to be dealt to a fresh KEM key",
             Self::Ill => "what is registered is refused, or soon will be",
         })
     }
@@ -93,7 +99,6 @@ pub(crate) struct Attester {
     pub(crate) quoter: Arc<dyn Quoter>,
     pub(crate) consensus: Arc<dyn Signer>,
     pub(crate) node: Arc<dyn Signer>,
-    pub(crate) kem: SealingPublic,
     name: String,
     home: Home,
     attempted: Option<Attempted>,
@@ -110,6 +115,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) state: &'a PublicState,
     pub(crate) head: (Height, Digest),
     pub(crate) forecast: &'a Forecast,
+    /// The KEM key that the next registration is to name.
+    pub(crate) kem: &'a SealingPublic,
     pub(crate) now: Millis,
     /// The head is the newest there is, as far as this node can tell.
     pub(crate) synced: bool,
@@ -130,7 +137,6 @@ impl Attester {
         quoter: Arc<dyn Quoter>,
         consensus: Arc<dyn Signer>,
         node: Arc<dyn Signer>,
-        kem: SealingPublic,
         name: String,
         home: Home,
     ) -> Self {
@@ -138,7 +144,6 @@ impl Attester {
             quoter,
             consensus,
             node,
-            kem,
             name,
             home,
             attempted: None,
@@ -179,7 +184,7 @@ impl Attester {
             return None;
         }
         self.attempted = Some(Attempted { at_ms: now, policy });
-        let result = match self.make(state, why, head, now) {
+        let result = match self.make(scene, why) {
             Ok(fresh)
                 if why == Why::Ill
                     && registered.is_some_and(|held| !cures(state, &fresh, &held.registration, now)) =>
@@ -216,25 +221,16 @@ impl Attester {
         }
         let state = scene.state;
         match held(state, &self.key()) {
-            Some(held) => due(
-                state,
-                held.seat.registered_ms,
-                &held.seat.name,
-                scene.forecast,
-                scene.now,
-            ),
+            Some(held) if is_leaving(state, &held.seat.name) => None,
+            Some(held) => due(state, &held.seat, scene.kem, scene.forecast, scene.now),
             None if state.registered(&self.name).is_some() => Some(Why::Rejoin),
             None => Some(Why::Join),
         }
     }
 
-    fn make(
-        &self,
-        state: &PublicState,
-        why: Why,
-        (height, block): (Height, Digest),
-        now: Millis,
-    ) -> Result<Registration, Problem> {
+    fn make(&self, scene: &Scene<'_>, why: Why) -> Result<Registration, Problem> {
+        let Scene { state, now, kem, .. } = *scene;
+        let (height, block) = scene.head;
         let place = RegistrationPlace {
             network: *state.chain(),
             height,
@@ -257,7 +253,7 @@ impl Attester {
             protocol: PROTOCOL_VERSION,
         };
         let (consensus, node) = (&*self.consensus, &*self.node);
-        let made = Registration::make_for(&terms, consensus, node, &self.kem, &place, &*self.quoter)
+        let made = Registration::make_for(&terms, consensus, node, kem, &place, &*self.quoter)
             .map_err(|error| Problem::new(error.code(), error.to_string()))?;
         made.verify(state.trust(), state.collateral(), state.policy(), now)
             .map_err(|error| Problem::new(error.code(), error.to_string()))?;
@@ -286,18 +282,24 @@ pub(crate) fn is_leaving(_state: &PublicState, _name: &str) -> bool {
 /// Why a registered validator should attest again now, if it should.
 fn due(
     state: &PublicState,
-    registered_ms: Millis,
-    name: &str,
+    seat: &ValidatorRecord,
+    kem: &SealingPublic,
     forecast: &Forecast,
     now: Millis,
 ) -> Option<Why> {
+    let registered_ms = seat.registered_ms;
     let age_max_ms = state.policy().evidence_age_max_ms;
     if now >= registered_ms.saturating_add(age_max_ms / 2) {
         return Some(Why::Aged);
     }
+    // What is registered was dealt to already, unless it is the key that the keyring would name next. Epoch 0 ends with its
+    // first block.
+    if seat.kem_key != *kem && state.current().epoch > 0 {
+        return Some(Why::Forgetting);
+    }
     // Ageing is no illness: asked for it, a healthy machine would make evidence again and again for nothing.
     let aged_ms = registered_ms.saturating_add(age_max_ms);
-    let own = forecast.of(name)?;
+    let own = forecast.of(&seat.name)?;
     let ill = own.sets.iter().any(|set| {
         let counts = matches!(set.set, ForecastSet::Today | ForecastSet::Pending { .. });
         let ends = set

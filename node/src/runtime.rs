@@ -134,14 +134,12 @@ async fn serve_node(home: &Home, config: Config) -> Result<(), NodeError> {
 
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|e| NodeError::Entropy(e.to_string()))?;
-    let kem = validator.as_ref().map(|v| Arc::new(v.keyring.kem()));
     let consensus_key = validator.as_ref().map(|v| v.signer.public());
     let attester = match (&validator, &quoter) {
         (Some(parts), Some(quoter)) => Some(Attester::new(
             quoter.clone(),
             parts.signer.clone(),
             parts.node_signer.clone(),
-            parts.keyring.kem().public().clone(),
             config.node.name.clone(),
             home.clone(),
         )),
@@ -190,7 +188,8 @@ async fn serve_node(home: &Home, config: Config) -> Result<(), NodeError> {
         snapshot: std::sync::RwLock::new(Snapshot::default()),
         record: std::sync::RwLock::new(record),
         opener: std::sync::RwLock::new(replica.opener().map(|secret| (replica.record().epoch, secret))),
-        kem,
+        // Set with the first effects of the replica.
+        kem: std::sync::RwLock::new(None),
         pending: std::sync::Mutex::new(Pending::default()),
         system: std::sync::Mutex::default(),
         public: watch::Sender::new(Arc::new(replica.public().clone())),

@@ -87,6 +87,11 @@ pub enum FetchRequest {
     /// An encoded transaction of the public lane that an observer passes to a validator; the answer is the validator's
     /// verdict.
     System(Vec<u8>),
+    /// The secret of the epoch in force, for a validator that has lost it: sealed to the attested key of its seat.
+    Share {
+        /// The epoch.
+        epoch: Epoch,
+    },
 }
 
 /// The answer to a [`FetchRequest`].
@@ -100,6 +105,8 @@ pub enum FetchResponse {
     Submitted(Result<RelayAccepted, RelayRefused>),
     /// The verdict on a relayed system transaction: the id under which it waits, or the refusal.
     SystemTaken(Result<Digest, RelayRefused>),
+    /// What [`tacit_ledger::seal_secret`] made for the asker, or why it gets none.
+    Share(Result<Vec<u8>, RelayRefused>),
 }
 
 /// A relayed envelope was accepted.

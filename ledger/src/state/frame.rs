@@ -65,7 +65,7 @@ pub fn decrypt_frame(
     open(Kind::Frame, data_key, height, sealed)
 }
 
-/// Seals a checkpoint's bytes: under the data key for the disk, under the snapshot key for a newcomer.
+/// Seals a checkpoint's bytes under the epoch's data key: for the disk, and for a newcomer alike.
 pub fn encrypt_checkpoint(key: &[u8; 32], height: Height, bytes: &[u8]) -> Result<Vec<u8>, FrameError> {
     seal(Kind::Checkpoint, key, height, bytes)
 }

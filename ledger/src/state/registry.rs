@@ -325,7 +325,6 @@ impl Registry {
         let keys = [
             ("consensus", held.seat.consensus_key == registration.consensus_key),
             ("node", held.seat.node_key == registration.node_key),
-            ("KEM", held.seat.kem_key == registration.kem_key),
         ];
         if let Some((key, _)) = keys.into_iter().find(|(_, same)| !same) {
             let name = name.clone();

@@ -6,9 +6,9 @@
 //! | T1 | a block follows the state: its height is the next, its epoch the current |
 //! | T2 | `EndEpoch` stands first, in the first block for which an end is due, in no other, with the reason that made it due: epoch 0 ends in its first block; then the first that holds of: machines were suspended in this epoch, an adopted policy's time has come, the epoch has lasted, a kept set can be replaced |
 //! | T3 | from that block on no block names batches |
-//! | T4 | `Contribute` stands only there, at most one a block: by the block's leader, who has a seat in the next set and has not contributed, to the next epoch, one share a seat |
+//! | T4 | `Contribute` stands only there, at most one a block: by the block's leader, who has a seat in the next set and has not contributed, to the next epoch, one share a seat; the last needed one only in a block whose header states execution up to the block before `EndEpoch` or later, so that it certifies the private state with which the next epoch begins |
 //! | T5 | `CloseEpoch` stands last, exactly in the block that brings the last needed contribution |
-//! | T6 | its record is the one that contributions and the decision of the block with `EndEpoch` (`seats.rs`) give; the sealing key is any key here, and checked by those who hold the secrets |
+//! | T6 | its record is the one that contributions and the decision of the block with `EndEpoch` (`seats.rs`) give; sealing key and wrapped keys may be any here, and are checked by those who hold the secrets |
 //! | T7 | `header.next_epoch` is the record's digest, and absent in every other block |
 //! | S1 | ordinary transactions stand only in blocks of an epoch that is not ending, not beside `EndEpoch` |
 //! | S2 | at most 128 of them and 384 KiB in a block, 128 KiB each, one proposal |
@@ -21,13 +21,12 @@ use tacit_consensus::{Digest, Epoch, Header, Height, Millis, Payload};
 use thiserror::Error;
 
 use crate::{
-    dealing::{Contribution, contributions_needed, transcript},
+    dealing::{Contribution, EpochKeys, WRAPPED_STATE_KEYS_BYTES, contributions_needed, transcript},
     envelope::SUITE_XWING,
     epoch::{EpochReason, EpochRecord, ValidatorRecord},
     error::{CodecError, DealError},
     limits::{MAX_ORDINARY_BYTES, MAX_ORDINARY_TX_BYTES, MAX_ORDINARY_TXS, MAX_PROPOSALS_PER_BLOCK},
     refusal::SystemRefusal,
-    sealing::SealingPublic,
     state::{public::PublicState, registry::Registry, seats::Decision},
     system::SystemTx,
 };
@@ -141,6 +140,14 @@ pub enum SystemError {
         have: Epoch,
         /// The next one.
         expected: Epoch,
+    },
+    /// T4: the header does not certify the private state with which the next epoch would begin.
+    #[error("the last contribution stands in a block that states execution at {have}, {need} is needed")]
+    DealtEarly {
+        /// The height whose execution the header states.
+        have: Height,
+        /// The height before the block that ended the epoch.
+        need: Height,
     },
     /// T4.
     #[error(transparent)]
@@ -334,20 +341,27 @@ impl PublicState {
         contributions_needed(self.decision(time_ms).validators.len()).saturating_sub(have)
     }
 
+    /// T4: whether a block that follows this state and states execution at height `executed` may bring the last needed
+    /// contribution. No block of a tail changes the private state, so that header certifies it as of the closing block.
+    pub fn may_close(&self, executed: Height) -> bool {
+        executed >= self.last_full()
+    }
+
+    /// The newest height that may have changed the private state, if the next block is of the tail.
+    fn last_full(&self) -> Height {
+        self.tail()
+            .map_or(self.height(), |tail| tail.since.saturating_sub(1))
+    }
+
     /// The next epoch's record, if the block that follows this state at `time_ms` brings `own` and that is the
     /// last contribution needed.
-    pub fn next_record(
-        &self,
-        time_ms: Millis,
-        own: &Contribution,
-        sealing_key: &SealingPublic,
-    ) -> Option<EpochRecord> {
+    pub fn next_record(&self, time_ms: Millis, own: &Contribution, keys: &EpochKeys) -> Option<EpochRecord> {
         let reason = self.tail().map(|tail| tail.reason).or(self.end_due(time_ms))?;
         let before = self.tail().map_or(&[][..], |tail| &tail.contributions);
         let all = [before, std::slice::from_ref(own)].concat();
         let decision = self.decision(time_ms);
         (self.contributions_missing(time_ms) == 1)
-            .then(|| self.following(time_ms, reason, &decision, &all, sealing_key))
+            .then(|| self.following(time_ms, reason, &decision, &all, keys))
     }
 
     pub(crate) fn judge(&self, header: &Header, payload: &Payload, leader: u16) -> Result<Step, SystemError> {
@@ -381,7 +395,7 @@ impl PublicState {
         if ending {
             let decision = self.decision(header.time_ms);
             if let Some(contribution) = &step.contribution {
-                self.judge_contribution(contribution, leader, &decision)?;
+                self.judge_contribution(contribution, header, leader, &decision)?;
             }
             self.judge_close(header, &step, sorted.begin, &decision)?;
             step.begin = sorted.begin.map(|reason| (reason, decision));
@@ -460,6 +474,7 @@ impl PublicState {
     fn judge_contribution(
         &self,
         contribution: &Contribution,
+        header: &Header,
         leader: u16,
         decision: &Decision,
     ) -> Result<(), SystemError> {
@@ -477,6 +492,10 @@ impl PublicState {
         let dealt = |tail: &Tail| tail.contributions.iter().any(|one| one.dealer == dealer);
         if self.tail().is_some_and(dealt) {
             return Err(SystemError::DealtTwice { dealer });
+        }
+        let (have, need) = (header.executed.height, self.last_full());
+        if self.contributions_missing(header.time_ms) <= 1 && have < need {
+            return Err(SystemError::DealtEarly { have, need });
         }
         Ok(contribution.check_shape(decision.validators.len())?)
     }
@@ -510,9 +529,17 @@ impl PublicState {
         sealing_key
             .check()
             .map_err(|_| SystemError::Record { field: "sealing key" })?;
+        if record.state_keys.len() != WRAPPED_STATE_KEYS_BYTES {
+            return Err(SystemError::Record { field: "state keys" });
+        }
+        let keys = EpochKeys {
+            sealing_key,
+            state_keys: record.state_keys.clone(),
+            recovery: record.recovery.clone(),
+        };
         match difference(
             record,
-            &self.following(header.time_ms, reason, decision, &all, &sealing_key),
+            &self.following(header.time_ms, reason, decision, &all, &keys),
         ) {
             Some(field) => Err(SystemError::Record { field }),
             None => Ok(()),
@@ -526,14 +553,14 @@ impl PublicState {
         reason: EpochReason,
         decision: &Decision,
         contributions: &[Contribution],
-        sealing_key: &SealingPublic,
+        keys: &EpochKeys,
     ) -> EpochRecord {
         EpochRecord {
             epoch: self.current().epoch + 1,
             start_height: self.height() + 2,
             start_ms: time_ms,
             validators: decision.validators.clone(),
-            sealing_key: Some(sealing_key.clone()),
+            sealing_key: Some(keys.sealing_key.clone()),
             suite: SUITE_XWING,
             policy_version: decision.policy_version,
             policy: decision.policy,
@@ -544,8 +571,8 @@ impl PublicState {
             kept: decision.kept,
             dropped: decision.dropped.clone(),
             protocol: self.current().protocol,
-            state_keys: Vec::new(),
-            recovery: None,
+            state_keys: keys.state_keys.clone(),
+            recovery: keys.recovery.clone(),
         }
     }
 

@@ -188,7 +188,10 @@ impl World {
             parent: *state.block_id(state.height()).unwrap(),
             time_ms: self.now + after_ms,
             payload_root: payload.root(),
-            executed: Executed::default(),
+            executed: Executed {
+                height: state.height(),
+                ..Executed::default()
+            },
             next_epoch,
         };
         let anchor = Anchor {

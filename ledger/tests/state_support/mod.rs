@@ -24,7 +24,6 @@ pub fn id(n: u8) -> AccountId {
 pub fn state_keys(n: u8) -> StateKeys {
     StateKeys {
         data: [n; 32],
-        snapshot: [n + 1; 32],
         blinding: [n + 2; 32],
     }
 }

@@ -95,8 +95,16 @@ impl Driver {
                     let reply = self.outbound.expect_answered(answer);
                     Input::Query { reply, query }
                 }
+                Some(ToReplica::WantKem(answer)) => {
+                    let reply = self.outbound.expect_kem(answer);
+                    Input::WantKem { reply }
+                }
+                Some(ToReplica::WantShare(from, epoch, channel)) => {
+                    let reply = self.outbound.expect_answer(channel);
+                    Input::WantShare { reply, from, epoch }
+                }
                 Some(ToReplica::WantBatches(digests, channel)) => {
-                    let reply = self.outbound.expect_batches(channel);
+                    let reply = self.outbound.expect_answer(channel);
                     Input::WantBatches { reply, digests }
                 }
             };

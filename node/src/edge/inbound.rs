@@ -171,6 +171,14 @@ async fn request(node: &NodeHandle, from: PeerId, bytes: &[u8], channel: Respons
             // The replica has stopped if this fails; the peer asks another.
             let _ = node.replica.send(ToReplica::WantBatches(digests, channel)).await;
         }
+        Ok(FetchRequest::Share { epoch }) => {
+            if let Some(asker) = node_key_of(&from) {
+                let _ = node
+                    .replica
+                    .send(ToReplica::WantShare(asker, epoch, channel))
+                    .await;
+            }
+        }
         Ok(FetchRequest::Submit(envelope)) => {
             let node = node.clone();
             tokio::spawn(async move {

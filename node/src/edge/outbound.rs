@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tacit_consensus::{Digest, Millis};
-use tacit_ledger::{Answer, Batch, codec, open_envelope};
+use tacit_ledger::{Answer, Batch, SealingPublic, codec, open_envelope};
 use tacit_p2p::{GossipToken, Offence as PeerOffence, ResponseChannel, Topic, Verdict, peer_id_of};
 use tokio::{
     runtime::Handle,
@@ -14,7 +14,7 @@ use crate::{
     clock,
     handle::{Shared, ToReplica},
     replica::{Effect, GossipVerdict, Input, NodeKey, Offence, Refused},
-    wire::{Announcement, FetchRequest, FetchResponse, MAX_FETCH_RESPONSE_BYTES},
+    wire::{Announcement, FetchRequest, FetchResponse, MAX_FETCH_RESPONSE_BYTES, RelayRefused},
 };
 
 /// Announcements are not sent more often than this: only the newest height matters.
@@ -30,7 +30,9 @@ pub(super) struct Outbound {
     submitted: BTreeMap<u64, oneshot::Sender<Result<Digest, Refused>>>,
     answered: BTreeMap<u64, oneshot::Sender<Result<Box<Answer>, Refused>>>,
     system: BTreeMap<u64, oneshot::Sender<Result<Digest, Refused>>>,
-    batches: BTreeMap<u64, ResponseChannel>,
+    kems: BTreeMap<u64, oneshot::Sender<Result<SealingPublic, Refused>>>,
+    /// Peers that wait for what only the replica has.
+    peers: BTreeMap<u64, ResponseChannel>,
     announced_ms: Millis,
     unannounced: Option<Announcement>,
     committed_ms: Millis,
@@ -46,7 +48,8 @@ impl Outbound {
             submitted: BTreeMap::new(),
             answered: BTreeMap::new(),
             system: BTreeMap::new(),
-            batches: BTreeMap::new(),
+            kems: BTreeMap::new(),
+            peers: BTreeMap::new(),
             announced_ms: 0,
             unannounced: None,
             committed_ms: clock::now_ms(),
@@ -76,10 +79,22 @@ impl Outbound {
         number
     }
 
-    pub(super) fn expect_batches(&mut self, channel: ResponseChannel) -> u64 {
+    pub(super) fn expect_kem(&mut self, answer: oneshot::Sender<Result<SealingPublic, Refused>>) -> u64 {
         let number = self.number();
-        self.batches.insert(number, channel);
+        self.kems.insert(number, answer);
         number
+    }
+
+    pub(super) fn expect_answer(&mut self, channel: ResponseChannel) -> u64 {
+        let number = self.number();
+        self.peers.insert(number, channel);
+        number
+    }
+
+    fn answer(&mut self, reply: u64, response: &FetchResponse) {
+        if let (Some(channel), Ok(bytes)) = (self.peers.remove(&reply), borsh::to_vec(response)) {
+            self.shared.network.respond(channel, bytes);
+        }
     }
 
     /// Carries out effects in their order; an error means that the node must stop.
@@ -113,10 +128,18 @@ impl Outbound {
             Effect::Request { request, to, what } => self.request(request, to, &what),
             Effect::GossipVerdict { token, verdict } => self.verdict(token, verdict),
             Effect::Serve { reply, batches } => {
-                if let Some(channel) = self.batches.remove(&reply)
-                    && let Ok(bytes) = borsh::to_vec(&FetchResponse::Batches(batches))
-                {
-                    network.respond(channel, bytes);
+                self.answer(reply, &FetchResponse::Batches(batches));
+            }
+            Effect::ServeShare { reply, result } => {
+                let result = result.map_err(|refused| RelayRefused {
+                    code: refused.code.to_owned(),
+                    detail: refused.detail,
+                });
+                self.answer(reply, &FetchResponse::Share(result));
+            }
+            Effect::KemKey { reply, result } => {
+                if let Some(answer) = self.kems.remove(&reply) {
+                    let _ = answer.send(result);
                 }
             }
             Effect::Open(batch) => self.open(*batch),
@@ -144,7 +167,7 @@ impl Outbound {
                     let _ = answer.send(result);
                 }
             }
-            Effect::Epoch { record, opener } => {
+            Effect::Epoch { record, opener, kem } => {
                 // Nothing sealed to an earlier epoch can be ordered any more, whoever holds it.
                 self.shared.pending().expire_all();
                 network.set_validators(record.validators.iter().map(|v| v.node_key.0).collect());
@@ -160,6 +183,39 @@ impl Outbound {
                     .write()
                     .unwrap_or_else(std::sync::PoisonError::into_inner) =
                     opener.map(|secret| (epoch, secret));
+                *self
+                    .shared
+                    .kem
+                    .write()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner) = kem;
+            }
+            Effect::Opener { epoch, opener } => {
+                *self
+                    .shared
+                    .opener
+                    .write()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner) = Some((epoch, opener));
+            }
+            Effect::ProposalRefused {
+                leader,
+                height,
+                view,
+                refused,
+            } => {
+                let record = self.shared.record();
+                let name = record
+                    .validators
+                    .get(usize::from(leader))
+                    .map(|seat| seat.name.as_str());
+                tracing::warn!(
+                    height,
+                    view,
+                    leader,
+                    name,
+                    code = refused.code,
+                    detail = refused.detail,
+                    "proposal refused"
+                );
             }
             Effect::Committed {
                 height,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tacit_consensus::{Anchor, Block, Config as CoreConfig, Core, Height, Millis};
-use tacit_ledger::{Contribution, Durability, EpochRecord, Genesis, SystemTx};
+use tacit_ledger::{Contribution, Durability, EpochRecord, Genesis, SystemTx, ValidatorRecord};
 
 use super::{Effect, Replica, execute::PRUNE_LIMIT};
 use crate::NodeError;
@@ -34,48 +34,16 @@ impl Replica {
         given
     }
 
-    /// A final block named the next epoch: its secret is derived and made durable before that block is
-    /// stored, so that no crash leaves a stored epoch without its secret.
-    pub(super) fn derive_next_secret(
-        &mut self,
-        record: &EpochRecord,
-        contributions: &[Contribution],
-    ) -> Result<(), String> {
-        let Some(key) = self.validator.as_ref().map(|v| v.signer.public()) else {
-            return Ok(());
-        };
-        let Some(me) = record.validators.iter().position(|v| v.consensus_key == key) else {
-            return Ok(());
-        };
-        let me = u16::try_from(me).map_err(|_| "too many validators")?;
-        let secret = self
-            .combine(record.epoch, me, contributions)
-            .ok_or("a final epoch change deals a share that this node cannot open")?;
-        if record.sealing_key.as_ref() != Some(secret.sealing().public()) {
-            return Err("a final epoch record names a key that does not follow from its shares".into());
-        }
-        match self.validator.as_mut() {
-            Some(parts) => parts
-                .keyring
-                .install(record.epoch, secret)
-                .map_err(|e| e.to_string()),
-            None => Ok(()),
-        }
-    }
-
-    /// Puts an epoch in force. Its predecessor's blocks are executed and durable, so its secrets are erased.
+    /// Puts an epoch in force. Its predecessor's blocks are executed and durable, so its keys are erased.
     pub(super) fn begin_epoch(&mut self, now: Millis, record: Arc<EpochRecord>) -> Result<(), NodeError> {
         let expired = self.mempool.clear();
         self.opened.clear();
         self.waiting.clear();
         self.finals.clear();
-        self.shares.clear();
         self.forget_wanted();
         self.flush_at = None;
         self.last_full = self.head.height;
-        if let Some(parts) = self.validator.as_mut() {
-            parts.keyring.erase_before(record.epoch)?;
-        }
+        self.erase_old_keys(&record)?;
         if !expired.is_empty() {
             self.out.push(Effect::Expired(expired));
         }
@@ -92,20 +60,26 @@ impl Replica {
         self.install(record);
         self.step_aside()?;
         self.start_core(now, anchor, None, None, Vec::new());
+        self.find_secret(now);
         Ok(())
     }
 
-    /// A validator without a seat cannot open what is sealed from now on: it follows like an observer, and lets go of a
-    /// private state that it could not keep up, in memory and on disk.
+    /// A validator without a seat, or without the epoch's secret, cannot open what is sealed from now on: it follows like
+    /// an observer, and lets go of a private state that it could not keep up, in memory and, without a seat, on disk.
     pub(super) fn step_aside(&mut self) -> Result<(), NodeError> {
-        if self.validator.is_none() || self.me.is_some() {
+        let blind = self.record.sealing_key.is_some() && self.state_keys.is_none();
+        if self.validator.is_none() || (self.me.is_some() && !blind) {
             return Ok(());
         }
         if self.private.take().is_some() {
             tracing::error!(
                 epoch = self.record.epoch,
-                "this validator has no seat in the epoch: it follows, and holds no private state any more"
+                seat = self.me,
+                "this validator cannot open what is sealed to the epoch: it follows, and holds no private state any more"
             );
+        }
+        if self.me.is_some() {
+            return Ok(());
         }
         loop {
             let old = self
@@ -121,6 +95,19 @@ impl Replica {
     /// What everybody should know about how a set came to be.
     fn report_set(&self) {
         let record = &self.record;
+        let before = record.epoch.checked_sub(1).filter(|epoch| *epoch > 0);
+        if let Some(before) = before.and_then(|epoch| self.public.record(epoch)) {
+            let same =
+                |seat: &&ValidatorRecord| before.validators.iter().any(|old| old.kem_key == seat.kem_key);
+            for seat in record.validators.iter().filter(same) {
+                tracing::warn!(
+                    epoch = record.epoch,
+                    validator = seat.name,
+                    "a validator has not renewed its KEM key: while it keeps it, epoch {} is not forgotten",
+                    before.epoch
+                );
+            }
+        }
         for dropped in &record.dropped {
             tracing::warn!(
                 epoch = record.epoch,
@@ -151,14 +138,15 @@ impl Replica {
             .collect();
         let parts = self.validator.as_ref();
         self.me = parts.and_then(|v| self.committee.index_of(&v.signer.public()));
-        self.opener = parts
-            .and_then(|v| v.keyring.epoch(record.epoch))
-            .map(|secret| Arc::new(secret.sealing()));
+        let seat = self.me.and_then(|me| record.validators.get(usize::from(me)));
+        let kem = seat.and_then(|seat| parts?.keyring.kem(&seat.kem_key)).cloned();
         self.record = record.clone();
+        self.load_epoch_keys();
         self.report_set();
         self.out.push(Effect::Epoch {
             record,
             opener: self.opener.clone(),
+            kem: kem.map(Arc::new),
         });
     }
 

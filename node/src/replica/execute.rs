@@ -234,19 +234,23 @@ impl Replica {
         let previous = self.newest_executed().receipts_root;
         let private = self.private.as_mut().ok_or("this node executes nothing")?;
         let mut outcome = private.execute_block(context, &executables);
-        let closes = header.next_epoch.is_some();
-        let keys = self.validator.as_ref().and_then(|v| v.keyring.state_keys());
-        if let Some(keys) = keys.filter(|_| closes || self.state_keys_installed) {
-            if closes && !self.state_keys_installed {
-                private.install_keys(keys, header.height);
-                self.state_keys_installed = true;
-                outcome.private_root = private.root();
+        if header.next_epoch.is_some() {
+            // The state goes on under the next epoch's key, in the write that closes this one: nothing that is kept under
+            // the old key is needed once it is durable. Who cannot follow into the epoch lets go of the state.
+            if let Some(keys) = &self.next_keys {
+                if self.record.sealing_key.is_none() {
+                    private.install_keys(keys, header.height);
+                    outcome.private_root = private.root();
+                }
+                let sealed = encrypt_checkpoint(&keys.data, header.height, &private.to_checkpoint());
+                writes.put_checkpoint(header.height, &sealed.map_err(|e| e.to_string())?);
+                self.checkpoint = header.height;
             }
+        } else if let Some(keys) = &self.state_keys {
             let frame = encrypt_frame(&keys.data, header.height, &outcome.frame.to_bytes());
             writes.put_frame(header.height, frame.map_err(|e| e.to_string())?);
-            if closes || header.height - self.checkpoint >= CHECKPOINT_EVERY {
-                let checkpoint = private.to_checkpoint();
-                let sealed = encrypt_checkpoint(&keys.data, header.height, &checkpoint);
+            if header.height - self.checkpoint >= CHECKPOINT_EVERY {
+                let sealed = encrypt_checkpoint(&keys.data, header.height, &private.to_checkpoint());
                 writes.put_checkpoint(header.height, &sealed.map_err(|e| e.to_string())?);
                 self.checkpoint = header.height;
             }

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use tacit_consensus::{Digest, Epoch, Height};
-use tacit_ledger::{Answer, Batch, Envelope, EpochRecord, OpenedEnvelope, Query, SealingSecret, SystemTx};
+use tacit_consensus::{Digest, Epoch, Height, View};
+use tacit_ledger::{
+    Answer, Batch, Envelope, EpochRecord, OpenedEnvelope, Query, SealingPublic, SealingSecret, SystemTx,
+};
 
 use crate::wire::{Announcement, Direct, FetchRequest, FetchResponse, SystemGossip};
 
@@ -87,6 +89,20 @@ pub enum Input {
         reply: u64,
         /// The query.
         query: Box<Query>,
+    },
+    /// This validator is to attest again, and needs the KEM key for it; answered by [`Effect::KemKey`].
+    WantKem {
+        /// The edge's number for the question.
+        reply: u64,
+    },
+    /// A validator has lost the secret of an epoch; answered by [`Effect::ServeShare`].
+    WantShare {
+        /// The edge's number for the question.
+        reply: u64,
+        /// Who asks.
+        from: NodeKey,
+        /// The epoch.
+        epoch: Epoch,
     },
 }
 
@@ -173,12 +189,46 @@ pub enum Effect {
         /// The answer, or the code and facts of the refusal.
         result: Result<Box<Answer>, Refused>,
     },
+    /// The answer to [`Input::WantKem`].
+    KemKey {
+        /// The question's number.
+        reply: u64,
+        /// A key to which no share was ever sealed, durable in the keyring; or why there is none.
+        result: Result<SealingPublic, Refused>,
+    },
+    /// The answer to [`Input::WantShare`].
+    ServeShare {
+        /// The question's number.
+        reply: u64,
+        /// The secret, sealed to the attested key of the asker's seat, or the refusal.
+        result: Result<Vec<u8>, Refused>,
+    },
     /// A new epoch is in force.
     Epoch {
         /// Its record.
         record: Arc<EpochRecord>,
         /// The secret that opens its envelopes, when this node holds it.
         opener: Option<Arc<SealingSecret>>,
+        /// The KEM key of this validator's seat, to which queries are sealed, when this node holds it.
+        kem: Option<Arc<SealingSecret>>,
+    },
+    /// The secret of the epoch in force was lost, and is here again.
+    Opener {
+        /// The epoch.
+        epoch: Epoch,
+        /// The secret that opens its envelopes.
+        opener: Arc<SealingSecret>,
+    },
+    /// A proposal gets no vote of this node.
+    ProposalRefused {
+        /// Its leader's index in the set.
+        leader: u16,
+        /// Its height.
+        height: Height,
+        /// Its view.
+        view: View,
+        /// Why.
+        refused: Refused,
     },
     /// A block is final, executed and durable.
     Committed {

@@ -15,6 +15,7 @@
 
 mod epoch;
 mod execute;
+mod keys;
 mod message;
 mod private_read;
 mod propose;
@@ -37,7 +38,7 @@ use tacit_consensus::{
 };
 use tacit_ledger::{
     Batch, ChainLog, Durability, EpochRecord, Genesis, OpenedEnvelope, PrivateState, PublicState,
-    SealingSecret, Share, Store, WriteBatch,
+    SealingSecret, Share, StateKeys, Store, WriteBatch,
 };
 
 pub use self::message::{Effect, GossipVerdict, Input, NodeKey, Offence, Refused, SystemSource};
@@ -95,7 +96,6 @@ pub struct Replica {
     scheme: Arc<dyn Scheme>,
     rng: ChaCha20Rng,
     validator: Option<ValidatorParts>,
-    kem: Option<SealingSecret>,
 
     record: Arc<EpochRecord>,
     committee: Committee,
@@ -104,11 +104,15 @@ pub struct Replica {
     core: Option<Core>,
     anchor: Anchor,
     opener: Option<Arc<SealingSecret>>,
+    /// Of the epoch in force, where this node holds its secret.
+    state_keys: Option<StateKeys>,
+    /// Of the next epoch, while the block that closes this one is executed.
+    next_keys: Option<StateKeys>,
+    lost: keys::LostSecret,
 
     public: PublicState,
     public_changed: Height,
     private: Option<PrivateState>,
-    state_keys_installed: bool,
     head: Head,
     executed: BTreeMap<Height, Executed>,
     last_full: Height,
@@ -229,6 +233,7 @@ impl Replica {
             self.flush_at,
             self.sync.next_wake(),
             self.system.next_wake(),
+            self.lost.next_wake(),
             self.epoch_due_at(),
         ]
         .into_iter()
@@ -270,6 +275,8 @@ impl Replica {
                 failed: _,
             } => self.note_opened(epoch, envelopes),
             Input::Query { reply, query } => self.private_read(reply, &query),
+            Input::WantKem { reply } => self.want_kem(reply),
+            Input::WantShare { reply, from, epoch } => self.want_share(reply, from, epoch),
         }
         self.update_work(now);
         self.take_out()
@@ -290,6 +297,7 @@ impl Replica {
         }
         self.say_system(now);
         self.sync_tick(now);
+        self.lost_tick(now);
         if self.wake.is_some_and(|at| at <= now) {
             self.wake = None;
             self.core_step(now, CoreInput::Tick);

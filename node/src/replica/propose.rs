@@ -3,12 +3,9 @@
 use std::{borrow::Cow, collections::BTreeSet};
 
 use tacit_consensus::{Block, Content, Digest, Executed, Height, Millis, Payload, View};
-use tacit_ledger::{
-    Contribution, DealError, EpochRecord, EpochSecret, PublicState, SealingPublic, SystemTx, check_shares,
-    deal, open_share,
-};
+use tacit_ledger::{Contribution, EpochRecord, PublicState, SealingPublic, SystemTx, check_shares, deal};
 
-use super::Replica;
+use super::{Refused, Replica};
 
 /// What a block grows from, whether that is a block or the epoch's anchor.
 pub(super) struct Parent {
@@ -78,7 +75,7 @@ impl Replica {
         let state = self.public_at(parent_id)?;
         let (payload, next_epoch) = if state.is_ending() || state.end_due(time_ms).is_some() {
             let state = state.into_owned();
-            self.build_tail(&state, time_ms)?
+            self.build_tail(&state, time_ms, executed.height)?
         } else {
             let system = self.select_system(&state, parent_id, time_ms);
             let taken: BTreeSet<Digest> = self
@@ -116,19 +113,27 @@ impl Replica {
     }
 
     /// The part of an epoch's end that this leader adds: the end itself, its contribution, and with the last
-    /// contribution the next epoch's record.
-    fn build_tail(&mut self, state: &PublicState, time_ms: Millis) -> Option<(Payload, Option<Digest>)> {
+    /// contribution the next epoch's record. Nothing where the last contribution must wait for what `executed`, the height
+    /// that the block states, does not reach yet: T4.
+    fn build_tail(
+        &mut self,
+        state: &PublicState,
+        time_ms: Millis,
+        executed: Height,
+    ) -> Option<(Payload, Option<Digest>)> {
         let mut system = Vec::new();
         if let Some(reason) = state.end_due(time_ms) {
             system.push(SystemTx::EndEpoch { reason });
         }
         let next = self.record.epoch + 1;
         let mut next_epoch = None;
-        if let Some(seat) = self
-            .me
-            .and_then(|me| state.dealer(me, time_ms))
-            .filter(|_| state.contributions_missing(time_ms) > 0)
-        {
+        if let Some(seat) = self.me.and_then(|me| state.dealer(me, time_ms)).filter(|_| {
+            match state.contributions_missing(time_ms) {
+                0 => false,
+                1 => state.may_close(executed),
+                _ => true,
+            }
+        }) {
             let contribution = deal(
                 &mut self.rng,
                 &self.chain,
@@ -165,19 +170,6 @@ impl Replica {
             .and_then(|i| u16::try_from(i).ok())
     }
 
-    /// The next epoch's secret from all its contributions, if this validator can open its share of each.
-    pub(super) fn combine(&mut self, epoch: u64, me: u16, given: &[Contribution]) -> Option<EpochSecret> {
-        let mut opened = Vec::with_capacity(given.len());
-        for contribution in given {
-            if !self.open_share(me, contribution) {
-                return None;
-            }
-            let share = self.shares.get(&contribution.commitment)?.clone();
-            opened.push((contribution.clone(), share));
-        }
-        Some(EpochSecret::combine(&self.chain, epoch, &opened))
-    }
-
     /// Opens this validator's share of a contribution and checks everybody's: a dealer that could deceive one
     /// voter with the votes of the others would cut it off from the next epoch.
     pub(super) fn check_dealt(
@@ -186,38 +178,18 @@ impl Replica {
         time_ms: Millis,
         me: u16,
         contribution: &Contribution,
-    ) -> Result<(), DealError> {
-        let dealer = contribution.dealer;
-        let unopened = DealError::ShareSealed { dealer, me };
-        if !self.open_share(me, contribution) {
-            return Err(unopened);
-        }
-        let share = self.shares.get(&contribution.commitment).ok_or(unopened)?;
-        check_shares(&self.chain, contribution, share, &recipients(state, time_ms))
+    ) -> Result<(), Refused> {
+        let recipients = recipients(state, time_ms);
+        let unseated = || Refused::new("deal.shares", "this validator has no seat in the next set");
+        let kem_key = recipients.get(usize::from(me)).ok_or_else(unseated)?;
+        self.open_share(me, kem_key, contribution)?;
+        let share = self.shares.get(&contribution.commitment).ok_or_else(unseated)?;
+        check_shares(&self.chain, contribution, share, &recipients)
+            .map_err(|error| Refused::new(error.code(), error.to_string()))
     }
 
-    /// Opens this validator's share of a contribution, checked against its commitment, and remembers it.
-    pub(super) fn open_share(&mut self, me: u16, contribution: &Contribution) -> bool {
-        if self.shares.contains_key(&contribution.commitment) {
-            return true;
-        }
-        let Some(kem) = self.kem.as_ref() else {
-            return false;
-        };
-        match open_share(kem, &self.chain, contribution, me) {
-            Ok(share) => {
-                self.shares.insert(contribution.commitment, share);
-                true
-            }
-            Err(error) => {
-                tracing::warn!(dealer = contribution.dealer, %error, "share refused");
-                false
-            }
-        }
-    }
-
-    /// The record of the next epoch, if `own` is the last contribution that it needs. Its sealing key is computed
-    /// from this validator's own shares.
+    /// The record of the next epoch, if `own` is the last contribution that it needs. What it says of the epoch's secret is
+    /// computed from this validator's own shares, and from the blinding key that it holds.
     pub(super) fn closing_record(
         &mut self,
         state: &PublicState,
@@ -233,8 +205,9 @@ impl Replica {
             .map(|tail| tail.contributions.clone())
             .unwrap_or_default();
         given.push(own.clone());
-        let secret = self.combine(self.record.epoch + 1, me, &given)?;
-        state.next_record(time_ms, own, secret.sealing().public())
+        let kem_key = recipients(state, time_ms).get(usize::from(me))?.clone();
+        let secret = self.combine(self.record.epoch + 1, me, &kem_key, &given)?;
+        state.next_record(time_ms, own, &self.epoch_keys(&secret)?)
     }
 }
 

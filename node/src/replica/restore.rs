@@ -7,13 +7,15 @@ use std::{
 };
 
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
-use tacit_consensus::{Anchor, Block, Digest, Executed, Height, Millis, PublicKey};
+use tacit_consensus::{Anchor, Block, Digest, Executed, Height, Millis};
 use tacit_ledger::{
     ChainLog, Column, Durability, Frame, Genesis, PrivateState, PublicState, StateKeys, Store, WriteBatch,
     decrypt_checkpoint, decrypt_frame, meta,
 };
 
-use super::{Certified, Effect, Head, Replica, ReplicaConfig, SystemPool, damaged, sync::Sync};
+use super::{
+    Certified, Effect, Head, Replica, ReplicaConfig, SystemPool, damaged, keys::LostSecret, sync::Sync,
+};
 use crate::{NodeError, mempool::Mempool};
 
 /// Blocks above the head that were voted for and not committed: a few views' worth.
@@ -40,15 +42,6 @@ impl Replica {
         check_chain(&*store, chain)?;
         let head = head(&*store, &genesis, chain)?;
         let public = restore_public(&*store, &genesis, head.height)?;
-        let keys = validator.as_ref().and_then(|v| v.keyring.state_keys());
-        let (private, checkpoint) = match &validator {
-            // One that has lost its seat let go of its private state, and follows like an observer.
-            Some(parts) if holds_state(&*store, &public, &parts.signer.public())? => {
-                let (state, checkpoint) = restore_private(&*store, &genesis, keys, head.height)?;
-                (Some(state), checkpoint)
-            }
-            Some(_) | None => (None, 0),
-        };
         let record = Arc::new(public.current().clone());
         let certified = match (&head.header, ChainLog::new(&*store).block(head.height)?) {
             (Some(header), Some(committed)) => Certified {
@@ -57,14 +50,12 @@ impl Replica {
             },
             _ => Certified::default(),
         };
-        let kem = validator.as_ref().map(|v| v.keyring.kem());
         let origin = PublicState::genesis(&genesis).root(0).unwrap_or_default();
         let anchor = genesis.anchor(origin, Digest::ZERO);
         let mut replica = Self {
             chain,
             scheme,
             rng: ChaCha20Rng::from_seed(seed),
-            kem,
             committee: record.committee(),
             record: record.clone(),
             index_of: BTreeMap::new(),
@@ -72,10 +63,12 @@ impl Replica {
             core: None,
             anchor,
             opener: None,
+            state_keys: None,
+            next_keys: None,
+            lost: LostSecret::default(),
             public_changed: public.height(),
             public,
-            state_keys_installed: checkpoint > 0,
-            private,
+            private: None,
             // A final state that no header names yet is worth a block.
             last_full: if head.height > certified.executed {
                 head.height
@@ -96,7 +89,7 @@ impl Replica {
             work: false,
             wake: None,
             sync: Sync::default(),
-            checkpoint,
+            checkpoint: 0,
             halted: false,
             out: Vec::new(),
             head,
@@ -106,16 +99,48 @@ impl Replica {
         };
         // Numbers batches by the clock, so that a restarted author does not repeat one of its batches.
         replica.mempool.number_from(now);
-        replica.load_results()?;
-        if let Some(parts) = replica.validator.as_mut() {
-            parts.keyring.erase_before(record.epoch)?;
-        }
+        // A crash may have come between the block that began this epoch and the end of the old keys.
+        replica.erase_old_keys(&record)?;
         replica.install(record);
+        replica.load_private()?;
+        replica.load_results()?;
         replica.step_aside()?;
         replica.resume_core(now)?;
+        replica.find_secret(now);
         replica.update_work(now);
         let effects = replica.take_out();
         Ok((replica, effects))
+    }
+
+    /// The private state from the disk, where this validator can have it: one that has lost its seat let go of it, and one
+    /// that has lost the epoch's secret cannot open it.
+    fn load_private(&mut self) -> Result<(), NodeError> {
+        let keys = self.state_keys.as_ref();
+        let held = match (self.me, self.record.sealing_key.is_some()) {
+            (None, _) => false,
+            (Some(_), false) => true,
+            (Some(_), true) => keys.is_some() && self.log().checkpoint()?.is_some(),
+        };
+        if held {
+            let (private, checkpoint) = restore_private(&*self.store, &self.genesis, keys, self.head.height)?;
+            (self.private, self.checkpoint) = (Some(private), checkpoint);
+        }
+        Ok(())
+    }
+
+    /// The epoch's secret is here again: what is on the disk opens, unless this node has followed without it since.
+    pub(super) fn restore_state(&mut self, now: Millis) -> Result<(), NodeError> {
+        if self.private.is_some() {
+            return Ok(());
+        }
+        if let Err(error) = self.load_private().and_then(|()| self.load_results()) {
+            tracing::warn!(%error, "the private state on this disk does not reach the head");
+            (self.private, self.checkpoint) = (None, 0);
+        }
+        match self.private.is_some() {
+            true => self.resume_core(now),
+            false => Ok(()),
+        }
     }
 
     fn load_results(&mut self) -> Result<(), NodeError> {
@@ -249,13 +274,6 @@ fn restore_public(store: &dyn Store, genesis: &Genesis, head: Height) -> Result<
         }
     }
     Ok(public)
-}
-
-/// Whether a validator has a seat in the current set and, once the first epoch has ended, a checkpoint.
-fn holds_state(store: &dyn Store, public: &PublicState, key: &PublicKey) -> Result<bool, NodeError> {
-    let record = public.current();
-    let seated = record.validators.iter().any(|seat| seat.consensus_key == *key);
-    Ok(seated && (record.epoch == 0 || ChainLog::new(store).checkpoint()?.is_some()))
 }
 
 /// The private state at `head`, and the height of the checkpoint that it came from.

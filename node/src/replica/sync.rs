@@ -93,7 +93,7 @@ impl Sync {
         [answer, patience, batches].into_iter().flatten().min()
     }
 
-    fn number(&mut self) -> u64 {
+    pub(super) fn number(&mut self) -> u64 {
         self.next_request += 1;
         self.next_request
     }
@@ -215,6 +215,10 @@ impl Replica {
         from: NodeKey,
         response: Option<FetchResponse>,
     ) {
+        if self.lost.is(request) {
+            self.took_share(now, from, response);
+            return;
+        }
         let for_blocks = self.sync.inflight.as_ref().is_some_and(|i| i.request == request);
         if for_blocks {
             self.sync.inflight = None;

@@ -2,15 +2,15 @@
 //! ledger's rules nor what is executed.
 
 use tacit_consensus::{Block, Executed, Height, Input as CoreInput, Millis};
-use tacit_ledger::{SystemTx, encode};
+use tacit_ledger::{EpochRecord, SystemError, SystemTx, encode};
 
-use super::{MAX_WAITING, Replica, Waiting};
+use super::{Effect, MAX_WAITING, Refused, Replica, Waiting};
 use crate::mempool::MAX_BLOCK_BATCH_BYTES;
 
 /// What comes of looking at a proposal.
 enum Judgement {
     Accept,
-    Reject(String),
+    Reject(Refused),
     /// Something is missing that may still come: batches, or our own execution.
     Wait,
 }
@@ -29,9 +29,14 @@ impl Replica {
         }
         let accepted = match self.judge(now, &block) {
             Judgement::Accept => true,
-            Judgement::Reject(reason) => {
+            Judgement::Reject(refused) => {
                 let (height, view) = (block.header.height, block.header.view);
-                tracing::warn!(height, view, block = %id, reason, "proposal refused");
+                self.out.push(Effect::ProposalRefused {
+                    leader: self.committee.leader(view),
+                    height,
+                    view,
+                    refused,
+                });
                 false
             }
             Judgement::Wait => {
@@ -70,7 +75,8 @@ impl Replica {
         let header = &block.header;
         let limit = now + self.genesis.params.max_clock_ahead_ms;
         if header.time_ms > limit {
-            return Judgement::Reject(format!("its time {} is ahead of {limit}", header.time_ms));
+            let detail = format!("its time {} is ahead of {limit}", header.time_ms);
+            return Judgement::Reject(Refused::new("proposal.clock", detail));
         }
         if header.executed.height > self.head.height {
             return Judgement::Wait;
@@ -78,10 +84,11 @@ impl Replica {
         match self.executed_at(header.executed.height) {
             Some(own) if own == header.executed => {}
             own => {
-                return Judgement::Reject(format!(
+                let detail = format!(
                     "it states {:?}, this node executed {own:?}: one of the two has diverged",
                     header.executed
-                ));
+                );
+                return Judgement::Reject(Refused::new("proposal.executed", detail));
             }
         }
         match self.judge_system(block) {
@@ -105,7 +112,7 @@ impl Replica {
         };
         let leader = self.committee.leader(header.view);
         if let Err(error) = state.check_system(header, &block.payload, leader) {
-            return Judgement::Reject(error.to_string());
+            return Judgement::Reject(Refused::new(code_of(&error), error.to_string()));
         }
         let ending = state.is_ending() || state.end_due(header.time_ms).is_some();
         if block.payload.system.is_empty() || !ending {
@@ -121,8 +128,8 @@ impl Replica {
                 // Judged by check_system; no ordinary one stands in an epoch's end.
                 Ok(SystemTx::EndEpoch { .. }) => {}
                 Ok(SystemTx::Contribute(contribution)) => {
-                    if let Err(error) = self.check_dealt(&state, header.time_ms, me, &contribution) {
-                        return Judgement::Reject(error.to_string());
+                    if let Err(refused) = self.check_dealt(&state, header.time_ms, me, &contribution) {
+                        return Judgement::Reject(refused);
                     }
                     dealt = Some(contribution);
                 }
@@ -130,12 +137,12 @@ impl Replica {
                     let expected = dealt
                         .as_ref()
                         .and_then(|own| self.closing_record(&state, header.time_ms, own));
-                    if expected.as_ref() != Some(&record) {
-                        return Judgement::Reject("its epoch record does not follow from the shares".into());
+                    if let Some(refused) = record_refused(&record, expected.as_ref()) {
+                        return Judgement::Reject(refused);
                     }
                 }
                 Ok(_) => {}
-                Err(error) => return Judgement::Reject(error.to_string()),
+                Err(error) => return Judgement::Reject(Refused::new("proposal.rules", error.to_string())),
             }
         }
         Judgement::Accept
@@ -163,10 +170,41 @@ impl Replica {
             self.unstored.put_batch(digest, batch);
         }
         if bytes > MAX_BLOCK_BATCH_BYTES {
-            return Judgement::Reject(format!(
-                "its batches are {bytes} bytes, at most {MAX_BLOCK_BATCH_BYTES}"
-            ));
+            let detail = format!("its batches are {bytes} bytes, at most {MAX_BLOCK_BATCH_BYTES}");
+            return Judgement::Reject(Refused::new("proposal.batches", detail));
         }
         Judgement::Accept
+    }
+}
+
+/// Why a block with this record of the next epoch gets no vote, where `expected` is what the shares give.
+fn record_refused(record: &EpochRecord, expected: Option<&EpochRecord>) -> Option<Refused> {
+    let refused = |code, what: &str| Some(Refused::new(code, what.to_owned()));
+    match expected {
+        Some(expected) if expected == record => None,
+        None => refused(
+            "deal.record",
+            "an epoch record that this node cannot compute from the shares",
+        ),
+        Some(expected) if expected.sealing_key != record.sealing_key => {
+            refused("deal.record", "its sealing key does not follow from the shares")
+        }
+        Some(expected) if expected.state_keys != record.state_keys => {
+            refused("deal.state_keys", "it wraps other keys than those of the state")
+        }
+        Some(_) => refused(
+            "deal.record",
+            "its epoch record does not follow from shares and decision",
+        ),
+    }
+}
+
+/// The row of the table of codes for a broken rule of the public lane.
+fn code_of(error: &SystemError) -> &'static str {
+    match error {
+        SystemError::Refused { source, .. } => source.code(),
+        SystemError::Shares(error) => error.code(),
+        SystemError::Record { .. } => "deal.record",
+        _ => "proposal.rules",
     }
 }

@@ -9,7 +9,7 @@ use tacit_node::{
     replica::{Effect, Input, Offence, SystemSource},
     wire::{
         Direct, FetchRequest, FetchResponse, MAX_BATCHES_PER_FETCH, MAX_BLOCKS_PER_FETCH, MAX_DIRECT_BYTES,
-        MAX_FETCH_RESPONSE_BYTES, SyncBlock, SystemGossip,
+        MAX_FETCH_RESPONSE_BYTES, RelayRefused, SyncBlock, SystemGossip,
     },
 };
 
@@ -57,6 +57,7 @@ impl World {
                 let node = &mut self.nodes[index];
                 match what {
                     FetchRequest::Blocks { .. } => node.seen.asked.0 += 1,
+                    FetchRequest::Share { .. } => node.seen.asked_share += 1,
                     _ => node.seen.asked.1 += 1,
                 }
                 let life = node.life;
@@ -69,8 +70,24 @@ impl World {
                 self.post(index, to, Packet::Request { life, request, what });
             }
             Effect::Open(batch) => self.open(index, *batch),
-            Effect::Epoch { record, opener } => {
-                self.nodes[index].opener = opener.map(|secret| (record.epoch, secret));
+            Effect::Epoch { record, opener, kem } => {
+                let node = &mut self.nodes[index];
+                node.opener = opener.map(|secret| (record.epoch, secret));
+                node.kem = kem;
+            }
+            Effect::Opener { epoch, opener } => self.nodes[index].opener = Some((epoch, opener)),
+            Effect::ProposalRefused { leader, refused, .. } => {
+                self.nodes[index].seen.refused_proposals.push((leader, refused));
+            }
+            Effect::KemKey { reply, result } => {
+                self.nodes[index].seen.kem_keys.insert(reply, result);
+            }
+            Effect::ServeShare { reply, result } => {
+                let result = result.map_err(|refused| RelayRefused {
+                    code: refused.code.to_owned(),
+                    detail: refused.detail,
+                });
+                self.serve_asked(index, reply, FetchResponse::Share(result));
             }
             Effect::Committed {
                 height,
@@ -86,7 +103,9 @@ impl World {
             Effect::GossipVerdict { token, verdict } => {
                 self.nodes[index].seen.verdicts.insert(token, verdict);
             }
-            Effect::Serve { reply, batches } => self.serve_batches(index, reply, batches),
+            Effect::Serve { reply, batches } => {
+                self.serve_asked(index, reply, FetchResponse::Batches(batches));
+            }
             Effect::Submitted { reply, result } => {
                 self.nodes[index].seen.submitted.insert(reply, result);
             }
@@ -173,12 +192,12 @@ impl World {
         );
     }
 
-    /// The replica's answer to the one question under way; the harness asks one at a time.
-    fn serve_batches(&mut self, index: usize, reply: u64, batches: Vec<Batch>) {
+    /// The replica's answer to a peer's question.
+    fn serve_asked(&mut self, index: usize, reply: u64, response: FetchResponse) {
         let Some((asker, life, request)) = self.checker.questions.remove(&(index, reply)) else {
             return;
         };
-        self.respond(index, asker, life, request, FetchResponse::Batches(batches));
+        self.respond(index, asker, life, request, response);
     }
 
     fn respond(&mut self, server: usize, asker: usize, life: u64, request: u64, response: FetchResponse) {
@@ -313,6 +332,14 @@ impl World {
                     .questions
                     .insert((server, reply), (asker, life, request));
                 self.input(server, Input::WantBatches { reply, digests });
+            }
+            FetchRequest::Share { epoch } => {
+                let reply = self.reply();
+                self.checker
+                    .questions
+                    .insert((server, reply), (asker, life, request));
+                let from = node_key(asker);
+                self.input(server, Input::WantShare { reply, from, epoch });
             }
             FetchRequest::Submit(_) | FetchRequest::System(_) => unreachable!("no replica relays"),
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tacit_ledger::SealingPublic;
+use tacit_ledger::{SealingPublic, SystemTx};
 use tacit_node::keyring::Keyring;
 
 use crate::{
@@ -56,6 +56,48 @@ fn money_and_nonces_outlive_epochs() {
         assert_eq!(receipt.outcome, tacit_ledger::Outcome::Applied, "nonce {nonce}");
     }
     world.assert_calm();
+}
+
+/// T4: a newcomer's snapshot is checked against the closing header. Waiting for it costs an ordinary turn no block.
+#[test]
+fn a_busy_epochs_last_header_certifies_the_state_that_the_next_begins_with() {
+    for seed in 0..2 {
+        let mut world = World::at_epoch_1(Options {
+            seed,
+            ..Options::epochs_of(2_000)
+        });
+        let mut nonce = 0;
+        while !world.all_in(5) {
+            let node = (nonce % 4) as usize;
+            let (envelope, _) = world.seal(&alice(), nonce, pay(bob().id(), 1));
+            let Ok(id) = world.submit(node, &envelope) else {
+                world.run_for(5);
+                continue;
+            };
+            world.run_until("final, or its epoch is over", 5_000, |world| {
+                world.all_have(&id) || world.nodes[node].seen.expired.contains(&id)
+            });
+            // One that its epoch left behind is paid again in the next.
+            nonce += u64::from(world.nodes[0].has(&id));
+        }
+        world.settle();
+        let log = world.nodes[0].log();
+        for epoch in 2..=5 {
+            let link = log.epoch(epoch).expect("readable").expect("an epoch");
+            let header = &link.header;
+            let own = log.result(header.height).expect("readable").expect("a result");
+            assert_eq!(header.executed.private_root, own.executed.private_root);
+            let begins = |height| {
+                let system = &world.nodes[0].block(height).block.payload.system;
+                system
+                    .first()
+                    .is_some_and(|bytes| matches!(SystemTx::decode(bytes), Ok(SystemTx::EndEpoch { .. })))
+            };
+            assert!(begins(header.height - 1), "epoch {epoch} began after two blocks");
+        }
+        assert!(nonce > 60, "{nonce} transfers");
+        world.assert_calm();
+    }
 }
 
 #[test]

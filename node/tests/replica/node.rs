@@ -6,7 +6,7 @@ use std::{
 };
 
 use tacit_consensus::{Digest, Epoch, Height, Millis};
-use tacit_ledger::{Answer, ChainLog, CommittedBlock, MemoryStore, SealingSecret};
+use tacit_ledger::{Answer, ChainLog, CommittedBlock, MemoryStore, SealingPublic, SealingSecret};
 use tacit_node::replica::{GossipVerdict, NodeKey, Offence, Refused, Replica};
 
 use crate::vault::MemoryVault;
@@ -25,6 +25,11 @@ pub(crate) struct Seen {
     pub(crate) answered: BTreeMap<u64, Result<Box<Answer>, Refused>>,
     /// Requests for blocks and for batches that it sent.
     pub(crate) asked: (u64, u64),
+    /// Requests for a lost secret that it sent.
+    pub(crate) asked_share: u64,
+    /// Proposals that it gave no vote, with their leaders' seats.
+    pub(crate) refused_proposals: Vec<(u16, Refused)>,
+    pub(crate) kem_keys: BTreeMap<u64, Result<SealingPublic, Refused>>,
     /// Effects that came after the one that says that it cannot go on.
     pub(crate) after_halt: usize,
 }
@@ -36,6 +41,8 @@ pub(crate) struct Node {
     /// A validator's; observers have none.
     pub(crate) vault: Option<MemoryVault>,
     pub(crate) opener: Option<(Epoch, Arc<SealingSecret>)>,
+    /// The KEM key of its seat.
+    pub(crate) kem: Option<Arc<SealingSecret>>,
     pub(crate) halted: Option<String>,
     /// Counts its starts: answers to an earlier life are lost.
     pub(crate) life: u64,
@@ -53,6 +60,7 @@ impl Node {
             store: Arc::new(MemoryStore::new()),
             vault,
             opener: None,
+            kem: None,
             halted: None,
             life: 0,
             seen: Seen::default(),

@@ -8,6 +8,8 @@ use tacit_node::{NodeError, keyring::Vault};
 #[derive(Default)]
 struct Inner {
     plaintext: Vec<u8>,
+    /// What every save was given: what a host that keeps old disks has.
+    history: Vec<Vec<u8>>,
     saves: u64,
     fail_save: Option<u64>,
     cut: Option<(u64, Arc<MemoryStore>)>,
@@ -21,6 +23,16 @@ impl MemoryVault {
     /// What the newest save was given.
     pub(crate) fn plaintext(&self) -> Vec<u8> {
         self.lock().plaintext.clone()
+    }
+
+    /// What every save so far was given, oldest first.
+    pub(crate) fn history(&self) -> Vec<Vec<u8>> {
+        self.lock().history.clone()
+    }
+
+    /// Somebody changes what is kept, behind the keyring's back.
+    pub(crate) fn tamper(&self, plaintext: Vec<u8>) {
+        self.lock().plaintext = plaintext;
     }
 
     /// Whether these bytes are anywhere in it.
@@ -55,6 +67,7 @@ impl Vault for MemoryVault {
             return Err(NodeError::Corrupt("the vault was told to fail".into()));
         }
         inner.plaintext = plaintext.to_vec();
+        inner.history.push(plaintext.to_vec());
         if let Some((_, store)) = inner.cut.take_if(|(at, _)| *at == save) {
             store.fail_write(0);
         }

@@ -215,7 +215,10 @@ impl<'w> Network<'w> {
             parent: Digest::ZERO,
             time_ms: self.time_ms,
             payload_root: payload.root(),
-            executed: Executed::default(),
+            executed: Executed {
+                height: state.height(),
+                ..Executed::default()
+            },
             next_epoch,
         };
         let anchor = Anchor {
@@ -243,7 +246,7 @@ impl<'w> Network<'w> {
         let mut first = vec![SystemTx::EndEpoch { reason }];
         for dealer in 0.. {
             let own = self.contribution(dealer);
-            let record = self.state.next_record(self.time_ms, &own, &kem(99));
+            let record = self.state.next_record(self.time_ms, &own, &keys(99));
             let mut system = core::mem::take(&mut first);
             system.push(SystemTx::Contribute(own));
             let closes = record.is_some();
