@@ -322,7 +322,10 @@ pub(crate) async fn run(node: NodeHandle, mut attester: Option<Attester>) {
         shared.forecast.send_replace(forecast);
         if let Some(made) = made {
             served_ms = asked_ms;
-            renewal::hand_in(&node, made).await;
+            let passes = renewal::hand_in(&node, made).await;
+            if let Some(attester) = attester.as_mut().filter(|_| passes) {
+                attester.try_again();
+            }
         }
         let longest = if waits { WAITING } else { EVERY };
         let next = async {

@@ -82,6 +82,13 @@ impl Problem {
     }
 }
 
+impl Problem {
+    /// Whether the same may be taken later, without anybody's doing.
+    pub(crate) fn passes(&self) -> bool {
+        tacit_ledger::codes::lookup(self.code).is_some_and(|row| row.retryable)
+    }
+}
+
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         Problem {

@@ -30,6 +30,8 @@ pub enum Tee<'a> {
     Simulated {
         /// The authority that issues the chip.
         authority: &'a SimulatorAuthority,
+        /// Which processor it plays.
+        generation: Generation,
         /// What the chip is made from.
         chip_seed: [u8; 32],
         /// When the chip's certificate is issued.
@@ -315,11 +317,12 @@ fn settle(home: &Home, tee: Tee<'_>) -> Result<Arc<dyn Quoter>, NodeError> {
     Ok(match tee {
         Tee::Simulated {
             authority,
+            generation,
             chip_seed,
             now_ms,
             measurement,
         } => {
-            let chip = authority.issue_chip(chip_seed, Generation::Genoa, now_ms)?;
+            let chip = authority.issue_chip(chip_seed, generation, now_ms)?;
             write_private(&home.simulated_chip(), &chip.to_bytes()?)?;
             Arc::new(SimulatedQuoter::new(chip, measurement))
         }

@@ -155,6 +155,11 @@ impl Attester {
         self.consensus.public()
     }
 
+    /// The last attempt met a refusal that passes by itself: the next one need not wait.
+    pub(crate) fn try_again(&mut self) {
+        self.attempted = None;
+    }
+
     /// Whether this validator waits for a place, so that it is worth looking again soon.
     pub(crate) fn waits(&self, state: &PublicState) -> bool {
         held(state, &self.key()).is_none() && !self.home.left().exists()
@@ -326,8 +331,8 @@ fn cures(state: &PublicState, fresh: &Registration, held: &Registration, now: Mi
     policies.any(|policy| until(fresh, policy) > until(held, policy).saturating_add(GAIN_MS))
 }
 
-/// Hands in what [`Attester::attend`] made, and notes what came of it.
-pub(crate) async fn hand_in(node: &NodeHandle, made: Made) {
+/// Hands in what [`Attester::attend`] made, and notes what came of it. True when it was refused for what passes by itself.
+pub(crate) async fn hand_in(node: &NodeHandle, made: Made) -> bool {
     let Made {
         why,
         at_ms,
@@ -356,10 +361,12 @@ pub(crate) async fn hand_in(node: &NodeHandle, made: Made) {
             );
         }
     }
+    let passes = result.as_ref().is_err_and(Problem::passes);
     node.shared.note_attempt(Attempt {
         why,
         at_ms,
         height,
         result,
     });
+    passes
 }

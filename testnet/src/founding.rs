@@ -12,7 +12,7 @@ use std::io::Read;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use tacit_attest::{Measurement, NetworkClass, Policy, SimulatorAuthority, TrustRoots};
+use tacit_attest::{Generation, Measurement, NetworkClass, Policy, SimulatorAuthority, TrustRoots};
 use tacit_ledger::{
     AccountId, AccountKey, Amount, GENESIS_VERSION, Genesis, Governance, GovernanceMember, MAX_GENESIS_BYTES,
     Params, UNIT,
@@ -87,6 +87,7 @@ pub(crate) fn found(
             } else {
                 Tee::Simulated {
                     authority,
+                    generation: options.generation(i),
                     chip_seed,
                     now_ms,
                     measurement,
@@ -339,6 +340,7 @@ pub(crate) fn join(facts: &Facts, name: &str, home: &Path, measurement: Measurem
         name: name.to_owned(),
         tee: Tee::Simulated {
             authority: &authority,
+            generation: Generation::Genoa,
             chip_seed: seeds::derive(facts.seed, &format!("chip of {name}")),
             now_ms: facts.time_ms,
             measurement,

@@ -181,8 +181,8 @@ impl Testnet {
             if phase == "voting" {
                 return Ok(said);
             }
-            if said["attempt"]["accepted"] == false {
-                let row = said["attempt"]["code"].as_str().and_then(codes::lookup);
+            let row = said["attempt"]["code"].as_str().and_then(codes::lookup);
+            if said["attempt"]["accepted"] == false && !row.is_some_and(|row| row.retryable) {
                 return Err(Error::Refused {
                     name: node.name.clone(),
                     code: row.map_or("internal", |row| row.code),
@@ -353,14 +353,15 @@ impl Testnet {
         })
     }
 
-    /// Has the members drop every build that no validator runs; gives the version of the policy, or none where there is
+    /// Has the members drop every build that no running validator has; gives the version of the policy, or none where there is
     /// nothing to drop.
     ///
     /// # Errors
     /// The chain's refusal by its code.
     pub fn drop_old_builds(&self, patience: Duration) -> Result<Option<u64>, Error> {
         let mut entries = Vec::new();
-        for node in self.facts.validators() {
+        let running = |node: &&NodeFacts| crate::process::find(&node.home).is_some();
+        for node in self.facts.validators().filter(running) {
             for entry in members::entries(parse(&self.facts.build(node))?) {
                 if !entries.contains(&entry) {
                     entries.push(entry);

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tacit_attest::Generation;
+
 use crate::error::Error;
 use crate::ports;
 
@@ -30,6 +32,9 @@ pub struct Options {
     pub validators: u16,
     /// The last so many validators are simulated TDX machines; the others are simulated SEV-SNP machines.
     pub tdx: u16,
+    /// The last so many of the SEV-SNP machines are of the Milan generation, the others Genoa: a floor for one of them
+    /// leaves the others alone.
+    pub milan: u16,
     /// Nodes that follow and serve, but hold no secret.
     pub observers: u16,
     /// Node i serves its API on `base_port + 10 i` and its peers on the next port, on loopback.
@@ -73,6 +78,7 @@ impl Default for Options {
             dir: PathBuf::from(DEFAULT_DIR),
             validators: 4,
             tdx: 0,
+            milan: 0,
             observers: 0,
             base_port: DEFAULT_BASE_PORT,
             strict_ports: false,
@@ -106,6 +112,15 @@ impl Options {
         (usize::from(snp)..usize::from(self.validators)).contains(&i)
     }
 
+    /// The processor of validator `i`, where it is a simulated SEV-SNP machine.
+    pub(crate) fn generation(&self, i: usize) -> Generation {
+        let snp = self.validators.saturating_sub(self.tdx);
+        match i < usize::from(snp.saturating_sub(self.milan)) {
+            true => Generation::Genoa,
+            false => Generation::Milan,
+        }
+    }
+
     /// Refuses what cannot be made, before anything is touched.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let refuse = |what: String| Err(Error::Usage(what));
@@ -116,6 +131,13 @@ impl Options {
             return refuse(format!(
                 "--tdx {} of {} validators: there are not so many",
                 self.tdx, self.validators
+            ));
+        }
+        if self.milan > self.validators - self.tdx {
+            return refuse(format!(
+                "{} Milan machines of {} SEV-SNP validators: there are not so many",
+                self.milan,
+                self.validators - self.tdx
             ));
         }
         if self.nodes() > usize::from(MAX_NODES) {
@@ -183,6 +205,11 @@ mod tests {
             },
             Options {
                 tdx: 5,
+                ..Options::default()
+            },
+            Options {
+                tdx: 2,
+                milan: 3,
                 ..Options::default()
             },
             Options {

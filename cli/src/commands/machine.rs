@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path};
 
-use tacit_attest::{Measurement, Platform, QuoteError, SimulatorAuthority};
+use tacit_attest::{Generation, Measurement, Platform, QuoteError, SimulatorAuthority};
 use tacit_node::{
     NodeError,
     init::{self, Tee},
@@ -84,6 +84,7 @@ impl Machine {
                 } else {
                     Tee::Simulated {
                         authority,
+                        generation: Generation::Genoa,
                         chip_seed,
                         now_ms,
                         measurement,

@@ -149,6 +149,10 @@ fn refusal(now: &Value, asked_ms: u64) -> Option<Failure> {
     let detail = attempt["detail"].as_str().unwrap_or_default();
     // A code that this release does not know is not passed on: scripts may rely on the table.
     let row = attempt["code"].as_str().and_then(codes::lookup);
+    // The node tries again by itself.
+    if row.is_some_and(|row| row.retryable) {
+        return None;
+    }
     Some(
         Failure::new(row.map_or("rpc.bad_answer", |row| row.code), detail)
             .detail("why", attempt["why"].clone())
@@ -341,6 +345,10 @@ mod tests {
             "an older one"
         );
         assert!(refusal(&page(6, true, ""), 5).is_none());
+        assert!(
+            refusal(&page(6, false, "system.ending"), 5).is_none(),
+            "it passes"
+        );
         assert!(refusal(&json!({ "attempt": null }), 5).is_none());
         let known = refusal(&page(5, false, "attest.measurement_unknown"), 5).unwrap();
         assert_eq!((known.code, known.exit()), ("attest.measurement_unknown", 6));
