@@ -24,6 +24,15 @@ fn kem(n: u8) -> SealingPublic {
     SealingSecret::derive(&[n + 1; 32]).public().clone()
 }
 
+/// Public keys of an epoch that nobody can open anything with.
+fn keys(n: u8) -> EpochKeys {
+    EpochKeys {
+        sealing_key: kem(n),
+        state_keys: vec![n; WRAPPED_STATE_KEYS_BYTES],
+        recovery: None,
+    }
+}
+
 fn register(n: u8) -> Registration {
     let chip = AUTHORITY
         .issue_chip([n; 32], Generation::Genoa, START_MS)

@@ -4,6 +4,7 @@
 //! node.rs     a node: its replica, what outlives it, what it reported
 //! world.rs    the network: clock, queue of events, delay, loss, cuts, a crooked sender
 //! members.rs  members and validators: what they sign for the public lane
+//! loot.rs     a thief: what keyrings and the chain lead to
 //! carry.rs    effects carried out as the node's edge does
 //! checker.rs  what must hold at every step of every story: one chain, one state, nothing signed twice
 //! ```
@@ -14,6 +15,8 @@ mod carry;
 mod checker;
 #[path = "replica/founders.rs"]
 mod founders;
+#[path = "replica/loot.rs"]
+mod loot;
 #[path = "replica/members.rs"]
 mod members;
 #[path = "replica/node.rs"]
@@ -39,6 +42,8 @@ mod dropped;
 mod epochs;
 #[path = "replica/first_epoch.rs"]
 mod first_epoch;
+#[path = "replica/forgetting.rs"]
+mod forgetting;
 #[path = "replica/hostile.rs"]
 mod hostile;
 #[path = "replica/leaders.rs"]
@@ -47,6 +52,8 @@ mod leaders;
 mod pace;
 #[path = "replica/reading.rs"]
 mod reading;
+#[path = "replica/rotation.rs"]
+mod rotation;
 #[path = "replica/system.rs"]
 mod system;
 #[path = "replica/trace.rs"]

@@ -107,18 +107,16 @@ fn only_registered_names_and_keys_renew() {
     let name = "val-0".to_owned();
     assert_eq!(
         world.refused(SystemTx::Register(other_node)),
-        SystemRefusal::OtherKey {
-            name: name.clone(),
-            key: "node"
-        }
+        SystemRefusal::OtherKey { name, key: "node" }
     );
+    // A fresh KEM key is what a renewal is for, but nobody gives a validator another's.
     let other_kem = Registration {
         kem_key: kem(9),
         ..good.clone()
     };
     assert_eq!(
         world.refused(SystemTx::Register(other_kem)),
-        SystemRefusal::OtherKey { name, key: "KEM" }
+        SystemRefusal::Registration(RegistrationError::ConsensusSignature)
     );
     // Anybody's bytes under a validator's keys: the signatures do not hold.
     let unsigned = Registration {

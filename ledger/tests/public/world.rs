@@ -290,8 +290,12 @@ impl World {
                 commitment: Digest([dealer as u8; 32]),
                 shares: vec![vec![0; SHARE_BYTES]; seats],
             };
-            let key = SealingSecret::derive(&[epoch as u8; 32]).public().clone();
-            let record = self.state.next_record(time_ms, &own, &key);
+            let keys = EpochKeys {
+                sealing_key: SealingSecret::derive(&[epoch as u8; 32]).public().clone(),
+                state_keys: vec![epoch as u8; WRAPPED_STATE_KEYS_BYTES],
+                recovery: None,
+            };
+            let record = self.state.next_record(time_ms, &own, &keys);
             let mut system = std::mem::take(&mut begin);
             system.push(SystemTx::Contribute(own));
             system.extend(record.clone().map(SystemTx::CloseEpoch));

@@ -83,6 +83,7 @@ impl World {
                 self.nodes[index].seen.kem_keys.insert(reply, result);
             }
             Effect::ServeShare { reply, result } => {
+                self.nodes[index].seen.shares.insert(reply, result.clone());
                 let result = result.map_err(|refused| RelayRefused {
                     code: refused.code.to_owned(),
                     detail: refused.detail,

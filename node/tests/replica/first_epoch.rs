@@ -23,7 +23,9 @@ fn genesis_leads_to_an_epoch_whose_secret_everybody_holds_and_nobody_else() {
         let keyring = Keyring::restore(&vault.plaintext(), Box::new(vault.clone())).expect("a keyring");
         let kept = keyring.epoch(1).expect("epoch 1").to_bytes();
         assert!(vault.holds(&kept[..]));
-        let hidden = [&kept[..], &secret.to_bytes()[..], &keyring.identity().kem[..]];
+        let kem = node.kem.clone().expect("its seat's key");
+        assert!(vault.holds(&kem.to_bytes()[..]));
+        let hidden = [&kept[..], &secret.to_bytes()[..], &kem.to_bytes()[..]];
         for (column, key, value) in everything(&*node.store) {
             for secret in hidden {
                 assert!(!contains(&value, secret), "{column:?} {key:?} holds a secret");

@@ -8,7 +8,7 @@ use tacit_attest::{
 use tacit_consensus::{Digest, Ed25519Signer, Signer};
 use tacit_ledger::{
     AccountKey, GENESIS_VERSION, Genesis, Governance, GovernanceMember, Params, Registration,
-    RegistrationPlace, SealingSecret, UNIT,
+    RegistrationPlace, SealingPublic, SealingSecret, UNIT,
 };
 use tacit_node::{
     keyring::{IdentitySeeds, Keyring},
@@ -30,16 +30,28 @@ pub(crate) const LOOSENING_DELAY_MS: u64 = 60_000;
 static REGISTRATIONS: LazyLock<(SimulatorAuthority, Vec<Registration>)> = LazyLock::new(|| {
     let authority = SimulatorAuthority::generate([1; 32], TIME).expect("an authority");
     let place = RegistrationPlace::founder(NONCE, 1);
-    let registrations = (0..FOUNDERS).map(|n| register(&authority, n, &place)).collect();
+    let registrations = (0..FOUNDERS)
+        .map(|n| register(&authority, n, &first_kem(n), &place))
+        .collect();
     (authority, registrations)
 });
 
-/// Fresh evidence of validator `n`'s machine, bound to a later place.
-pub(crate) fn renewal(n: u8, place: &RegistrationPlace) -> Registration {
-    register(&REGISTRATIONS.0, n, place)
+/// Fresh evidence of validator `n`'s machine for a KEM key, bound to a later place.
+pub(crate) fn renewal(n: u8, kem: &SealingPublic, place: &RegistrationPlace) -> Registration {
+    register(&REGISTRATIONS.0, n, kem, place)
 }
 
-fn register(authority: &SimulatorAuthority, n: u8, place: &RegistrationPlace) -> Registration {
+/// The KEM key with which validator `n` was founded.
+pub(crate) fn first_kem(n: u8) -> SealingPublic {
+    SealingSecret::derive(&kem_seed(n.into())).public().clone()
+}
+
+fn register(
+    authority: &SimulatorAuthority,
+    n: u8,
+    kem: &SealingPublic,
+    place: &RegistrationPlace,
+) -> Registration {
     let chip = authority
         .issue_chip([n; 32], Generation::Genoa, TIME)
         .expect("a chip");
@@ -47,7 +59,7 @@ fn register(authority: &SimulatorAuthority, n: u8, place: &RegistrationPlace) ->
         &format!("val-{n}"),
         &consensus_signer(n.into()),
         &node_signer(n.into()),
-        SealingSecret::derive(&seeds(n.into()).kem).public(),
+        kem,
         place,
         &SimulatedQuoter::new(chip, MEASUREMENT),
     )
@@ -120,8 +132,11 @@ fn seeds(n: usize) -> IdentitySeeds {
     IdentitySeeds {
         consensus: [10 + n; 32],
         node: [40 + n; 32],
-        kem: [70 + n; 32],
     }
+}
+
+fn kem_seed(n: usize) -> [u8; 32] {
+    [70 + u8::try_from(n).expect("few nodes"); 32]
 }
 
 /// The key with which validator `n` votes: crooked stories sign with it too.
@@ -143,7 +158,7 @@ pub(crate) fn parts(n: usize, vault: &MemoryVault) -> ValidatorParts {
     let kept = vault.plaintext();
     let boxed = Box::new(vault.clone());
     let keyring = if kept.is_empty() {
-        Keyring::create(seeds(n), boxed)
+        Keyring::create(seeds(n), &kem_seed(n), boxed)
     } else {
         Keyring::restore(&kept, boxed)
     };

@@ -2,11 +2,13 @@
 
 use tacit_attest::{Policy, Suspension};
 use tacit_consensus::Digest;
-use tacit_ledger::{PolicyApproval, PolicyProposal, PublicState, SuspendVote, SystemTx};
+use tacit_ledger::{
+    PolicyApproval, PolicyProposal, PublicState, RegistrationPlace, SealingPublic, SuspendVote, SystemTx,
+};
 use tacit_node::replica::{Input, Refused, SystemSource};
 
 use crate::{
-    founders::{member, node_signer},
+    founders::{member, node_signer, renewal},
     world::World,
 };
 
@@ -71,6 +73,40 @@ impl World {
         self.input(index, Input::System { source, tx });
         let answers = &mut self.nodes[index].seen.system_taken;
         answers.remove(&reply).expect("an answer in the same step")
+    }
+
+    /// The KEM key that a validator's next registration is to name.
+    pub(crate) fn next_kem(&mut self, index: usize) -> SealingPublic {
+        let reply = self.reply();
+        self.input(index, Input::WantKem { reply });
+        let answer = self.nodes[index].seen.kem_keys.remove(&reply);
+        answer.expect("an answer in the same step").expect("a key")
+    }
+
+    /// A validator's renewal with its next KEM key, bound to its head.
+    pub(crate) fn renewal(&mut self, index: usize) -> SystemTx {
+        let kem = self.next_kem(index);
+        let head = self.nodes[index].up().head();
+        let place = RegistrationPlace {
+            network: self.chain,
+            height: head.height,
+            block: head.id,
+            policy_version: self.nodes[index].up().public().policy().version,
+        };
+        let n = u8::try_from(index).expect("few");
+        SystemTx::Register(renewal(n, &kem, &place))
+    }
+
+    /// These validators attest again with fresh KEM keys, and everybody knows it.
+    pub(crate) fn rotate(&mut self, nodes: impl IntoIterator<Item = usize>) {
+        let mut ids = Vec::new();
+        for index in nodes {
+            let renewal = self.renewal(index);
+            ids.push(self.hand_in(index, &renewal).unwrap_or_else(|refused| panic!("{refused:?}")));
+        }
+        self.run_until("the renewals are in the chain", 30_000, |world| {
+            ids.iter().all(|id| world.all_have_system(id))
+        });
     }
 
     /// Hands it in, and waits until it is in everybody's chain.

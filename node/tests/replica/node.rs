@@ -29,6 +29,8 @@ pub(crate) struct Seen {
     pub(crate) asked_share: u64,
     /// Proposals that it gave no vote, with their leaders' seats.
     pub(crate) refused_proposals: Vec<(u16, Refused)>,
+    /// What it gave to who asked for a secret, by the number of the question.
+    pub(crate) shares: BTreeMap<u64, Result<Vec<u8>, Refused>>,
     pub(crate) kem_keys: BTreeMap<u64, Result<SealingPublic, Refused>>,
     /// Effects that came after the one that says that it cannot go on.
     pub(crate) after_halt: usize,

@@ -8,7 +8,7 @@ use tacit_ledger::{EpochReason, PolicyProposal, RegistrationPlace, SystemTx};
 use tacit_node::{replica::GossipVerdict, wire::SystemGossip};
 
 use crate::{
-    founders::{LOOSENING_DELAY_MS, alice, bob, consensus_signer, member, renewal},
+    founders::{LOOSENING_DELAY_MS, alice, bob, consensus_signer, first_kem, member, renewal},
     world::{Options, World},
 };
 
@@ -371,7 +371,7 @@ fn a_validator_attests_again_and_the_next_epoch_seats_it_by_the_new_evidence() {
         block: head.id,
         policy_version: 1,
     };
-    let renewed = renewal(2, &place);
+    let renewed = renewal(2, &first_kem(2), &place);
     let digest = renewed.digest();
     assert_ne!(world.record().validators[2].registration, digest);
     world.carry_through(3, &SystemTx::Register(renewed.clone()));
@@ -380,7 +380,7 @@ fn a_validator_attests_again_and_the_next_epoch_seats_it_by_the_new_evidence() {
         assert_eq!(held.digest(), digest, "node {}", node.index);
     }
     // Once more with nothing newer in it.
-    let again = SystemTx::Register(renewal(2, &place));
+    let again = SystemTx::Register(renewal(2, &first_kem(2), &place));
     match world.hand_in(1, &again) {
         Ok(id) => assert_eq!(id, SystemTx::Register(renewed).id(), "the very same bytes"),
         Err(refused) => assert_eq!(refused.code, "renew.not_newer"),
@@ -389,7 +389,7 @@ fn a_validator_attests_again_and_the_next_epoch_seats_it_by_the_new_evidence() {
         block: Digest([3; 32]),
         ..place
     };
-    let lie = SystemTx::Register(renewal(1, &elsewhere));
+    let lie = SystemTx::Register(renewal(1, &first_kem(1), &elsewhere));
     assert_eq!(
         world.hand_in(1, &lie).expect_err("no such block").code,
         "renew.other_block"

@@ -75,6 +75,26 @@ impl Vault for MemoryVault {
     }
 }
 
+/// A keyring's record: identity, list of (KEM seed, flag), list of (epoch, secret).
+fn lists(record: &[u8]) -> (usize, usize) {
+    let count = |at: usize| u32::from_le_bytes(record[at..at + 4].try_into().expect("four bytes")) as usize;
+    let epochs = 64 + 4 + 33 * count(64);
+    assert_eq!(record.len(), epochs + 4 + 40 * count(epochs), "another format than this");
+    (64, epochs)
+}
+
+/// The same keyring when it has lost the secrets of epochs.
+pub(crate) fn without_secrets(record: &[u8]) -> Vec<u8> {
+    let (_, epochs) = lists(record);
+    [&record[..epochs], &[0; 4]].concat()
+}
+
+/// The same keyring when it has lost its KEM keys.
+pub(crate) fn without_kems(record: &[u8]) -> Vec<u8> {
+    let (kems, epochs) = lists(record);
+    [&record[..kems], &[0; 4], &record[epochs..]].concat()
+}
+
 /// Whether `needle` is somewhere in `hay`.
 pub(crate) fn contains(hay: &[u8], needle: &[u8]) -> bool {
     hay.windows(needle.len()).any(|window| window == needle)

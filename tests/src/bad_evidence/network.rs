@@ -10,8 +10,9 @@ use tacit_consensus::{
     Anchor, Block, Certificate, Digest, Ed25519Signer, Executed, Header, Payload, Signature,
 };
 use tacit_ledger::{
-    Contribution, EpochReason, GENESIS_VERSION, Genesis, Governance, Params, PublicState, Registration,
-    RegistrationPlace, SealingPublic, SealingSecret, SuspendVote, SystemTx, deal,
+    Contribution, EpochKeys, EpochReason, GENESIS_VERSION, Genesis, Governance, Params, PublicState, Registration,
+    RegistrationPlace, SealingPublic, SealingSecret, SuspendVote, SystemTx,
+    WRAPPED_STATE_KEYS_BYTES, deal,
 };
 use zeroize::Zeroizing;
 
@@ -132,6 +133,15 @@ pub(super) fn node_key(seat: u8) -> Ed25519Signer {
 
 pub(super) fn kem(seat: u8) -> SealingPublic {
     SealingSecret::derive(&[50 + seat; 32]).public().clone()
+}
+
+/// Public keys of an epoch that nobody can open anything with.
+fn keys(n: u8) -> EpochKeys {
+    EpochKeys {
+        sealing_key: kem(n),
+        state_keys: vec![n; WRAPPED_STATE_KEYS_BYTES],
+        recovery: None,
+    }
 }
 
 /// A registration of a seat by its own keys and an honest machine.

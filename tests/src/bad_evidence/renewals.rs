@@ -71,7 +71,6 @@ fn keys(table: &mut Table, shop: &Workshop, network: &Network<'_>) {
     made("with another node key", OTHER_KEY, &|holder| {
         holder.node = other()
     });
-    made("with another KEM key", OTHER_KEY, &|holder| holder.kem = kem(9));
     made("with the keys of another seat", OTHER_KEY, &|holder| {
         (holder.consensus, holder.node, holder.kem) = (consensus_key(1), node_key(1), kem(1));
     });
