@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use tacit_consensus::{Ed25519, Ed25519Signer, Signer};
-use tacit_ledger::{RocksStore, Store};
+use tacit_ledger::{PROTOCOL_VERSION, RocksStore, Store};
 use tacit_p2p::{Identity, Multiaddr};
 use tokio::sync::{mpsc, watch};
 use zeroize::Zeroizing;
@@ -151,6 +151,7 @@ async fn serve_node(home: &Home, config: Config) -> Result<(), NodeError> {
         scheme: Arc::new(Ed25519),
         validator,
         seed,
+        protocols: PROTOCOL_VERSION..=PROTOCOL_VERSION,
     };
     let (replica, first) = Replica::open(replica_config, clock::now_ms())?;
 
@@ -194,6 +195,8 @@ async fn serve_node(home: &Home, config: Config) -> Result<(), NodeError> {
         system: std::sync::Mutex::default(),
         public: watch::Sender::new(Arc::new(replica.public().clone())),
         gossip: GossipTokens::default(),
+        met: std::sync::Mutex::default(),
+        conflicts: std::sync::Mutex::default(),
         platform: quoter.as_ref().map(|q| q.platform()),
         measurement: quoter.as_ref().and_then(|q| q.measurement()),
         consensus_key,

@@ -10,7 +10,7 @@
 //! | fetch | [`FetchRequest`] / [`FetchResponse`] | any node, any node answers |
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use tacit_consensus::{Digest, Epoch, Height};
+use tacit_consensus::{Digest, Epoch, Height, Standing};
 use tacit_ledger::{Batch, CommittedBlock, MAX_ORDINARY_TX_BYTES, SealedReceipt, SystemTx, codec};
 
 /// The most blocks one fetch asks for; a server may answer with fewer, by size.
@@ -25,6 +25,8 @@ pub const MAX_DIRECT_BYTES: usize = 1 << 20;
 pub const MAX_ANNOUNCEMENT_BYTES: usize = 128;
 /// The longest gossip of a system transaction: round, length, transaction.
 pub const MAX_SYSTEM_GOSSIP_BYTES: usize = MAX_ORDINARY_TX_BYTES + 8;
+/// The longest name of a release, in bytes.
+pub const MAX_RELEASE_BYTES: usize = 32;
 /// The longest fetch request: a relayed system transaction is the largest.
 pub const MAX_FETCH_REQUEST_BYTES: usize = 160 << 10;
 /// The longest fetch answer.
@@ -35,6 +37,9 @@ pub const MAX_FETCH_RESPONSE_BYTES: usize = 8 << 20;
 pub struct Direct {
     /// The sender's epoch: a receiver that is behind learns it from here without decoding the rest.
     pub epoch: Epoch,
+    /// A random number of the sending process: two of one identity that speak at the same time are two holders of
+    /// its keys.
+    pub incarnation: u64,
     /// An encoded [`tacit_consensus::Message`].
     pub message: Vec<u8>,
 }
@@ -92,6 +97,10 @@ pub enum FetchRequest {
         /// The epoch.
         epoch: Epoch,
     },
+    /// How the asker stands: what the other one holds of its signed statements, and how far the chain has come.
+    Standing,
+    /// Who the asker is. The answer is the same of the other.
+    Hello(Hello),
 }
 
 /// The answer to a [`FetchRequest`].
@@ -107,6 +116,49 @@ pub enum FetchResponse {
     SystemTaken(Result<Digest, RelayRefused>),
     /// What [`tacit_ledger::seal_secret`] made for the asker, or why it gets none.
     Share(Result<Vec<u8>, RelayRefused>),
+    /// How the asker stands.
+    Standing(Box<StandingAnswer>),
+    /// Who the answerer is.
+    Hello(Hello),
+}
+
+/// How a validator that has just started stands, as another one sees it.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct StandingAnswer {
+    /// The answerer's epoch.
+    pub epoch: Epoch,
+    /// The height that is final at the answerer.
+    pub height: Height,
+    /// What it knows of the asker; `None` where the asker has no seat in its epoch.
+    pub standing: Option<Standing>,
+}
+
+/// What nodes tell each other when they connect.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Hello {
+    /// The release, at most [`MAX_RELEASE_BYTES`].
+    pub release: String,
+    /// The oldest protocol version that it speaks.
+    pub protocol_min: u16,
+    /// The newest.
+    pub protocol_max: u16,
+    /// As in [`Direct`].
+    pub incarnation: u64,
+}
+
+impl Hello {
+    /// Whether its bounds hold: a printable release name, versions in order.
+    pub fn is_sound(&self) -> bool {
+        let printable = self.release.bytes().all(|byte| byte.is_ascii_graphic());
+        (1..=MAX_RELEASE_BYTES).contains(&self.release.len())
+            && printable
+            && self.protocol_min <= self.protocol_max
+    }
+
+    /// Whether it speaks a version.
+    pub fn speaks(&self, protocol: u16) -> bool {
+        (self.protocol_min..=self.protocol_max).contains(&protocol)
+    }
 }
 
 /// A relayed envelope was accepted.

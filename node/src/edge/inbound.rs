@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     handle::{NodeHandle, ToReplica},
-    replica::{Input, SystemSource},
+    replica::{Input, Question, SystemSource},
     wire::{
         Announcement, Direct, FETCH_ANSWER_TARGET_BYTES, FetchRequest, FetchResponse, MAX_ANNOUNCEMENT_BYTES,
         MAX_BATCHES_PER_FETCH, MAX_BLOCKS_PER_FETCH, MAX_DIRECT_BYTES, MAX_FETCH_REQUEST_BYTES,
@@ -179,6 +179,8 @@ async fn request(node: &NodeHandle, from: PeerId, bytes: &[u8], channel: Respons
                     .await;
             }
         }
+        Ok(FetchRequest::Standing) => ask(node, &from, Question::Standing, channel).await,
+        Ok(FetchRequest::Hello(hello)) => ask(node, &from, Question::Hello(hello), channel).await,
         Ok(FetchRequest::Submit(envelope)) => {
             let node = node.clone();
             tokio::spawn(async move {
@@ -217,6 +219,13 @@ async fn request(node: &NodeHandle, from: PeerId, bytes: &[u8], channel: Respons
         Ok(FetchRequest::Batches(_)) | Err(_) => node.shared.network.report(from, Offence::Malformed),
     }
     None
+}
+
+async fn ask(node: &NodeHandle, from: &PeerId, question: Question, channel: ResponseChannel) {
+    if let Some(asker) = node_key_of(from) {
+        // The replica has stopped if this fails; the peer asks again, or another.
+        let _ = node.replica.send(ToReplica::Ask(asker, question, channel)).await;
+    }
 }
 
 /// Committed blocks from a height on, until there are no more or the answer is long enough. What cannot be

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tacit_consensus::{Anchor, Block, Config as CoreConfig, Core, Height, Millis};
 use tacit_ledger::{Contribution, Durability, EpochRecord, Genesis, SystemTx, ValidatorRecord};
 
-use super::{Effect, Replica, execute::PRUNE_LIMIT};
+use super::{Effect, Replica, accuse::Unopened, execute::PRUNE_LIMIT};
 use crate::NodeError;
 
 impl Replica {
@@ -57,7 +57,14 @@ impl Replica {
             "epoch begins"
         );
         let anchor = self.anchor_at_head(record.epoch);
+        let closing = self.head.header.as_ref();
+        if let Some((ended, view)) = closing.map(|header| (header.epoch, header.view)) {
+            self.stand.epoch_ended(ended, view);
+        }
+        self.met.forget_holders();
+        self.unopened = Unopened::default();
         self.install(record);
+        self.judge_peers();
         self.step_aside()?;
         self.start_core(now, anchor, None, None, Vec::new());
         self.find_secret(now);
@@ -172,6 +179,10 @@ impl Replica {
         let (Some(parts), Some(_), true) = (self.validator.as_ref(), self.me, self.private.is_some()) else {
             return;
         };
+        if !self.stand.is_settled() {
+            self.begin_probation(now, &anchor, record, committed.as_ref(), &uncommitted);
+            return;
+        }
         let (core, effects) = Core::new(
             core_config(&self.genesis),
             self.chain,

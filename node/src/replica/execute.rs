@@ -26,7 +26,7 @@ struct Results {
     executed: Executed,
     block_root: Digest,
     receipts: Vec<(Digest, SealedReceipt)>,
-    unopened: u32,
+    unopened: Vec<Digest>,
 }
 
 impl Replica {
@@ -101,6 +101,7 @@ impl Replica {
         synced: Option<Vec<SealedReceipt>>,
     ) -> Result<(), String> {
         let height = block.header.height;
+        self.standing_note(&block, &proof);
         self.compare(&block)?;
         let envelopes = self.envelopes_of(&block)?;
         let contributions = self.public_contributions_with(&block);
@@ -158,7 +159,7 @@ impl Replica {
         self.out.push(Effect::Committed {
             height,
             envelopes: ids,
-            unopened: results.unopened,
+            unopened: u32::try_from(results.unopened.len()).unwrap_or(u32::MAX),
             system,
         });
         if self.me.is_some() {
@@ -168,6 +169,7 @@ impl Replica {
                 block: self.head.id,
             }));
         }
+        self.note_unopened(now, &block, &results.unopened);
         if let Some(record) = record {
             self.begin_epoch(now, Arc::new(record))
                 .map_err(|e| e.to_string())?;
@@ -210,7 +212,7 @@ impl Replica {
         writes: &mut WriteBatch,
     ) -> Result<Results, String> {
         let header = &block.header;
-        let mut unopened = 0;
+        let mut unopened = Vec::new();
         let mut executables = Vec::with_capacity(envelopes.len());
         for (id, envelope) in envelopes {
             let opened = self.opened.remove(id).or_else(|| {
@@ -220,7 +222,7 @@ impl Replica {
             executables.push(match opened {
                 Some(opened) => Executable::Opened(opened),
                 None => {
-                    unopened += 1;
+                    unopened.push(*id);
                     Executable::Unopened(*id)
                 }
             });
@@ -298,7 +300,7 @@ impl Replica {
             executed,
             block_root,
             receipts,
-            unopened: 0,
+            unopened: Vec::new(),
         }
     }
 

@@ -7,6 +7,7 @@ use std::{
 };
 
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+use rand_core::Rng;
 use tacit_consensus::{Anchor, Block, Digest, Executed, Height, Millis};
 use tacit_ledger::{
     ChainLog, Column, Durability, Frame, Genesis, PrivateState, PublicState, StateKeys, Store, WriteBatch,
@@ -14,7 +15,8 @@ use tacit_ledger::{
 };
 
 use super::{
-    Certified, Effect, Head, Replica, ReplicaConfig, SystemPool, damaged, keys::LostSecret, sync::Sync,
+    Certified, Effect, Head, Replica, ReplicaConfig, SystemPool, accuse::Unopened, damaged, hello::Met,
+    keys::LostSecret, standing::Stand, sync::Sync,
 };
 use crate::{NodeError, mempool::Mempool};
 
@@ -37,6 +39,7 @@ impl Replica {
             scheme,
             validator,
             seed,
+            protocols,
         } = config;
         let chain = genesis.chain_id();
         check_chain(&*store, chain)?;
@@ -52,10 +55,17 @@ impl Replica {
         };
         let origin = PublicState::genesis(&genesis).root(0).unwrap_or_default();
         let anchor = genesis.anchor(origin, Digest::ZERO);
+        let mut rng = ChaCha20Rng::from_seed(seed);
         let mut replica = Self {
             chain,
             scheme,
-            rng: ChaCha20Rng::from_seed(seed),
+            protocols,
+            incarnation: rng.next_u64(),
+            stand: Stand::Unsettled(None),
+            rolled_back: None,
+            met: Met::default(),
+            unopened: Unopened::default(),
+            rng,
             committee: record.committee(),
             record: record.clone(),
             index_of: BTreeMap::new(),
@@ -106,6 +116,7 @@ impl Replica {
         replica.load_results()?;
         replica.step_aside()?;
         replica.resume_core(now)?;
+        replica.settle_standing(now);
         replica.find_secret(now);
         replica.update_work(now);
         let effects = replica.take_out();
@@ -175,7 +186,7 @@ impl Replica {
         }
     }
 
-    fn resume_core(&mut self, now: Millis) -> Result<(), NodeError> {
+    pub(super) fn resume_core(&mut self, now: Millis) -> Result<(), NodeError> {
         let start = self.first_height();
         let anchor = match start.checked_sub(1) {
             None | Some(0) => self.genesis_anchor(),

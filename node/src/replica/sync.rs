@@ -219,6 +219,12 @@ impl Replica {
             self.took_share(now, from, response);
             return;
         }
+        if self.stand.is(request) {
+            return self.took_standing(now, request, from, response);
+        }
+        if self.met.is(request) {
+            return self.took_hello(now, request, from, response);
+        }
         let for_blocks = self.sync.inflight.as_ref().is_some_and(|i| i.request == request);
         if for_blocks {
             self.sync.inflight = None;

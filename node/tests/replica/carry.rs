@@ -6,17 +6,14 @@ use std::sync::Arc;
 use tacit_consensus::{Height, Message};
 use tacit_ledger::{Batch, ChainLog, MAX_BATCH_BYTES, Store, codec, open_envelope};
 use tacit_node::{
-    replica::{Effect, Input, Offence, SystemSource},
+    replica::{Effect, Input, Offence, Question, SystemSource},
     wire::{
         Direct, FetchRequest, FetchResponse, MAX_BATCHES_PER_FETCH, MAX_BLOCKS_PER_FETCH, MAX_DIRECT_BYTES,
         MAX_FETCH_RESPONSE_BYTES, RelayRefused, SyncBlock, SystemGossip,
     },
 };
 
-use crate::{
-    founders::node_key,
-    world::{Delivery, Packet, World},
-};
+use crate::world::{Delivery, Packet, World};
 
 /// Direct messages kept for replays.
 const OVERHEARD: usize = 512;
@@ -40,7 +37,16 @@ impl World {
 
     fn one(&mut self, index: usize, effect: Effect) {
         match effect {
-            Effect::Send { to, direct } => self.send(index, self.index_of(&to), direct),
+            Effect::Send { to, direct } => {
+                for to in self.holders(&to) {
+                    self.send(index, to, direct.clone());
+                }
+            }
+            Effect::Answer { reply, response } => self.serve_asked(index, reply, *response),
+            Effect::TwoHolders { validator } => self.nodes[index].seen.two_holders.push(validator),
+            Effect::Met { peer, hello, speaks } => {
+                self.nodes[index].seen.met.insert(peer, (hello, speaks));
+            }
             Effect::PublishBatch(batch) => {
                 let bytes = borsh::to_vec(&batch).expect("encoded");
                 if !self.mute.contains(&index) {
@@ -58,10 +64,12 @@ impl World {
                 match what {
                     FetchRequest::Blocks { .. } => node.seen.asked.0 += 1,
                     FetchRequest::Share { .. } => node.seen.asked_share += 1,
+                    FetchRequest::Standing | FetchRequest::Hello(_) => {}
                     _ => node.seen.asked.1 += 1,
                 }
                 let life = node.life;
-                let to = self.index_of(&to);
+                let holders = self.holders(&to);
+                let to = holders[request as usize % holders.len()];
                 self.note(&[
                     b"request",
                     &index.to_le_bytes(),
@@ -146,9 +154,11 @@ impl World {
             return self.send_bytes(from, to, direct);
         };
         for message in crook(from, to, message) {
-            let epoch = direct.epoch;
-            let message = message.encode();
-            self.send_bytes(from, to, Direct { epoch, message });
+            let direct = Direct {
+                message: message.encode(),
+                ..direct.clone()
+            };
+            self.send_bytes(from, to, direct);
         }
         self.crook = Some(crook);
     }
@@ -239,8 +249,8 @@ impl World {
                 );
             }
             _ if !up => {}
-            Packet::Connected => self.input(to, Input::Connected(node_key(from))),
-            Packet::Disconnected => self.input(to, Input::Disconnected(node_key(from))),
+            Packet::Connected => self.input(to, Input::Connected(self.key_of(from))),
+            Packet::Disconnected => self.input(to, Input::Disconnected(self.key_of(from))),
             Packet::Direct(bytes) => self.take_direct(from, to, &bytes),
             Packet::Batch(bytes) => {
                 self.take_batch(to, &bytes);
@@ -249,7 +259,7 @@ impl World {
                 self.take_system(to, &bytes);
             }
             Packet::Announcement(announcement) => {
-                let from = node_key(from);
+                let from = self.key_of(from);
                 self.input(to, Input::Announced { from, announcement });
             }
             Packet::Request { life, request, what } => self.serve(to, from, life, request, what),
@@ -258,7 +268,7 @@ impl World {
                 request,
                 response,
             } if asked_in == life => {
-                let from = node_key(from);
+                let from = self.key_of(from);
                 self.input(
                     to,
                     Input::Fetched {
@@ -287,7 +297,7 @@ impl World {
 
     /// Bytes on a direct stream.
     pub(crate) fn take_direct(&mut self, from: usize, to: usize, bytes: &[u8]) {
-        let peer = node_key(from);
+        let peer = self.key_of(from);
         match codec::decode::<Direct>(bytes, MAX_DIRECT_BYTES) {
             Ok(direct) => self.input(to, Input::Direct { from: peer, direct }),
             Err(_) => self.nodes[to].seen.penalties.push((peer, Offence::Malformed)),
@@ -334,12 +344,31 @@ impl World {
                     .insert((server, reply), (asker, life, request));
                 self.input(server, Input::WantBatches { reply, digests });
             }
+            FetchRequest::Standing | FetchRequest::Hello(_) => {
+                let reply = self.reply();
+                self.checker
+                    .questions
+                    .insert((server, reply), (asker, life, request));
+                let from = self.key_of(asker);
+                let question = match what {
+                    FetchRequest::Hello(hello) => Question::Hello(hello),
+                    _ => Question::Standing,
+                };
+                self.input(
+                    server,
+                    Input::Asked {
+                        reply,
+                        from,
+                        question,
+                    },
+                );
+            }
             FetchRequest::Share { epoch } => {
                 let reply = self.reply();
                 self.checker
                     .questions
                     .insert((server, reply), (asker, life, request));
-                let from = node_key(asker);
+                let from = self.key_of(asker);
                 self.input(server, Input::WantShare { reply, from, epoch });
             }
             FetchRequest::Submit(_) | FetchRequest::System(_) => unreachable!("no replica relays"),

@@ -2,12 +2,18 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
     sync::Arc,
 };
 
 use tacit_consensus::{Digest, Epoch, Height, Millis};
-use tacit_ledger::{Answer, ChainLog, CommittedBlock, MemoryStore, SealingPublic, SealingSecret};
-use tacit_node::replica::{GossipVerdict, NodeKey, Offence, Refused, Replica};
+use tacit_ledger::{
+    Answer, ChainLog, CommittedBlock, MemoryStore, PROTOCOL_VERSION, SealingPublic, SealingSecret,
+};
+use tacit_node::{
+    replica::{GossipVerdict, NodeKey, Offence, Refused, Replica},
+    wire::Hello,
+};
 
 use crate::vault::MemoryVault;
 
@@ -18,6 +24,9 @@ pub(crate) struct Seen {
     pub(crate) expired: BTreeSet<Digest>,
     pub(crate) penalties: Vec<(NodeKey, Offence)>,
     pub(crate) equivocations: Vec<u16>,
+    pub(crate) two_holders: Vec<u16>,
+    /// What peers said of themselves last, and whether they speak the protocol version in force.
+    pub(crate) met: BTreeMap<NodeKey, (Hello, bool)>,
     pub(crate) verdicts: BTreeMap<u64, GossipVerdict>,
     pub(crate) submitted: BTreeMap<u64, Result<Digest, Refused>>,
     pub(crate) system_taken: BTreeMap<u64, Result<Digest, Refused>>,
@@ -38,6 +47,10 @@ pub(crate) struct Seen {
 
 pub(crate) struct Node {
     pub(crate) index: usize,
+    /// Whose keys it holds: its own, but for a twin.
+    pub(crate) identity: usize,
+    /// The protocol versions that its build speaks.
+    pub(crate) protocols: RangeInclusive<u16>,
     pub(crate) replica: Option<Replica>,
     pub(crate) store: Arc<MemoryStore>,
     /// A validator's; observers have none.
@@ -58,6 +71,8 @@ impl Node {
     pub(crate) fn new(index: usize, vault: Option<MemoryVault>) -> Self {
         Self {
             index,
+            identity: index,
+            protocols: PROTOCOL_VERSION..=PROTOCOL_VERSION,
             replica: None,
             store: Arc::new(MemoryStore::new()),
             vault,

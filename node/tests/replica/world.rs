@@ -178,15 +178,17 @@ impl World {
             genesis: self.genesis.clone(),
             store: node.store.clone(),
             scheme: Arc::new(Ed25519),
-            validator: node.vault.as_ref().map(|vault| parts(index, vault)),
+            validator: node.vault.as_ref().map(|vault| parts(node.identity, vault)),
             seed,
+            protocols: node.protocols.clone(),
         };
         let (replica, effects) = Replica::open(config, self.now + node.ahead_ms)?;
         self.checker.restarted(index, replica.head().height);
         node.replica = Some(replica);
         self.carry(index, effects);
         for other in 0..self.nodes.len() {
-            if other != index && self.nodes[other].replica.is_some() {
+            let apart = self.nodes[other].identity != self.nodes[index].identity;
+            if apart && self.nodes[other].replica.is_some() {
                 self.post(other, index, Packet::Connected);
                 self.post(index, other, Packet::Connected);
             }
@@ -385,9 +387,34 @@ impl World {
     }
 
     pub(crate) fn index_of(&self, key: &NodeKey) -> usize {
-        (0..self.nodes.len())
-            .find(|index| node_key(*index) == *key)
-            .expect("a node of this world")
+        self.holders(key)[0]
+    }
+
+    /// The nodes with this identity: one, or a validator and its twins.
+    pub(crate) fn holders(&self, key: &NodeKey) -> Vec<usize> {
+        let holders: Vec<usize> = (0..self.nodes.len())
+            .filter(|index| self.key_of(*index) == *key)
+            .collect();
+        assert!(!holders.is_empty(), "a node of this world");
+        holders
+    }
+
+    pub(crate) fn key_of(&self, index: usize) -> NodeKey {
+        node_key(self.nodes[index].identity)
+    }
+
+    /// A second process of a validator, on a copy of its disk, started.
+    pub(crate) fn add_twin(&mut self, of: usize) -> usize {
+        let index = self.nodes.len();
+        let mut twin = Node::new(index, self.nodes[of].vault.as_ref().map(MemoryVault::image));
+        twin.identity = self.nodes[of].identity;
+        twin.store = Arc::new(self.nodes[of].store.image());
+        let height = self.nodes[of].log().head().expect("readable");
+        let height = height.map_or(0, |head| head.block.header.height);
+        self.nodes.push(twin);
+        self.checker.restarted(index, height);
+        self.start(index);
+        index
     }
 
     /// No honest node was blamed by another, nothing looked like fraud, nobody stopped.
