@@ -297,8 +297,7 @@ pub fn open_secret(
     if bytes.len() != SHARE_BYTES {
         return Err(refused);
     }
-    let opened =
-        open_from(kem, &secret_info(chain, epoch, me), &[], bytes).map_err(|_| refused)?;
+    let opened = open_from(kem, &secret_info(chain, epoch, me), &[], bytes).map_err(|_| refused)?;
     let secret: [u8; 32] = opened.as_slice().try_into().map_err(|_| refused)?;
     let secret = EpochSecret::from_bytes(secret);
     if secret.sealing().public() != sealing_key {
@@ -333,6 +332,29 @@ impl StateKeys {
         Self {
             data: *secret.data_key(),
             blinding: self.blinding,
+        }
+    }
+
+    /// `data ‖ blinding`, to be sealed by the caller.
+    pub fn to_bytes(&self) -> Zeroizing<[u8; 64]> {
+        let mut bytes = Zeroizing::new([0; 64]);
+        for (out, key) in bytes.chunks_exact_mut(32).zip([&self.data, &self.blinding]) {
+            out.copy_from_slice(key);
+        }
+        bytes
+    }
+
+    /// Back from what was sealed.
+    ///
+    /// # Errors
+    /// [`DealError::StateKeys`]: another length.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DealError> {
+        match bytes.as_chunks::<32>() {
+            ([data, blinding], []) => Ok(Self {
+                data: *data,
+                blinding: *blinding,
+            }),
+            _ => Err(DealError::StateKeys),
         }
     }
 

@@ -355,12 +355,7 @@ impl PublicState {
 
     /// The next epoch's record, if the block that follows this state at `time_ms` brings `own` and that is the
     /// last contribution needed.
-    pub fn next_record(
-        &self,
-        time_ms: Millis,
-        own: &Contribution,
-        keys: &EpochKeys,
-    ) -> Option<EpochRecord> {
+    pub fn next_record(&self, time_ms: Millis, own: &Contribution, keys: &EpochKeys) -> Option<EpochRecord> {
         let reason = self.tail().map(|tail| tail.reason).or(self.end_due(time_ms))?;
         let before = self.tail().map_or(&[][..], |tail| &tail.contributions);
         let all = [before, std::slice::from_ref(own)].concat();

@@ -173,7 +173,10 @@ async fn request(node: &NodeHandle, from: PeerId, bytes: &[u8], channel: Respons
         }
         Ok(FetchRequest::Share { epoch }) => {
             if let Some(asker) = node_key_of(&from) {
-                let _ = node.replica.send(ToReplica::WantShare(asker, epoch, channel)).await;
+                let _ = node
+                    .replica
+                    .send(ToReplica::WantShare(asker, epoch, channel))
+                    .await;
             }
         }
         Ok(FetchRequest::Submit(envelope)) => {

@@ -203,7 +203,10 @@ impl Outbound {
                 refused,
             } => {
                 let record = self.shared.record();
-                let name = record.validators.get(usize::from(leader)).map(|seat| seat.name.as_str());
+                let name = record
+                    .validators
+                    .get(usize::from(leader))
+                    .map(|seat| seat.name.as_str());
                 tracing::warn!(
                     height,
                     view,

@@ -97,7 +97,8 @@ impl Replica {
         let record = &self.record;
         let before = record.epoch.checked_sub(1).filter(|epoch| *epoch > 0);
         if let Some(before) = before.and_then(|epoch| self.public.record(epoch)) {
-            let same = |seat: &&ValidatorRecord| before.validators.iter().any(|old| old.kem_key == seat.kem_key);
+            let same =
+                |seat: &&ValidatorRecord| before.validators.iter().any(|old| old.kem_key == seat.kem_key);
             for seat in record.validators.iter().filter(same) {
                 tracing::warn!(
                     epoch = record.epoch,

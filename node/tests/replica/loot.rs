@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use tacit_consensus::Epoch;
+use tacit_consensus::{Digest, Epoch};
 use tacit_ledger::{
-    ChainLog, Contribution, Envelope, EpochRecord, EpochSecret, SealingPublic, SealingSecret, Share, StateKeys,
-    SystemTx, decrypt_checkpoint, decrypt_frame, open_envelope, open_share,
+    ChainLog, Contribution, Envelope, EpochRecord, EpochSecret, SealingPublic, SealingSecret, Share,
+    StateKeys, SystemTx, decrypt_checkpoint, decrypt_frame, open_envelope, open_share,
 };
 
 use crate::node::Node;
@@ -15,7 +15,8 @@ use crate::node::Node;
 pub(crate) struct Chain {
     pub(crate) records: BTreeMap<Epoch, EpochRecord>,
     pub(crate) contributions: BTreeMap<Epoch, Vec<Contribution>>,
-    pub(crate) envelopes: BTreeMap<Epoch, Vec<Envelope>>,
+    /// By id: a batch may stand in the chain twice.
+    pub(crate) envelopes: BTreeMap<Epoch, BTreeMap<Digest, Envelope>>,
 }
 
 impl Chain {
@@ -37,7 +38,8 @@ impl Chain {
             let batches = committed.block.payload.batches.iter();
             for batch in batches.map(|digest| log.batch(digest).expect("readable").expect("named")) {
                 for envelope in batch.envelopes {
-                    chain.envelopes.entry(envelope.epoch).or_default().push(envelope);
+                    let of_epoch = chain.envelopes.entry(envelope.epoch).or_default();
+                    of_epoch.insert(envelope.id(), envelope);
                 }
             }
         }
@@ -47,8 +49,9 @@ impl Chain {
     /// The secrets of all epochs that these bytes lead to.
     pub(crate) fn secrets(&self, plaintexts: &[Vec<u8>]) -> BTreeMap<Epoch, EpochSecret> {
         let windows = plaintexts.iter().flat_map(|bytes| bytes.windows(32));
-        let candidates: std::collections::BTreeSet<[u8; 32]> =
-            windows.map(|window| window.try_into().expect("32 bytes")).collect();
+        let candidates: std::collections::BTreeSet<[u8; 32]> = windows
+            .map(|window| window.try_into().expect("32 bytes"))
+            .collect();
         let mut found = BTreeMap::new();
         for candidate in candidates {
             let as_kem = SealingSecret::derive(&candidate);
@@ -58,7 +61,8 @@ impl Chain {
                 if record.sealing_key.as_ref() == Some(sealing.public()) {
                     found.insert(*epoch, as_secret.clone());
                 }
-                let seat = |key: &SealingPublic| record.validators.iter().position(|seat| seat.kem_key == *key);
+                let seat =
+                    |key: &SealingPublic| record.validators.iter().position(|seat| seat.kem_key == *key);
                 let dealt = seat(as_kem.public()).and_then(|me| self.combine(*epoch, me, &as_kem));
                 if let Some(secret) = dealt {
                     found.insert(*epoch, secret);
@@ -70,7 +74,7 @@ impl Chain {
 
     /// A seat's shares on the ledger, opened and combined.
     fn combine(&self, epoch: Epoch, me: usize, kem: &SealingSecret) -> Option<EpochSecret> {
-        let chain = &self.envelopes_chain();
+        let chain = &self.chain();
         let me = u16::try_from(me).ok()?;
         let opened: Option<Vec<(Contribution, Share)>> = self
             .contributions
@@ -81,9 +85,9 @@ impl Chain {
         Some(EpochSecret::combine(chain, epoch, &opened?))
     }
 
-    fn envelopes_chain(&self) -> tacit_consensus::Digest {
-        let first = self.envelopes.values().flatten().next();
-        first.expect("a chain with an envelope").chain
+    fn chain(&self) -> Digest {
+        let mut all = self.envelopes.values().flat_map(BTreeMap::values);
+        all.next().expect("a chain with an envelope").chain
     }
 
     /// How many of an epoch's envelopes open with what these bytes lead to, and how many there are.
@@ -94,7 +98,7 @@ impl Chain {
         };
         let sealing = secret.sealing();
         let open = |one: &&Envelope| open_envelope(&sealing, one).is_ok();
-        (envelopes.iter().filter(open).count(), envelopes.len())
+        (envelopes.values().filter(open).count(), envelopes.len())
     }
 
     /// Whether the frames and checkpoints on a disk open with what these bytes lead to: how many do, and how many there are.

@@ -102,7 +102,10 @@ impl World {
         let mut ids = Vec::new();
         for index in nodes {
             let renewal = self.renewal(index);
-            ids.push(self.hand_in(index, &renewal).unwrap_or_else(|refused| panic!("{refused:?}")));
+            ids.push(
+                self.hand_in(index, &renewal)
+                    .unwrap_or_else(|refused| panic!("{refused:?}")),
+            );
         }
         self.run_until("the renewals are in the chain", 30_000, |world| {
             ids.iter().all(|id| world.all_have_system(id))
