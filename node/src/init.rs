@@ -245,7 +245,7 @@ fn own_measurement() -> Result<Measurement, NodeError> {
     simulated_measurement(&program)
 }
 
-fn make_directory(path: &Path) -> Result<(), NodeError> {
+pub(crate) fn make_directory(path: &Path) -> Result<(), NodeError> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new()
         .recursive(true)

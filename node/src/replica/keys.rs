@@ -12,8 +12,8 @@ use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use rand_core::Rng;
 use tacit_consensus::{Epoch, Millis};
 use tacit_ledger::{
-    Contribution, EpochKeys, EpochRecord, EpochSecret, SealingPublic, StateKeys, SystemTx, open_secret,
-    open_share, seal_secret,
+    Contribution, EpochKeys, EpochRecord, EpochSecret, RecoveryScope, SealingPublic, StateKeys, SystemTx,
+    open_secret, open_share, seal_secret,
 };
 use zeroize::Zeroizing;
 
@@ -197,11 +197,19 @@ impl Replica {
             0 => StateKeys::derive(secret),
             _ => self.state_keys.as_ref()?.in_epoch(secret),
         };
-        Some(EpochKeys::of(secret, &keys))
+        let scope = RecoveryScope {
+            chain: &self.chain,
+            epoch: self.record.epoch + 1,
+            members: &self.genesis.recovery,
+        };
+        Some(EpochKeys {
+            recovery: scope.package(secret, &keys).ok()?,
+            ..EpochKeys::of(secret, &keys)
+        })
     }
 
     /// Whether this validator has a seat, and not the secret that goes with it, but the KEM key to which it can be sealed.
-    fn lacks_secret(&self) -> bool {
+    pub(super) fn lacks_secret(&self) -> bool {
         let held = |key: &SealingPublic| {
             self.validator
                 .as_ref()

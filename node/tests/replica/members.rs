@@ -30,6 +30,7 @@ impl World {
                 version: state.next_policy_version(),
                 ..state.policy().clone()
             },
+            protocol: state.policy_in_force().protocol,
             reinstate: Vec::new(),
             allow_below_quorum: false,
             sequence: self.now,

@@ -35,6 +35,13 @@ impl MemoryVault {
         self.lock().plaintext = plaintext;
     }
 
+    /// A vault of its own with what this one keeps.
+    pub(crate) fn image(&self) -> Self {
+        let copy = Self::default();
+        copy.lock().plaintext = self.plaintext();
+        copy
+    }
+
     /// Whether these bytes are anywhere in it.
     pub(crate) fn holds(&self, secret: &[u8]) -> bool {
         contains(&self.lock().plaintext, secret)
