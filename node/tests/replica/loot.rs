@@ -6,13 +6,12 @@ use std::collections::BTreeMap;
 use tacit_consensus::{Digest, Epoch};
 use tacit_ledger::{
     ChainLog, Contribution, Envelope, EpochRecord, EpochSecret, SealingPublic, SealingSecret, Share,
-    StateKeys, SystemTx, decrypt_checkpoint, decrypt_frame, open_envelope, open_share,
+    StateKeys, Store, SystemTx, decrypt_checkpoint, decrypt_frame, open_envelope, open_share,
 };
-
-use crate::node::Node;
 
 /// A chain as anybody has it.
 pub(crate) struct Chain {
+    pub(crate) id: Digest,
     pub(crate) records: BTreeMap<Epoch, EpochRecord>,
     pub(crate) contributions: BTreeMap<Epoch, Vec<Contribution>>,
     /// By id: a batch may stand in the chain twice.
@@ -20,11 +19,14 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    pub(crate) fn of(node: &Node) -> Self {
-        let log: ChainLog<'_> = node.log();
+    /// The chain in a node's database.
+    pub(crate) fn of(store: &dyn Store) -> Self {
+        let log = ChainLog::new(store);
         let links = log.epochs_from(0, usize::MAX).expect("readable");
         let records = links.into_iter().map(|link| (link.record.epoch, link.record));
+        let first = log.newest_blocks(None, 1).expect("readable");
         let mut chain = Self {
+            id: first.first().expect("a block").block.header.chain,
             records: records.collect(),
             contributions: BTreeMap::new(),
             envelopes: BTreeMap::new(),
@@ -74,7 +76,7 @@ impl Chain {
 
     /// A seat's shares on the ledger, opened and combined.
     fn combine(&self, epoch: Epoch, me: usize, kem: &SealingSecret) -> Option<EpochSecret> {
-        let chain = &self.chain();
+        let chain = &self.id;
         let me = u16::try_from(me).ok()?;
         let opened: Option<Vec<(Contribution, Share)>> = self
             .contributions
@@ -83,11 +85,6 @@ impl Chain {
             .map(|one| Some((one.clone(), open_share(kem, chain, one, me).ok()?)))
             .collect();
         Some(EpochSecret::combine(chain, epoch, &opened?))
-    }
-
-    fn chain(&self) -> Digest {
-        let mut all = self.envelopes.values().flat_map(BTreeMap::values);
-        all.next().expect("a chain with an envelope").chain
     }
 
     /// How many of an epoch's envelopes open with what these bytes lead to, and how many there are.
@@ -102,8 +99,8 @@ impl Chain {
     }
 
     /// Whether the frames and checkpoints on a disk open with what these bytes lead to: how many do, and how many there are.
-    pub(crate) fn states(&self, plaintexts: &[Vec<u8>], disk: &Node) -> (usize, usize) {
-        let log: ChainLog<'_> = disk.log();
+    pub(crate) fn states(&self, plaintexts: &[Vec<u8>], store: &dyn Store) -> (usize, usize) {
+        let log = ChainLog::new(store);
         let frames = log.frames_from(0, usize::MAX).expect("readable");
         let checkpoint = log.checkpoint().expect("readable");
         let total = frames.len() + usize::from(checkpoint.is_some());
