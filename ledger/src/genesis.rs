@@ -340,6 +340,10 @@ impl Genesis {
             let verdict = registration
                 .verify(&self.trust, collateral, &self.policy, self.time_ms)
                 .map_err(|source| GenesisError::Registration { index, source })?;
+            let (have, need) = (registration.protocol, self.protocol);
+            if have < need {
+                return Err(GenesisError::Protocol { index, have, need });
+            }
             let unique = [
                 ("name", names.insert(registration.name.as_str())),
                 ("consensus key", keys.insert(registration.consensus_key)),

@@ -51,6 +51,7 @@ pub mod columns;
 pub mod memory;
 #[cfg(feature = "rocksdb-store")]
 pub mod rocks;
+pub mod snapshot;
 pub mod state;
 pub mod store;
 
@@ -81,5 +82,6 @@ pub use columns::*;
 pub use memory::*;
 #[cfg(feature = "rocksdb-store")]
 pub use rocks::*;
+pub use snapshot::*;
 pub use state::*;
 pub use store::*;

@@ -45,6 +45,30 @@ pub struct EpochLink {
     pub record: EpochRecord,
 }
 
+impl EpochLink {
+    /// Checks one step of the chain of epochs: the closing header is committed by the set of `before`, and names the record
+    /// that follows it.
+    ///
+    /// # Errors
+    /// [`LightError::Link`], [`LightError::Record`], [`LightError::RecordShape`].
+    pub fn check(&self, chain: &Digest, before: &EpochRecord, scheme: &dyn Scheme) -> Result<(), LightError> {
+        let (header, record, epoch) = (&self.header, &self.record, before.epoch);
+        check_header(header, &self.proof, chain, &before.committee(), scheme)
+            .map_err(|source| LightError::Link { epoch, source })?;
+        let follows = header.next_epoch == Some(record.digest())
+            && epoch.checked_add(1) == Some(record.epoch)
+            && header.height.checked_add(1) == Some(record.start_height)
+            && header.time_ms == record.start_ms;
+        if !follows {
+            return Err(LightError::Record { epoch });
+        }
+        record.check_shape().map_err(|what| LightError::RecordShape {
+            epoch: record.epoch,
+            what,
+        })
+    }
+}
+
 /// What a node hands to a light client that knows some epoch.
 #[derive(Clone, PartialEq, Eq, Debug, BorshSerialize, BorshDeserialize)]
 pub struct LightBundle {
@@ -225,28 +249,10 @@ impl TrustedState {
 
     /// One step: the closing header is committed by the set that is trusted, and names the record.
     fn follow(&mut self, link: &EpochLink, scheme: &dyn Scheme) -> Result<(), LightError> {
-        let EpochLink {
-            header,
-            proof,
-            record,
-        } = link;
-        let epoch = self.record.epoch;
-        check_header(header, proof, &self.chain, &self.committee(), scheme)
-            .map_err(|source| LightError::Link { epoch, source })?;
-        self.check_no_fork(header)?;
-        let follows = header.next_epoch == Some(record.digest())
-            && epoch.checked_add(1) == Some(record.epoch)
-            && header.height.checked_add(1) == Some(record.start_height)
-            && header.time_ms == record.start_ms;
-        if !follows {
-            return Err(LightError::Record { epoch });
-        }
-        record.check_shape().map_err(|what| LightError::RecordShape {
-            epoch: record.epoch,
-            what,
-        })?;
-        self.head = Some(header.clone());
-        self.record = record.clone();
+        link.check(&self.chain, &self.record, scheme)?;
+        self.check_no_fork(&link.header)?;
+        self.head = Some(link.header.clone());
+        self.record = link.record.clone();
         Ok(())
     }
 

@@ -20,9 +20,9 @@ use crate::{
     config::Role,
     forecast::{Forecast, SetForecast, ValidatorForecast},
     metrics::Metrics,
-    replica::{Input, NodeKey, Refused},
+    replica::{Input, NodeKey, ProbationStatus, Question, Refused, RolledBack},
     system_waiting::{SystemState, SystemWaiting},
-    wire::{FetchRequest, FetchResponse, MAX_FETCH_RESPONSE_BYTES, RelayRefused},
+    wire::{FetchRequest, FetchResponse, Hello, MAX_FETCH_RESPONSE_BYTES, RelayRefused},
 };
 
 /// A private query must be younger than this by the node's clock, in milliseconds.
@@ -51,6 +51,8 @@ pub(crate) enum ToReplica {
     WantKem(oneshot::Sender<Result<SealingPublic, Refused>>),
     /// A peer has lost the secret of an epoch.
     WantShare(NodeKey, Epoch, tacit_p2p::ResponseChannel),
+    /// A peer asks what only the replica knows.
+    Ask(NodeKey, Question, tacit_p2p::ResponseChannel),
     /// A peer asks for batches.
     WantBatches(Vec<Digest>, tacit_p2p::ResponseChannel),
     /// End after what was taken in is done.
@@ -183,6 +185,13 @@ pub struct Status {
     pub evidence_expires_at_ms: Option<Millis>,
     /// What today's rules say of this node's evidence; none for an observer, and before the first forecast.
     pub evidence: Option<SetForecast>,
+    /// Where this validator stands on probation; none once it may sign, and for an observer.
+    pub probation: Option<ProbationStatus>,
+    /// Whether this process began from a disk that had been set back.
+    pub rolled_back: Option<RolledBack>,
+    /// Validators of which two holders were noticed since this process started, and by what: `equivocation` or
+    /// `two_holders`.
+    pub identity_conflicts: Vec<(String, &'static str)>,
     /// Whether the set of the epoch in force was kept although too few of it were acceptable.
     pub set_kept: bool,
     /// The policy in force.
@@ -214,6 +223,8 @@ pub(crate) struct Snapshot {
     pub(crate) certified_executed: Height,
     pub(crate) turned_ms: Millis,
     pub(crate) idle_ok_until_ms: Millis,
+    pub(crate) probation: Option<ProbationStatus>,
+    pub(crate) rolled_back: Option<RolledBack>,
 }
 
 /// Ids taken in here that are in no committed block.
@@ -262,6 +273,10 @@ pub(crate) struct Shared {
     /// The public state after the newest block that changed it.
     pub(crate) public: watch::Sender<Arc<PublicState>>,
     pub(crate) gossip: crate::edge::GossipTokens,
+    /// What peers said of themselves, and whether they speak the protocol version in force.
+    pub(crate) met: Mutex<BTreeMap<NodeKey, (Hello, bool)>>,
+    /// Validators of which two holders were noticed since this process started, and by what.
+    pub(crate) conflicts: Mutex<BTreeMap<String, &'static str>>,
     pub(crate) platform: Option<Platform>,
     pub(crate) measurement: Option<Measurement>,
     /// The name under which this node's consensus key is registered; none for an observer.
@@ -282,6 +297,14 @@ impl Shared {
 
     pub(crate) fn public(&self) -> Arc<PublicState> {
         self.public.borrow().clone()
+    }
+
+    pub(crate) fn met(&self) -> MutexGuard<'_, BTreeMap<NodeKey, (Hello, bool)>> {
+        self.met.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn conflicts(&self) -> MutexGuard<'_, BTreeMap<String, &'static str>> {
+        self.conflicts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn record(&self) -> Arc<EpochRecord> {
@@ -391,6 +414,9 @@ impl NodeHandle {
             evidence_expires_at_ms: evidence.as_ref().and_then(|own| own.until_ms),
             evidence,
             set_kept: record.kept,
+            probation: snapshot.probation,
+            rolled_back: snapshot.rolled_back,
+            identity_conflicts: shared.conflicts().clone().into_iter().collect(),
             policy_version: record.policy_version,
             started_ms: shared.started_ms,
             now_ms,

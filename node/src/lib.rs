@@ -23,6 +23,7 @@ pub mod recovery;
 mod renewal;
 pub mod replica;
 mod runtime;
+pub mod serving;
 pub mod system_waiting;
 mod warnings;
 pub mod wire;

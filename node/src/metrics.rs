@@ -117,6 +117,13 @@ struct ValidatorSet {
     set: &'static str,
 }
 
+/// A registered validator, and how it was noticed that two hold its identity.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Conflict {
+    validator: String,
+    how: &'static str,
+}
+
 /// The node's measurements; shared by reference, every method takes `&self`.
 pub struct Metrics {
     registry: Registry,
@@ -141,6 +148,9 @@ pub struct Metrics {
     system_txs: Gauge,
     system_bytes: Gauge,
     system_received: Family<Label, Counter>,
+    identity_conflict: Family<Conflict, Counter>,
+    probation: Gauge,
+    rolled_back: Gauge,
     system_committed: Counter,
     ready: Family<Label, Gauge>,
     view_changes: Family<Label, Counter>,
@@ -193,6 +203,9 @@ impl Metrics {
             system_txs: Gauge::default(),
             system_bytes: Gauge::default(),
             system_received: Family::default(),
+            identity_conflict: Family::default(),
+            probation: Gauge::default(),
+            rolled_back: Gauge::default(),
             system_committed: Counter::default(),
             ready: Family::default(),
             view_changes: Family::default(),
@@ -349,6 +362,21 @@ impl Metrics {
             self.policy_version.clone(),
         );
         r.register("fsync_seconds", "Time of synchronised writes", self.fsync.clone());
+        r.register(
+            "identity_conflict",
+            "Signs that two processes hold the keys of one validator, by what showed it",
+            self.identity_conflict.clone(),
+        );
+        r.register(
+            "probation",
+            "1 while this validator asks the others what they saw it sign",
+            self.probation.clone(),
+        );
+        r.register(
+            "rolled_back",
+            "1 when this process began from a disk that had been set back",
+            self.rolled_back.clone(),
+        );
         r.register("ready", "Checks of /readyz, 1 when they pass", self.ready.clone());
         r.register("sse_clients", "Open event streams", self.sse_clients.clone());
     }
@@ -365,6 +393,8 @@ impl Metrics {
         self.mempool_bytes.set(signed(status.mempool_bytes));
         self.policy_version.set(signed(status.policy_version));
         self.epoch_kept.set(i64::from(status.set_kept));
+        self.probation.set(i64::from(status.probation.is_some()));
+        self.rolled_back.set(i64::from(status.rolled_back.is_some()));
         self.system_txs.set(signed(status.system_txs));
         self.system_bytes.set(signed(status.system_bytes));
         let role = |validator: bool| if validator { "validator" } else { "observer" };
@@ -426,6 +456,15 @@ impl Metrics {
     /// This node attested again; `result` is `accepted` or the code that refused it.
     pub(crate) fn renewed(&self, result: &'static str) {
         self.renewals.get_or_create(&[("result", result)]).inc();
+    }
+
+    /// Two holders of a validator's identity were noticed; `how` is `equivocation` or `two_holders`.
+    pub(crate) fn identity_conflict(&self, validator: &str, how: &'static str) {
+        let labels = Conflict {
+            validator: validator.to_owned(),
+            how,
+        };
+        self.identity_conflict.get_or_create(&labels).inc();
     }
 
     /// A system transaction was submitted; `result` is `accepted` or the error code that refused it.

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use tacit_consensus::{Ed25519, Ed25519Signer, Signer};
-use tacit_ledger::{Genesis, RocksStore, Store};
+use tacit_ledger::{Genesis, PROTOCOL_VERSION, RocksStore, Store};
 use tacit_p2p::{Identity, Multiaddr};
 use tokio::sync::{mpsc, watch};
 use zeroize::Zeroizing;
@@ -21,7 +21,7 @@ use crate::{
     metrics::Metrics,
     recovery,
     renewal::Attester,
-    replica::{Replica, ReplicaConfig, ValidatorParts},
+    replica::{History, Replica, ReplicaConfig, ValidatorParts},
 };
 
 /// Inputs that wait for the replica before those who bring them are held up.
@@ -32,6 +32,8 @@ const INPUTS: usize = 8_192;
 pub struct RunOptions {
     /// Its home.
     pub home: PathBuf,
+    /// What it keeps, where it is not what the configuration says.
+    pub history: Option<History>,
 }
 
 /// Runs a node until SIGTERM or SIGINT, or until it cannot go on safely.
@@ -52,7 +54,7 @@ pub fn run(options: RunOptions) -> Result<(), NodeError> {
         .max_blocking_threads(8)
         .build()
         .map_err(|e| NodeError::Network(format!("the runtime: {e}")))?;
-    runtime.block_on(serve_node(&home, config))
+    runtime.block_on(serve_node(&home, config, options.history))
 }
 
 /// What a node is, read from its home.
@@ -101,7 +103,7 @@ fn parts(home: &Home, role: Role) -> Result<Parts, NodeError> {
     })
 }
 
-async fn serve_node(home: &Home, config: Config) -> Result<(), NodeError> {
+async fn serve_node(home: &Home, config: Config, history: Option<History>) -> Result<(), NodeError> {
     let started_ms = clock::now_ms();
     let genesis = Arc::new(home.load_genesis()?);
     genesis.verify()?;
@@ -139,8 +141,10 @@ async fn serve_node(home: &Home, config: Config) -> Result<(), NodeError> {
         store: store.clone(),
         scheme: Arc::new(Ed25519),
         validator,
+        history: history.unwrap_or(config.storage.history.0),
         seed,
         origin,
+        protocols: PROTOCOL_VERSION..=PROTOCOL_VERSION,
     };
     let (replica, first) = Replica::open(replica_config, clock::now_ms())?;
 
@@ -184,6 +188,8 @@ async fn serve_node(home: &Home, config: Config) -> Result<(), NodeError> {
         system: std::sync::Mutex::default(),
         public: watch::Sender::new(Arc::new(replica.public().clone())),
         gossip: GossipTokens::default(),
+        met: std::sync::Mutex::default(),
+        conflicts: std::sync::Mutex::default(),
         platform: quoter.as_ref().map(|q| q.platform()),
         measurement: quoter.as_ref().and_then(|q| q.measurement()),
         registered_as: key.and_then(|key| registered_as(&genesis, &key)),

@@ -25,10 +25,13 @@ pub(crate) enum GovVerb {
     Propose {
         /// The policy (JSON), as `tacit attest policy show` prints it
         file: PathBuf,
-        /// End a suspension with it, as `tacit gov list` names it: platform=sev-snp, family=milan, chip=amd:HEX or
-        /// measurement=sev-snp:HEX; give it once a suspension
+        /// End a suspension with it, as `tacit gov list` names it: platform=sev-snp, family=milan, chip=amd:HEX,
+        /// measurement=sev-snp:HEX or validator=HEX; give it once a suspension
         #[arg(long = "reinstate", value_name = "TARGET")]
         reinstate: Vec<String>,
+        /// Raise the version of the protocol with it: only builds that speak it keep their seats
+        #[arg(long, value_name = "N")]
+        protocol: Option<u16>,
         /// Adopt it even if fewer than a quorum of today's validators remain acceptable
         #[arg(long)]
         allow_below_quorum: bool,

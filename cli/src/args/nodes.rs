@@ -91,7 +91,7 @@ pub(crate) enum NodeVerb {
     Health,
 }
 
-/// `tacit node suspend`: which machines.
+/// `tacit node suspend`: which machines, or which validator.
 #[derive(Args)]
 #[group(id = "whom", required = true, multiple = true)]
 pub(crate) struct SuspendArgs {
@@ -110,6 +110,9 @@ pub(crate) struct SuspendArgs {
     /// All machines of a platform, or where the build runs: sev-snp, tdx, sgx, simulated or simulated-tdx
     #[arg(long, value_name = "PLATFORM")]
     pub(crate) platform: Option<String>,
+    /// One validator, whatever it runs on, by its consensus key: 64 hex digits, as /v1/validators names it
+    #[arg(long, value_name = "HEX", conflicts_with_all = ["chip", "family", "measurement", "platform"])]
+    pub(crate) validator: Option<String>,
 }
 
 #[derive(Subcommand)]

@@ -9,7 +9,7 @@ use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use tacit_consensus::{Committee, Digest, Ed25519, Epoch, Height, Message, Millis};
 use tacit_ledger::{EpochRecord, Genesis, OpenedEnvelope, Params, PrivateState};
 use tacit_node::{
-    replica::{Input, NodeKey, Offence, Replica, ReplicaConfig},
+    replica::{History, Input, Loaded, NodeKey, Offence, Replica, ReplicaConfig},
     wire::{Announcement, FetchRequest, FetchResponse},
 };
 
@@ -71,6 +71,10 @@ pub(crate) enum Packet {
         request: u64,
         response: Option<FetchResponse>,
     },
+    Loaded {
+        life: u64,
+        loaded: Box<Loaded>,
+    },
     Opened {
         life: u64,
         epoch: Epoch,
@@ -105,6 +109,8 @@ pub(crate) struct World {
     pub(crate) server: Option<CrookedServer>,
     /// Nodes whose batches and system transactions are not gossiped.
     pub(crate) mute: BTreeSet<usize>,
+    /// Nodes that take requests and never answer.
+    pub(crate) silent: BTreeSet<usize>,
     /// Pairs between which nothing passes, one way.
     pub(crate) cut: BTreeSet<(usize, usize)>,
     pub(crate) sealing: ChaCha20Rng,
@@ -143,6 +149,7 @@ impl World {
             crook: None,
             server: None,
             mute: BTreeSet::new(),
+            silent: BTreeSet::new(),
             cut: BTreeSet::new(),
             sealing: ChaCha20Rng::seed_from_u64(options.seed),
             next_reply: 0,
@@ -177,6 +184,16 @@ impl World {
         index
     }
 
+    /// Adds an observer that keeps the blocks of so many closed epochs only.
+    pub(crate) fn add_forgetful_observer(&mut self, epochs: u64) -> usize {
+        let index = self.nodes.len();
+        let mut node = Node::new(index, None);
+        node.history = History::Epochs(epochs.try_into().expect("an epoch at least"));
+        self.nodes.push(node);
+        self.start(index);
+        index
+    }
+
     /// Opens a node's replica on what its store and vault kept.
     pub(crate) fn start(&mut self, index: usize) {
         let opened = self.try_start(index);
@@ -195,16 +212,19 @@ impl World {
             genesis: self.genesis.clone(),
             store: node.store.clone(),
             scheme: Arc::new(Ed25519),
-            validator: node.vault.as_ref().map(|vault| parts(index, vault)),
+            validator: node.vault.as_ref().map(|vault| parts(node.identity, vault)),
+            history: node.history,
             seed,
             origin: self.lost.as_ref().map(|lost| lost(index)),
+            protocols: node.protocols.clone(),
         };
         let (replica, effects) = Replica::open(config, self.now + node.ahead_ms)?;
         self.checker.restarted(index, replica.head().height);
         node.replica = Some(replica);
         self.carry(index, effects);
         for other in 0..self.nodes.len() {
-            if other != index && self.nodes[other].replica.is_some() {
+            let apart = self.nodes[other].identity != self.nodes[index].identity;
+            if apart && self.nodes[other].replica.is_some() {
                 self.post(other, index, Packet::Connected);
                 self.post(index, other, Packet::Connected);
             }
@@ -403,9 +423,34 @@ impl World {
     }
 
     pub(crate) fn index_of(&self, key: &NodeKey) -> usize {
-        (0..self.nodes.len())
-            .find(|index| node_key(*index) == *key)
-            .expect("a node of this world")
+        self.holders(key)[0]
+    }
+
+    /// The nodes with this identity: one, or a validator and its twins.
+    pub(crate) fn holders(&self, key: &NodeKey) -> Vec<usize> {
+        let holders: Vec<usize> = (0..self.nodes.len())
+            .filter(|index| self.key_of(*index) == *key)
+            .collect();
+        assert!(!holders.is_empty(), "a node of this world");
+        holders
+    }
+
+    pub(crate) fn key_of(&self, index: usize) -> NodeKey {
+        node_key(self.nodes[index].identity)
+    }
+
+    /// A second process of a validator, on a copy of its disk, started.
+    pub(crate) fn add_twin(&mut self, of: usize) -> usize {
+        let index = self.nodes.len();
+        let mut twin = Node::new(index, self.nodes[of].vault.as_ref().map(MemoryVault::image));
+        twin.identity = self.nodes[of].identity;
+        twin.store = Arc::new(self.nodes[of].store.image());
+        let height = self.nodes[of].log().head().expect("readable");
+        let height = height.map_or(0, |head| head.block.header.height);
+        self.nodes.push(twin);
+        self.checker.restarted(index, height);
+        self.start(index);
+        index
     }
 
     /// No honest node was blamed by another, nothing looked like fraud, nobody stopped.
