@@ -168,6 +168,46 @@ pub const CODES: &[Code] = &[
     row("attest.vlek_not_supported", 6, 422, FINAL, "The leaf is a VLEK whose intermediate this program does not have", "the validator must register with a VCEK"),
     row("attest.vmpl_too_high", 6, 422, FINAL, "The report was asked for at a privilege level that the policy does not admit", "do not trust this node"),
     row("block.not_found", 4, 404, RETRY, "No such block here", "check the height against /v1/status"),
+    row("chain.batch", 6, 0, FINAL, "A block's batch is not the one that it names, or not in order", "do not rely on this copy: take the chain from another node"),
+    row("chain.batch_author", 6, 0, FINAL, "A batch is not signed by its author", "do not rely on this copy: take the chain from another node"),
+    row("chain.batch_missing", 7, 0, FINAL, "A batch that a block names is not there", "synchronise the node anew, or check another node's data"),
+    row("chain.block_missing", 7, 0, FINAL, "A block is not there", "synchronise the node anew, or check another node's data"),
+    row("chain.carried", 6, 0, FINAL, "A block carries a certificate that does not hold", "do not rely on this copy: take the chain from another node"),
+    row("chain.certificate", 6, 0, FINAL, "No quorum of its epoch's validators made this block final", "do not rely on this copy: take the chain from another node"),
+    row("chain.collateral", 6, 0, FINAL, "A block takes in collateral that the rules refuse", "do not use this network before its members have explained it"),
+    row("chain.damaged", 6, 0, FINAL, "A stored value cannot be read", "restore the folder, or synchronise the node anew"),
+    row("chain.empty", 4, 0, FINAL, "No chain is stored here", "check the folder; a node's is its home, with --home"),
+    row("chain.epilogue", 6, 0, FINAL, "Something follows a closing block in its epoch", "do not use this network before its members have explained it"),
+    row("chain.epoch", 6, 0, FINAL, "A block is of another epoch than its place", "do not rely on this copy: take the chain from another node"),
+    row("chain.epoch_end", 6, 0, FINAL, "An epoch ends too early, too late, or for another reason than was due", "do not use this network before its members have explained it"),
+    row("chain.epoch_record", 6, 0, FINAL, "The next epoch's record does not follow from the chain", "do not use this network before its members have explained it"),
+    row("chain.executed", 6, 0, FINAL, "A block states an execution that cannot be in its place", "do not rely on this copy: take the chain from another node"),
+    row("chain.foreign", 6, 0, FINAL, "The data is of another network", "check the genesis file and the folder"),
+    row("chain.fork", 6, 0, FINAL, "Two blocks of one height are certified", "do not use this network: more than a third of a set of validators signed two histories"),
+    row("chain.format", 7, 0, FINAL, "The folder was written by another release", "use the release that wrote it"),
+    row("chain.height", 6, 0, FINAL, "A block says another height than its place", "do not rely on this copy: take the chain from another node"),
+    row("chain.index", 6, 0, FINAL, "A table does not lead to what stands in the blocks", "synchronise the node anew: the blocks are right, its answers are not"),
+    row("chain.justify", 6, 0, FINAL, "A block's certificate of its parent does not hold", "do not rely on this copy: take the chain from another node"),
+    row("chain.link", 6, 0, FINAL, "The stored link between two epochs is not that of the blocks", "synchronise the node anew: the blocks are right, its answers are not"),
+    row("chain.parent", 6, 0, FINAL, "A block does not follow the one below it", "do not rely on this copy: take the chain from another node"),
+    row("chain.payload", 6, 0, FINAL, "A block's content is not the one that its header names", "do not rely on this copy: take the chain from another node"),
+    row("chain.policy", 6, 0, FINAL, "A block changes the policy against the rules", "do not use this network before its members have explained it"),
+    row("chain.private_root", 6, 0, FINAL, "The private state changed where it could not", "do not use this network before its members have explained it"),
+    row("chain.proposer", 6, 0, FINAL, "A block is not signed by the leader of its view", "do not rely on this copy: take the chain from another node"),
+    row("chain.public_root", 6, 0, FINAL, "A block states another public state than its chain gives", "do not use this network before its members have explained it"),
+    row("chain.receipt", 6, 0, FINAL, "A stored receipt cannot be one", "synchronise the node anew, or check another node's data"),
+    row("chain.receipt_missing", 7, 0, FINAL, "A receipt is not there", "synchronise the node anew, or check another node's data"),
+    row("chain.receipts_root", 6, 0, FINAL, "The stored receipts are not the certified ones", "do not rely on this copy: take the chain from another node"),
+    row("chain.registration", 6, 0, FINAL, "A validator is registered, or leaves, against the rules", "do not use this network before its members have explained it"),
+    row("chain.result", 6, 0, FINAL, "The stored result of a block is not what the block gives", "synchronise the node anew: the blocks are right, its answers are not"),
+    row("chain.share", 6, 0, FINAL, "A contribution to an epoch's secret is forged", "do not use this network before its members have explained it"),
+    row("chain.state", 6, 0, FINAL, "The stored public state is not what the blocks give", "synchronise the node anew: the blocks are right, its answers are not"),
+    row("chain.supply", 6, 0, FINAL, "A block states another supply than genesis gave out", "do not use this network before its members have explained it"),
+    row("chain.suspension", 6, 0, FINAL, "A block suspends or convicts against the rules", "do not use this network before its members have explained it"),
+    row("chain.system", 6, 0, FINAL, "A block's public transactions break a rule", "do not use this network before its members have explained it"),
+    row("chain.time", 6, 0, FINAL, "A block is not later than its parent", "do not rely on this copy: take the chain from another node"),
+    row("chain.timeout", 6, 0, FINAL, "Views were left out without a certificate that holds", "do not rely on this copy: take the chain from another node"),
+    row("chain.unreadable", 7, 0, FINAL, "The folder could not be read", "check the path and its permissions; stop the node, or give a copy of its folder"),
     row("config.invalid", 2, 0, FINAL, "The configuration could not be read", "correct the line that the message names"),
     row("config.unknown_key", 2, 0, FINAL, "The configuration has a key that does not exist", "correct the key that the message names"),
     row("convict.epoch", 5, 422, FINAL, "The proof is of an epoch that this chain does not have", "bring proofs of this chain's epochs only"),
@@ -461,7 +501,7 @@ mod tests {
     }
 
     #[test]
-    fn every_refusal_of_evidence_and_of_system_transactions_has_a_row() {
+    fn every_refusal_of_evidence_system_transactions_and_chains_has_a_row() {
         let evidence = codes_in(include_str!("../../attest/src/refusal.rs"), &["attest."]);
         let prefixes = [
             "gov.",
@@ -477,8 +517,11 @@ mod tests {
         let ordinary = codes_in(include_str!("refusal.rs"), &prefixes);
         let seats = codes_in(include_str!("state/seats.rs"), &prefixes);
         let dealt = codes_in(include_str!("error.rs"), &["deal."]);
-        assert!(evidence.len() > 90 && ordinary.len() > 30 && seats.len() > 5 && dealt.len() > 7);
-        for code in evidence.into_iter().chain(ordinary).chain(seats).chain(dealt) {
+        let chains = codes_in(include_str!("audit/defect.rs"), &["chain."]);
+        assert!(evidence.len() > 90 && ordinary.len() > 30 && seats.len() > 5);
+        assert!(dealt.len() > 7 && chains.len() > 35);
+        let rest = dealt.into_iter().chain(chains);
+        for code in evidence.into_iter().chain(ordinary).chain(seats).chain(rest) {
             assert!(lookup(code).is_some(), "{code} has no row");
         }
     }

@@ -110,6 +110,8 @@ impl Column {
 pub mod meta {
     /// Version of the formats in this store: u32 LE.
     pub const FORMAT: &[u8] = b"format";
+    /// What [`FORMAT`] says in a store of this release.
+    pub const FORMAT_VERSION: u32 = 3;
     /// The network: 32 bytes of chain id.
     pub const CHAIN: &[u8] = b"chain";
     /// The lowest height whose block this node keeps: u64 LE; absent where it keeps all.

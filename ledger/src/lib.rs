@@ -20,6 +20,7 @@
 
 pub mod account;
 pub mod amount;
+pub mod audit;
 pub mod batch;
 pub mod call;
 pub mod codec;
@@ -57,6 +58,7 @@ pub mod store;
 
 pub use account::*;
 pub use amount::*;
+pub use audit::*;
 pub use batch::*;
 pub use call::*;
 pub use codec::*;

@@ -143,8 +143,8 @@ async fn serve_node(home: &Home, config: Config, history: Option<History>) -> Re
         validator,
         history: history.unwrap_or(config.storage.history.0),
         seed,
-        origin,
         protocols: PROTOCOL_VERSION..=PROTOCOL_VERSION,
+        origin,
     };
     let (replica, first) = Replica::open(replica_config, clock::now_ms())?;
 

@@ -221,10 +221,42 @@ pub(crate) struct RecoverArgs {
 
 /// `tacit verify`
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct VerifyArgs {
+    #[command(subcommand)]
+    pub(crate) verb: Option<VerifyVerb>,
+    #[command(flatten)]
+    pub(crate) receipt: Option<VerifyReceipt>,
+}
+
+/// A receipt and whose it is to be.
+#[derive(Args)]
+pub(crate) struct VerifyReceipt {
     /// A file written by `tacit wallet receipt --out`
     pub(crate) file: PathBuf,
     /// The network's genesis
     #[arg(long, value_name = "FILE")]
     pub(crate) genesis: PathBuf,
+}
+
+/// What else can be verified.
+#[derive(Subcommand)]
+pub(crate) enum VerifyVerb {
+    /// Verify a whole chain from its genesis, offline, from a node's folder
+    #[command(
+        after_help = "Examples:\n  tacit verify chain --genesis genesis.json --home ./val-1\n  \
+                            tacit verify chain --genesis genesis.json --data ./copy-of-db --json"
+    )]
+    Chain(VerifyChain),
+}
+
+/// Which chain, and where it is stored.
+#[derive(Args)]
+pub(crate) struct VerifyChain {
+    /// The network's genesis
+    #[arg(long, value_name = "FILE")]
+    pub(crate) genesis: PathBuf,
+    /// The folder of a database, or a copy of one, in the place of --home
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
 }

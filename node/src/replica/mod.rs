@@ -96,10 +96,10 @@ pub struct ReplicaConfig {
     pub history: History,
     /// The seed of all randomness that the replica uses.
     pub seed: [u8; 32],
-    /// On a chain that goes on from a lost one: its state, which a founder needs until the first epoch has ended.
-    pub origin: Option<PrivateState>,
     /// The protocol versions that this build speaks.
     pub protocols: RangeInclusive<u16>,
+    /// On a chain that goes on from a lost one: its state, which a founder needs until the first epoch has ended.
+    pub origin: Option<PrivateState>,
 }
 
 /// A proposal whose validation waits for batches or for our own execution.

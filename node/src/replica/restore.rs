@@ -22,8 +22,6 @@ use crate::{NodeError, mempool::Mempool};
 
 /// Blocks above the head that were voted for and not committed: a few views' worth.
 const MAX_PENDING: usize = 256;
-/// The version of the formats in a store that this release writes and reads.
-const FORMAT: u32 = 3;
 /// Frames read at once.
 const FRAMES: usize = 256;
 
@@ -40,8 +38,8 @@ impl Replica {
             validator,
             history,
             seed,
-            origin: lost,
             protocols,
+            origin: lost,
         } = config;
         let chain = genesis.chain_id();
         check_chain(&*store, chain)?;
@@ -243,7 +241,7 @@ impl Replica {
 
 /// Binds a new store to its chain; refuses one of another.
 fn check_chain(store: &dyn Store, chain: Digest) -> Result<(), NodeError> {
-    let format = FORMAT.to_le_bytes();
+    let format = meta::FORMAT_VERSION.to_le_bytes();
     if let Some(stored) = store
         .get(Column::Meta, meta::FORMAT)?
         .filter(|stored| *stored != format)

@@ -215,8 +215,8 @@ impl World {
             validator: node.vault.as_ref().map(|vault| parts(node.identity, vault)),
             history: node.history,
             seed,
-            origin: self.lost.as_ref().map(|lost| lost(index)),
             protocols: node.protocols.clone(),
+            origin: self.lost.as_ref().map(|lost| lost(index)),
         };
         let (replica, effects) = Replica::open(config, self.now + node.ahead_ms)?;
         self.checker.restarted(index, replica.head().height);
