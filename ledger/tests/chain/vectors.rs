@@ -106,7 +106,7 @@ fn record() -> EpochRecord {
         kept: true,
         dropped: vec![dropped("node-2")],
         protocol: 1,
-        state_keys: vec![9; 112],
+        state_keys: vec![9; WRAPPED_STATE_KEYS_BYTES],
         recovery: None,
     }
 }
@@ -332,6 +332,10 @@ fn formats() -> Vec<(&'static str, Vec<u8>)> {
         ("state.data", keys.data.to_vec()),
         ("state.blinding", keys.blinding.to_vec()),
         ("state.keys.wrapped", keys.wrap(&secret)),
+        (
+            "epoch.secret.sealed",
+            seal_secret(&mut rng(3), &CHAIN, 1, 0, kem.public(), &secret).unwrap(),
+        ),
         (
             "system.end",
             SystemTx::EndEpoch {
