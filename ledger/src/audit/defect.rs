@@ -155,8 +155,10 @@ pub enum Defect {
     Link { epoch: Epoch, what: &'static str },
     #[error("column {column} does not lead to the block's {what}")]
     Index { column: &'static str, what: &'static str },
-    #[error("the stored public state of height {at} has root {have}, the blocks up to it give {need}")]
+    #[error("the stored public state of height {at} hashes to {have}, that of the blocks up to it to {need}")]
     State { at: Height, have: Digest, need: Digest },
+    #[error("the stored public state is of height {at}, where there is no block yet")]
+    StateAhead { at: Height },
 }
 
 impl Defect {
@@ -207,7 +209,7 @@ impl Defect {
             Self::Result { .. } | Self::ResultMissing => "chain.result",
             Self::Link { .. } => "chain.link",
             Self::Index { .. } => "chain.index",
-            Self::State { .. } => "chain.state",
+            Self::State { .. } | Self::StateAhead { .. } => "chain.state",
         }
     }
 

@@ -30,7 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tacit_attest::Platform;
 use tacit_consensus::{
-    Anchor, Block, Certificate, Committee, CommitProof, Digest, Executed, Header, Height, Millis, Payload,
+    Anchor, Block, Certificate, Committee, CommitProof, Digest, Header, Height, Millis, Payload,
     Phase, Scheme, View,
 };
 
@@ -59,7 +59,7 @@ use statements::Statements;
 pub struct AuditBlock {
     /// The block and why it is final.
     pub committed: CommittedBlock,
-    /// The batches that it names, in its order.
+    /// The batches that it names, in its order, up to the first one that is missing.
     pub batches: Vec<Batch>,
     /// The sealed receipts of the envelopes in them.
     pub receipts: BTreeMap<Digest, SealedReceipt>,
@@ -88,7 +88,6 @@ struct Head {
     height: Height,
     view: View,
     time_ms: Millis,
-    executed: Executed,
 }
 
 /// See the module.
@@ -178,7 +177,8 @@ impl<'a> Auditor<'a> {
         self.summary.certificates += 1;
         self.summary.pruned = Some(height.saturating_add(1));
         self.public = None;
-        self.statements.skip_to(height, header.executed, None);
+        self.statements
+            .skip_to(height, header.executed, header.epoch == 0);
         self.turn(header, record.clone());
         self.settle_if_full()
     }
@@ -195,12 +195,12 @@ impl<'a> Auditor<'a> {
             return Err(AuditError::new(height, Defect::Foreign { have, need }));
         }
         let root = state.root(height);
-        if state.height() != height || *state.current() != self.record || root.is_none() {
+        let (Some(root), true) = (root, state.height() == height && *state.current() == self.record) else {
             let what = "the public state that is to follow is of another block";
             let epoch = self.record.epoch;
             return Err(AuditError::new(height, Defect::Record { epoch, what }));
-        }
-        self.statements.skip_to(height, self.head.executed, root);
+        };
+        self.statements.resume(height, root);
         self.public = Some(state);
         self.summary.resumed = true;
         self.note_seats();
@@ -278,7 +278,6 @@ impl<'a> Auditor<'a> {
             height: header.height,
             view: header.view,
             time_ms: header.time_ms,
-            executed: header.executed,
         };
         if let Some(record) = next {
             self.turn(header, record);
@@ -446,7 +445,10 @@ impl<'a> Auditor<'a> {
 
     fn check_batches(&mut self, block: &Block, batches: &[Batch]) -> Result<(), Defect> {
         let named = &block.payload.batches;
-        if batches.len() != named.len() {
+        if let Some(digest) = named.get(batches.len()) {
+            return Err(Defect::BatchMissing { digest: *digest });
+        }
+        if batches.len() > named.len() {
             let (have, need) = (batches.len(), named.len());
             return Err(Defect::BatchCount { have, need });
         }
@@ -600,7 +602,6 @@ impl Head {
             height: anchor.height,
             view: 0,
             time_ms: anchor.time_ms,
-            executed: anchor.executed,
         }
     }
 }

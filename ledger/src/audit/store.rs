@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use tacit_consensus::{Digest, Executed, Height};
+use tacit_consensus::{Digest, Executed, Height, hash};
 
 use super::{AuditBlock, AuditError, AuditSummary, Audited, Auditor, Defect, SignatureCheck};
 use crate::{
     batch::Batch,
     chainlog::{BlockResult, ChainLog, CommittedBlock, StoredReceipt, TxRecord},
     codec::encode,
-    columns::{Column, meta},
+    columns::{Column, PUBLIC_KEY, meta},
     genesis::Genesis,
     light::EpochLink,
     store::{Store, StoreError},
@@ -35,12 +35,14 @@ pub fn audit_store(
         store,
         auditor: Auditor::new(genesis, check)?,
         unstated: VecDeque::new(),
+        state: None,
     };
     reader.check_meta(genesis)?;
+    reader.load_state()?;
     reader.begin()?;
     reader.blocks(seen)?;
     reader.check_newest()?;
-    reader.check_state()?;
+    reader.check_state_reached()?;
     reader.auditor.finish()
 }
 
@@ -50,6 +52,8 @@ struct Reader<'a> {
     auditor: Auditor<'a>,
     /// Stored results that no header has stated yet, with what the blocks give.
     unstated: VecDeque<(BlockResult, Audited)>,
+    /// Height and hash of the stored public state, until that height is reached.
+    state: Option<(Height, Digest)>,
 }
 
 impl Reader<'_> {
@@ -162,10 +166,11 @@ impl Reader<'_> {
         };
         let audited = self.auditor.block(&block)?;
         let checked = self.check_tables(height, &block, &receipts, &audited);
-        checked.map_err(|defect| self.defect_at(height, defect))
+        checked.map_err(|defect| self.defect_at(height, defect))?;
+        self.check_state()
     }
 
-    /// The batches that a block names, and the receipts of what is in them.
+    /// The batches that a block names as far as they are there, and the receipts of what is in them.
     #[allow(clippy::type_complexity, reason = "said in the line above")]
     fn load(
         &self,
@@ -173,10 +178,11 @@ impl Reader<'_> {
     ) -> Result<(Vec<Batch>, BTreeMap<Digest, StoredReceipt>), AuditError> {
         let mut batches = Vec::new();
         let mut receipts = BTreeMap::new();
-        for digest in &committed.block.payload.batches {
+        let payload = &committed.block.payload;
+        let named = payload.batches.iter().filter(|_| payload.is_bounded());
+        for digest in named {
             let batch = self.log.batch(digest).map_err(|error| self.defect(error))?;
-            let digest = *digest;
-            let batch = batch.ok_or_else(|| self.defect(Defect::BatchMissing { digest }))?;
+            let Some(batch) = batch else { break };
             for envelope in &batch.envelopes {
                 let id = envelope.id();
                 let receipt = self.log.receipt(&id).map_err(|error| self.defect(error))?;
@@ -303,25 +309,43 @@ impl Reader<'_> {
         checked.map_err(|defect| self.defect_at(self.auditor.next_height().saturating_sub(1), defect))
     }
 
-    /// The state from which a node goes on must be that of its blocks.
-    fn check_state(&self) -> Result<(), AuditError> {
-        let head = self.auditor.next_height().saturating_sub(1);
-        let stored = self.log.public();
-        let Some(stored) = stored.map_err(|error| self.defect_at(head, error))? else {
+    /// Notes the state from which a node goes on.
+    fn load_state(&mut self) -> Result<(), AuditError> {
+        let at = |error: StoreError| AuditError::new(0, error);
+        let bytes = self.store.get(Column::Public, PUBLIC_KEY).map_err(at)?;
+        // One that cannot be read is damaged, and not only another one.
+        let state = self.log.public().map_err(at)?;
+        self.state = bytes.zip(state).map(|(bytes, state)| (state.height(), state_hash(&bytes)));
+        Ok(())
+    }
+
+    /// It must be that of the blocks, to the byte.
+    fn check_state(&mut self) -> Result<(), AuditError> {
+        let height = self.auditor.next_height().saturating_sub(1);
+        let Some((at, have)) = self.state.take_if(|(at, _)| *at == height) else {
             return Ok(());
         };
         let Some(own) = self.auditor.public() else {
             return Ok(());
         };
-        let at = stored.height();
-        let have = stored.root(at).unwrap_or_default();
-        // Roots of the newest heights are known; a node stores its state at least that often.
-        let need = own.root(at).unwrap_or_default();
+        let need = state_hash(&own.to_bytes());
         match have == need {
             true => Ok(()),
-            false => Err(self.defect_at(head, Defect::State { at, have, need })),
+            false => Err(self.defect_at(height, Defect::State { at, have, need })),
         }
     }
+
+    fn check_state_reached(&self) -> Result<(), AuditError> {
+        let head = self.auditor.next_height().saturating_sub(1);
+        match self.state {
+            Some((at, _)) if at > head => Err(self.defect_at(head, Defect::StateAhead { at })),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn state_hash(bytes: &[u8]) -> Digest {
+    hash("stored state", &[bytes])
 }
 
 /// A stored result against what its block gives.

@@ -316,8 +316,7 @@ fn policies() -> Vec<Case> {
             proposal.policy.version += 1;
             proposal.sign(&member_key(0), [9; 32])
         }),
-        propose("a policy under which nobody may stay", "gov.nobody_left", |mut proposal| {
-            proposal.policy.evidence_age_max_ms = proposal.policy.evidence_age_max_ms.min(60_000);
+        propose("a policy under which most must go", "gov.below_quorum", |mut proposal| {
             proposal.policy.measurements[0].value = OTHER_BUILD;
             proposal.sign(&member_key(0), [9; 32])
         }),
@@ -396,7 +395,7 @@ fn others() -> Vec<Case> {
             assert_ne!(other.root(), AUTHORITY.root());
             forge.retx(at, |txs| *txs = vec![SystemTx::Collateral(stranger)]);
         })
-        .because("attest.collateral_signer"),
+        .because("attest.collateral_signature"),
     ]
 }
 
