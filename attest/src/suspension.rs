@@ -1,4 +1,4 @@
-//! What an emergency drops: a group of machines that verified evidence names.
+//! What an emergency drops: a group of machines that verified evidence names, or one validator by its key.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use core::fmt;
@@ -8,7 +8,7 @@ use crate::evidence::{ChipId, Measurement, Platform, Vendor};
 use crate::facts::Family;
 use crate::verify::Verified;
 
-/// Machines that a supermajority of validators drops at the next epoch. The borsh tags are fixed for ever.
+/// What a supermajority of validators drops at the next epoch. The borsh tags are fixed for ever.
 #[derive(
     Clone,
     Copy,
@@ -43,12 +43,19 @@ pub enum Suspension {
         /// Which.
         value: Measurement,
     },
+    /// One validator, whatever it runs on: it breaks the rules although its evidence holds.
+    Validator {
+        /// Its consensus key, Ed25519.
+        #[serde(with = "key")]
+        key: [u8; 32],
+    },
 }
 
 impl Suspension {
-    /// Whether a machine is among them.
+    /// Whether a machine is among them. Evidence names no validator: [`Self::covers_key`] is for these.
     pub fn covers(&self, verified: &Verified) -> bool {
         match *self {
+            Self::Validator { .. } => false,
             Self::Platform(platform) => verified.platform == platform,
             Self::Family(family) => verified.family() == family,
             Self::Chip { vendor, chip } => verified.vendor() == vendor && verified.chip == chip,
@@ -56,6 +63,27 @@ impl Suspension {
                 verified.platform == platform && verified.measurement == value
             }
         }
+    }
+
+    /// Whether it drops the validator with this consensus key, whatever the evidence.
+    pub fn covers_key(&self, consensus_key: &[u8; 32]) -> bool {
+        matches!(self, Self::Validator { key } if key == consensus_key)
+    }
+}
+
+/// A key as 64 hex digits.
+mod key {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(key: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex::encode(key))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8; 32], D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let mut key = [0; 32];
+        hex::decode_to_slice(text, &mut key).map_err(de::Error::custom)?;
+        Ok(key)
     }
 }
 
@@ -66,6 +94,7 @@ impl fmt::Display for Suspension {
             Self::Family(family) => write!(f, "family {family}"),
             Self::Chip { vendor, chip } => write!(f, "{vendor} chip {chip}"),
             Self::Measurement { platform, value } => write!(f, "{platform} measurement {value}"),
+            Self::Validator { key } => write!(f, "validator {}", hex::encode(key)),
         }
     }
 }

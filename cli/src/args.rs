@@ -15,10 +15,12 @@ use clap_complete::Shell;
 pub(crate) use attest::{
     AttestVerb, CollateralVerb, Evidence, MeasureArgs, PolicyVerb, QuoteArgs, ReportRules,
 };
-pub(crate) use chain::{GenesisVerb, QueryVerb, VerifyArgs, VerifyChain, VerifyReceipt, VerifyVerb};
-pub(crate) use gov::{GovNoun, GovVerb};
+pub(crate) use chain::{
+    GenesisVerb, QueryVerb, RecoverArgs, VerifyArgs, VerifyChain, VerifyReceipt, VerifyVerb,
+};
+pub(crate) use gov::{GovNoun, GovVerb, ShareVerb};
 pub(crate) use moment::{bits, moment};
-pub(crate) use nodes::{LoadKind, NodeVerb, SuspendArgs, TeeChoice, TestnetVerb, UpArgs};
+pub(crate) use nodes::{KeysChoice, LoadKind, NodeVerb, Nodes, SuspendArgs, TeeChoice, TestnetVerb, UpArgs};
 pub(crate) use wallet::{ClassChoice, NameVerb, RoomVerb, TrustVerb, WalletNoun, WalletOptions, WalletVerb};
 
 /// A BFT ledger whose operators cannot read it.

@@ -6,7 +6,7 @@ use crate::crypto::Scheme;
 use crate::error::{CertificateError, ProofError};
 use crate::limits::{MAX_COMMIT_PATH, MAX_VALIDATORS};
 use crate::types::{Digest, Epoch, Height, Signature, View};
-use crate::vote::{Phase, timeout_message, vote_message};
+use crate::vote::{Phase, SignedTimeout, Vote, timeout_message, vote_message};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 /// A set of validator indices as a bitmap: index i is bit i % 8 of byte i / 8. Exactly ceil(n / 8) bytes.
@@ -128,6 +128,22 @@ impl Certificate {
     pub(crate) fn is_bounded(&self) -> bool {
         self.signers.is_bounded() && self.signatures.len() <= MAX_VALIDATORS
     }
+
+    /// The votes that it is made of.
+    pub(crate) fn votes(&self) -> impl Iterator<Item = Vote> + '_ {
+        self.signers
+            .iter()
+            .zip(&self.signatures)
+            .map(|(voter, signature)| Vote {
+                epoch: self.epoch,
+                view: self.view,
+                height: self.height,
+                block: self.block,
+                phase: self.phase,
+                voter,
+                signature: *signature,
+            })
+    }
 }
 
 /// One validator's part of a timeout certificate.
@@ -215,6 +231,17 @@ impl TimeoutCertificate {
 
     pub(crate) fn is_bounded(&self) -> bool {
         self.entries.len() <= MAX_VALIDATORS
+    }
+
+    /// The timeouts that it is made of.
+    pub(crate) fn timeouts(&self) -> impl Iterator<Item = SignedTimeout> + '_ {
+        self.entries.iter().map(|entry| SignedTimeout {
+            epoch: self.epoch,
+            view: self.view,
+            high_view: entry.high_view,
+            voter: entry.voter,
+            signature: entry.signature,
+        })
     }
 }
 

@@ -22,9 +22,10 @@ use crate::limits::VIEWS_KEPT;
 use crate::message::Message;
 use crate::pacemaker::{Config, Entry, Pacemaker};
 use crate::safety::{Safety, SafetyRecord};
+use crate::standing::{Standing, Statements};
 use crate::tree::{Tree, Verdict};
 use crate::types::{Digest, Epoch, Height, Millis, View};
-use crate::vote::Phase;
+use crate::vote::{Phase, SignedTimeout, Vote};
 use crate::votes::Votes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -91,6 +92,8 @@ pub struct Core {
     helped: BTreeMap<u16, Millis>,
     /// Validators already reported for equivocation.
     reported: BTreeSet<u16>,
+    /// What each validator last signed, to be told to it should it forget.
+    witnessed: BTreeMap<u16, Statements>,
     now: Millis,
     /// The next tick already asked for.
     wake: Option<Millis>,
@@ -160,10 +163,12 @@ impl Core {
             work: false,
             helped: BTreeMap::new(),
             reported: BTreeSet::new(),
+            witnessed: BTreeMap::new(),
             now,
             wake: None,
             out: Vec::new(),
         };
+        core.witness_known();
         core.restore(uncommitted);
         core.settle();
         let effects = ordered(std::mem::take(&mut core.out));
@@ -247,11 +252,22 @@ impl Core {
             .collect()
     }
 
+    /// R15. What this core can tell a validator that has just started.
+    pub fn standing(&self, asker: u16) -> Standing {
+        Standing {
+            epoch: self.committee.epoch,
+            view: self.view(),
+            high: self.high().clone(),
+            tc: self.safety.tc().cloned(),
+            seen: self.witnessed.get(&asker).cloned().unwrap_or_default(),
+        }
+    }
+
     fn on_message(&mut self, from: Option<u16>, message: Message) -> Result<(), Refusal> {
         match message {
             Message::Proposal(block) => self.on_proposal(*block),
-            Message::Vote(vote) => self.on_vote(vote),
-            Message::Timeout(timeout) => self.on_timeout(*timeout),
+            Message::Vote(vote) => self.on_vote(from, vote),
+            Message::Timeout(timeout) => self.on_timeout(from, *timeout),
             Message::Certificate(help) => self.on_help(help.0, help.1),
             Message::BlockRequest(id) => {
                 self.on_block_request(from, &id);
@@ -339,6 +355,7 @@ impl Core {
             return Err(Refusal::Misfit(certificate.block));
         }
         if self.safety.raise_high(certificate) {
+            certificate.votes().for_each(|vote| self.witness_vote(vote));
             self.enter(certificate.view.saturating_add(1), Entry::Certificate);
         }
         Ok(())
@@ -348,6 +365,7 @@ impl Core {
     /// reaches what it reports, so that we can always propose after it.
     fn apply_tc(&mut self, tc: &TimeoutCertificate) {
         if self.safety.raise_tc(tc) {
+            tc.timeouts().for_each(|timeout| self.witness_timeout(timeout));
             self.enter(tc.view.saturating_add(1), Entry::TimeoutCertificate);
         }
     }
@@ -365,6 +383,38 @@ impl Core {
         if self.reported.insert(validator) {
             self.out.push(Effect::Equivocation(proof));
         }
+    }
+
+    /// R15. Remembers what a validator signed. Verified, or handed over by its signer, who alone it is for.
+    fn witness_vote(&mut self, vote: Vote) {
+        self.witnessed.entry(vote.voter).or_default().see_vote(vote);
+    }
+
+    fn witness_timeout(&mut self, timeout: SignedTimeout) {
+        self.witnessed
+            .entry(timeout.voter)
+            .or_default()
+            .see_timeout(timeout);
+    }
+
+    fn witness_proposal(&mut self, proposal: &SignedHeader) {
+        let leader = self.committee.leader(proposal.header.view);
+        self.witnessed.entry(leader).or_default().see_proposal(proposal);
+    }
+
+    /// R15. What the record's own certificates show.
+    fn witness_known(&mut self) {
+        let votes: Vec<Vote> = self.high().votes().collect();
+        votes.into_iter().for_each(|vote| self.witness_vote(vote));
+        let timeouts: Vec<SignedTimeout> = self
+            .safety
+            .tc()
+            .into_iter()
+            .flat_map(TimeoutCertificate::timeouts)
+            .collect();
+        timeouts
+            .into_iter()
+            .for_each(|timeout| self.witness_timeout(timeout));
     }
 
     /// R13. After a restart: what was stored returns to the tree, what was signed is sent again.

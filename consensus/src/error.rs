@@ -103,6 +103,40 @@ pub enum EvidenceError {
     Signature,
 }
 
+/// What another validator says of us cannot be true.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StandingError {
+    /// By nobody of the committee, or by ourselves.
+    #[error("validator {0} cannot say how we stand")]
+    Stranger(u16),
+    /// Of another epoch than ours.
+    #[error("standing of epoch {got}, ours is {expected}")]
+    Epoch {
+        /// The answer's.
+        got: Epoch,
+        /// Ours.
+        expected: Epoch,
+    },
+    /// A certificate in it is not valid.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// Its timeout certificate reports a certificate above the highest that it brings.
+    #[error(
+        "timeout certificate of view {view} reports view {reported}, the highest brought is of view {high}"
+    )]
+    Unjustified {
+        /// The view given up.
+        view: View,
+        /// The highest report in it.
+        reported: View,
+        /// View of the highest certificate that came with it.
+        high: View,
+    },
+    /// A statement that it says we signed, and we did not.
+    #[error("it shows a statement of view {0} that we never signed")]
+    NotOurs(View),
+}
+
 /// Bytes are not a message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {

@@ -5,7 +5,7 @@
 //! ```
 //! Promise: with at most f of n >= 3f + 1 validators faulty in any way, no two honest cores commit different
 //! blocks at one height; and once messages arrive in time, blocks commit. `docs/protocol.md` states the rules
-//! R1 to R14 with the argument; the code names them where it applies them.
+//! R1 to R15 with the argument; the code names them where it applies them.
 //!
 //! The core reads no clock, does no I/O, draws no randomness and holds no key that opens anything: time and
 //! answers are arguments. What the host owes it: carry out the effects in order, and make a
@@ -27,6 +27,7 @@ pub mod limits;
 mod message;
 mod pacemaker;
 mod safety;
+mod standing;
 mod tree;
 mod types;
 mod vote;
@@ -38,7 +39,9 @@ pub use crate::committee::Committee;
 pub use crate::core::{Core, Status};
 pub use crate::crypto::{Ed25519, Ed25519Signer, Scheme, Signer};
 pub use crate::effect::Effect;
-pub use crate::error::{CertificateError, DecodeError, EvidenceError, Fault, ProofError, Refusal};
+pub use crate::error::{
+    CertificateError, DecodeError, EvidenceError, Fault, ProofError, Refusal, StandingError,
+};
 pub use crate::evidence::EquivocationProof;
 pub use crate::input::Input;
 pub use crate::limits::{
@@ -47,5 +50,6 @@ pub use crate::limits::{
 pub use crate::message::Message;
 pub use crate::pacemaker::Config;
 pub use crate::safety::{MAX_RECORD_BYTES, SafetyRecord};
+pub use crate::standing::{Found, Probation, Standing, Statements};
 pub use crate::types::{Digest, Epoch, Executed, Height, HexError, Millis, PublicKey, Signature, View, hash};
 pub use crate::vote::{Phase, SignedTimeout, Timeout, Vote};

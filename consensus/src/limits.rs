@@ -22,6 +22,10 @@ pub const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
 /// Votes and timeouts are kept for at most this many views ahead of the current one.
 pub const MAX_VIEW_AHEAD: u64 = 64;
 
+/// A view that another validator says it is in, and that nothing proves, counts up to this far above the highest
+/// view that is proven: honest ones may join each other's views for a while without a certificate.
+pub const MAX_UNPROVEN_VIEWS: u64 = 64;
+
 /// Votes and proposals are remembered for this many views behind the current one.
 pub const VIEWS_KEPT: u64 = 64;
 

@@ -9,6 +9,7 @@ use crate::certificate::{Certificate, TimeoutCertificate};
 use crate::crypto::Signer;
 use crate::effect::Effect;
 use crate::error::DecodeError;
+use crate::standing::Statements;
 use crate::types::{Digest, Epoch, Signature, View, encode};
 use crate::vote::{Phase, Timeout, Vote, timeout_message, vote_message};
 use borsh::{BorshDeserialize, BorshSerialize, io};
@@ -22,7 +23,7 @@ pub const MAX_RECORD_BYTES: usize = 128 * 1024;
 struct Version;
 
 impl Version {
-    const BYTE: u8 = 1;
+    const BYTE: u8 = 2;
 }
 
 impl BorshSerialize for Version {
@@ -53,6 +54,9 @@ pub struct SafetyRecord {
     voted_view: View,
     finalize_view: View,
     timeout_view: View,
+    /// View of the highest certificate that a finalize vote of ours is known to rest on; 0 for none. No timeout
+    /// reports less.
+    floor_view: View,
     /// The lock: the highest certificate known when something was last signed.
     high: Certificate,
     /// The highest timeout certificate known.
@@ -75,6 +79,7 @@ impl SafetyRecord {
             voted_view: 0,
             finalize_view: 0,
             timeout_view: 0,
+            floor_view: 0,
             high: genesis,
             tc: None,
             proposal: None,
@@ -95,6 +100,82 @@ impl SafetyRecord {
             .max(self.voted_view)
             .max(self.finalize_view)
             .max(self.timeout_view)
+    }
+
+    /// The highest certificate known.
+    pub(crate) fn high(&self) -> &Certificate {
+        &self.high
+    }
+
+    /// The highest timeout certificate known.
+    pub(crate) fn tc(&self) -> Option<&TimeoutCertificate> {
+        self.tc.as_ref()
+    }
+
+    /// The view that the record leads into: the one after its certificates, or the last one signed in.
+    pub(crate) fn resume_view(&self) -> View {
+        let tc = self.tc.as_ref().map_or(0, |tc| tc.view);
+        let entered = self.high.view.max(tc).saturating_add(1);
+        entered
+            .max(self.voted_view)
+            .max(self.proposed_view)
+            .max(self.timeout_view)
+    }
+
+    /// R3. Takes in verified certificates; those that it has already, or higher ones, stay.
+    pub(crate) fn learn(&mut self, high: &Certificate, tc: Option<&TimeoutCertificate>) {
+        if high.view > self.high.view {
+            self.high = high.clone();
+        }
+        if let Some(tc) = tc.filter(|tc| self.tc.as_ref().is_none_or(|known| tc.view > known.view)) {
+            self.tc = Some(tc.clone());
+        }
+    }
+
+    /// R15. The certificates of others show that this view is over. It was not finalized by this record, and is
+    /// left to those who did.
+    pub(crate) fn leave_to_others(&mut self, view: View) {
+        self.finalize_view = self.finalize_view.max(view);
+    }
+
+    /// R15. The disk was set back: every view up to `through` counts as signed and given up, and what was said last
+    /// is forgotten, as it was not the last. `finalized` is the highest view that we are shown to have finalized.
+    pub(crate) fn raise(&mut self, through: View, finalized: View) {
+        for view in [
+            &mut self.proposed_view,
+            &mut self.voted_view,
+            &mut self.finalize_view,
+            &mut self.timeout_view,
+        ] {
+            *view = (*view).max(through);
+        }
+        self.floor_view = self.floor_view.max(finalized);
+        (self.proposal, self.vote, self.finalize, self.timeout) = (None, None, None, None);
+    }
+
+    /// R15. Whether the record knows that each of these statements of its own was signed. In the view of the last
+    /// one it must be the same; a raised record signed nothing there that it remembers.
+    pub(crate) fn covers(&self, shown: &Statements) -> bool {
+        fn known<T: PartialEq>(view: View, last: View, statement: T, own: Option<T>) -> bool {
+            view < last || (view == last && own.is_none_or(|own| own == statement))
+        }
+        let proposal = shown.proposal.as_ref().is_none_or(|one| {
+            let header = &one.header;
+            known(header.view, self.proposed_view, header.id(), self.proposal)
+        });
+        let vote = |shown: Option<&Vote>, last: View, own: Option<Vote>| {
+            let own = own.filter(|own| own.view == last).map(|own| own.block);
+            shown.is_none_or(|one| known(one.view, last, one.block, own))
+        };
+        let timeout = shown.timeout.as_ref().is_none_or(|one| {
+            let last = self.timeout_view;
+            let own = self.timeout.as_ref().filter(|own| own.view == last);
+            known(one.view, last, one.high_view, own.map(|own| own.high.view))
+        });
+        proposal
+            && vote(shown.certify.as_ref(), self.voted_view, self.vote)
+            && vote(shown.finalize.as_ref(), self.finalize_view, self.finalize)
+            && timeout
     }
 
     /// The canonical encoding.
@@ -160,14 +241,9 @@ impl Safety {
         self.record.timeout_view
     }
 
-    /// The view that the record leads into: the one after its certificates, or the last one signed in.
+    /// The view that the record leads into.
     pub(crate) fn resume_view(&self) -> View {
-        let tc = self.record.tc.as_ref().map_or(0, |tc| tc.view);
-        let entered = self.record.high.view.max(tc).saturating_add(1);
-        entered
-            .max(self.record.voted_view)
-            .max(self.record.proposed_view)
-            .max(self.record.timeout_view)
+        self.record.resume_view()
     }
 
     /// What was last signed, to be sent again: votes, timeout, and the id of the proposal.
@@ -242,14 +318,21 @@ impl Safety {
         }
         let vote = self.sign_vote(view, height, block, Phase::Finalize)?;
         self.record.finalize_view = view;
+        self.record.floor_view = view;
         self.record.finalize = Some(vote);
         Some(self.safe(vote))
     }
 
-    /// R9. One timeout a view, in growing views only, none for a view that was finalized; it reports the lock.
+    /// R9. One timeout a view, in growing views only, none for a view that was finalized; it reports the lock. R15:
+    /// none that denies what we are known to have finalized.
     pub(crate) fn timeout(&mut self, view: View) -> Option<Safe<Timeout>> {
         let high = self.record.high.clone();
-        if view <= self.record.timeout_view || view <= self.record.finalize_view || high.view >= view {
+        let denies = high.view < self.record.floor_view;
+        if view <= self.record.timeout_view
+            || view <= self.record.finalize_view
+            || high.view >= view
+            || denies
+        {
             return None;
         }
         let signature = self.sign(&timeout_message(&self.chain, self.record.epoch, view, high.view))?;
@@ -393,7 +476,7 @@ mod tests {
         assert_eq!(again.last_statements().1, vote.into_iter().collect::<Vec<_>>());
 
         let mut other_version = bytes.clone();
-        other_version[0] = 2;
+        other_version[0] = 1;
         assert_eq!(SafetyRecord::decode(&other_version), Err(DecodeError::Malformed));
         let mut trailing = bytes;
         trailing.push(0);

@@ -52,6 +52,7 @@ pub mod columns;
 pub mod memory;
 #[cfg(feature = "rocksdb-store")]
 pub mod rocks;
+pub mod snapshot;
 pub mod state;
 pub mod store;
 
@@ -83,5 +84,6 @@ pub use columns::*;
 pub use memory::*;
 #[cfg(feature = "rocksdb-store")]
 pub use rocks::*;
+pub use snapshot::*;
 pub use state::*;
 pub use store::*;

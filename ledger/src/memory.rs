@@ -62,6 +62,22 @@ impl MemoryStore {
         inner.fail_sync = Some(inner.syncs + k);
     }
 
+    /// A copy of what is synced, as somebody makes it who copies the disk.
+    pub fn image(&self) -> Self {
+        let inner = self.lock();
+        let mut copy = Inner {
+            columns: inner.columns.clone(),
+            unsynced: inner.unsynced.clone(),
+            ..Inner::default()
+        };
+        while !copy.unsynced.is_empty() {
+            copy.undo();
+        }
+        Self {
+            inner: Mutex::new(copy),
+        }
+    }
+
     /// Commits that a crash would lose.
     pub fn unsynced(&self) -> usize {
         self.lock().unsynced.len()

@@ -17,7 +17,7 @@ use crate::{
     store::{Durability, Entry, Store, StoreError, WriteBatch},
 };
 
-/// Memory for each column's newest writes, in bytes. Thirteen columns, of which three are busy.
+/// Memory for each column's newest writes, in bytes. Sixteen columns, of which three are busy.
 const WRITE_BUFFER: usize = 4 * 1024 * 1024;
 /// All write buffers together, in bytes.
 const WRITE_BUFFERS: usize = 32 * 1024 * 1024;

@@ -87,6 +87,32 @@ pub enum NodeError {
          keys under its name"
     )]
     SealedElsewhere(PathBuf),
+    /// The operator's key cannot be used.
+    #[error("the operator's key {path}: {detail}")]
+    Operator {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong.
+        detail: String,
+    },
+    /// Others may read a file that is its owner's.
+    #[error("{path} has mode {have:04o}, which lets others read it; it needs {need:04o}")]
+    FileMode {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        have: u32,
+        /// What they must be.
+        need: u32,
+    },
+    /// The running node cannot be told anything.
+    #[error("{path}: {detail}")]
+    Admin {
+        /// Its socket.
+        path: PathBuf,
+        /// What went wrong.
+        detail: String,
+    },
     /// The database failed, or holds what this node never wrote.
     #[error("database: {0}")]
     Store(#[from] StoreError),
@@ -104,6 +130,15 @@ pub enum NodeError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A recovery that does not come about.
+    #[error(transparent)]
+    Recovery(#[from] tacit_ledger::RecoveryError),
+    /// A founder of a recovered chain without the state that the chain begins with.
+    #[error("this network goes on from chain {chain}, whose state was not installed here")]
+    NoLostState {
+        /// The chain that was lost.
+        chain: String,
+    },
     /// The system gave no randomness.
     #[error("the system gave no randomness: {0}")]
     Entropy(String),
@@ -118,10 +153,15 @@ impl NodeError {
             NodeError::HomeLocked(_) => "home.locked",
             NodeError::ChainMismatch { .. } => "home.chain_mismatch",
             NodeError::Config { .. } => "config.invalid",
+            NodeError::Recovery(error) => error.code(),
+            NodeError::NoLostState { .. } => "recovery.state_missing",
             NodeError::Genesis(_) => "genesis.invalid",
             NodeError::OtherChip { .. } => "key.other_chip",
             NodeError::OtherMeasurement { .. } => "key.other_measurement",
             NodeError::SealedElsewhere(_) => "key.sealed_elsewhere",
+            NodeError::Operator { .. } => "key.operator",
+            NodeError::FileMode { .. } => "key.file_mode",
+            NodeError::Admin { .. } => "admin.unreachable",
             NodeError::Store(_) | NodeError::Corrupt(_) => "db.corrupt",
             NodeError::Listen { .. } => "port.in_use",
             NodeError::Quote(_) | NodeError::OtherPlatform { .. } => "quote.failed",

@@ -25,6 +25,7 @@ use tacit_ledger::PublicState;
 
 use crate::forecast::Forecast;
 use crate::handle::Status;
+use crate::phase::Phase;
 
 /// Media type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -69,6 +70,11 @@ pub const NAMES: &[&str] = &[
     "fsync_seconds",
     "ready",
     "sse_clients",
+    "phase",
+    "seat",
+    "tx_pending",
+    "validator_out_timestamp_seconds",
+    "quorum_lost_timestamp_seconds",
 ];
 
 /// Direction of traffic.
@@ -117,6 +123,20 @@ struct ValidatorSet {
     set: &'static str,
 }
 
+/// A registered validator that will be out, and the code of the reason.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ValidatorOut {
+    validator: String,
+    code: &'static str,
+}
+
+/// A registered validator, and how it was noticed that two hold its identity.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Conflict {
+    validator: String,
+    how: &'static str,
+}
+
 /// The node's measurements; shared by reference, every method takes `&self`.
 pub struct Metrics {
     registry: Registry,
@@ -141,6 +161,9 @@ pub struct Metrics {
     system_txs: Gauge,
     system_bytes: Gauge,
     system_received: Family<Label, Counter>,
+    identity_conflict: Family<Conflict, Counter>,
+    probation: Gauge,
+    rolled_back: Gauge,
     system_committed: Counter,
     ready: Family<Label, Gauge>,
     view_changes: Family<Label, Counter>,
@@ -156,6 +179,11 @@ pub struct Metrics {
     api_requests: Family<Labels, Counter>,
     api_seconds: Histograms,
     sse_clients: Gauge,
+    phase: Family<Label, Gauge>,
+    seat: Gauge,
+    tx_pending: Gauge,
+    validator_out: Family<ValidatorOut, Seconds>,
+    quorum_lost: Seconds,
 }
 
 impl fmt::Debug for Metrics {
@@ -193,6 +221,9 @@ impl Metrics {
             system_txs: Gauge::default(),
             system_bytes: Gauge::default(),
             system_received: Family::default(),
+            identity_conflict: Family::default(),
+            probation: Gauge::default(),
+            rolled_back: Gauge::default(),
             system_committed: Counter::default(),
             ready: Family::default(),
             view_changes: Family::default(),
@@ -208,6 +239,11 @@ impl Metrics {
             api_requests: Family::default(),
             api_seconds: Histograms::new_with_constructor(short as fn() -> Histogram),
             sse_clients: Gauge::default(),
+            phase: Family::default(),
+            seat: Gauge::default(),
+            tx_pending: Gauge::default(),
+            validator_out: Family::default(),
+            quorum_lost: Seconds::default(),
         };
         metrics.register(&mut registry);
         metrics.registry = registry;
@@ -349,8 +385,48 @@ impl Metrics {
             self.policy_version.clone(),
         );
         r.register("fsync_seconds", "Time of synchronised writes", self.fsync.clone());
+        r.register(
+            "identity_conflict",
+            "Signs that two processes hold the keys of one validator, by what showed it",
+            self.identity_conflict.clone(),
+        );
+        r.register(
+            "probation",
+            "1 while this validator asks the others what they saw it sign",
+            self.probation.clone(),
+        );
+        r.register(
+            "rolled_back",
+            "1 when this process began from a disk that had been set back",
+            self.rolled_back.clone(),
+        );
         r.register("ready", "Checks of /readyz, 1 when they pass", self.ready.clone());
         r.register("sse_clients", "Open event streams", self.sse_clients.clone());
+        r.register(
+            "phase",
+            "Where this node stands, 1 for the phase that holds",
+            self.phase.clone(),
+        );
+        r.register(
+            "seat",
+            "This node's seat in the epoch in force; -1 without one",
+            self.seat.clone(),
+        );
+        r.register(
+            "tx_pending",
+            "Sealed transactions submitted here that are in no final block",
+            self.tx_pending.clone(),
+        );
+        r.register(
+            "validator_out_timestamp_seconds",
+            "From when on a validator will have no seat unless somebody acts, by reason",
+            self.validator_out.clone(),
+        );
+        r.register(
+            "quorum_lost_timestamp_seconds",
+            "From when on too few of the set are acceptable unless somebody acts; 0 where nothing known leads there",
+            self.quorum_lost.clone(),
+        );
     }
 
     /// Takes over what a snapshot of the node says; called at each scrape.
@@ -365,6 +441,8 @@ impl Metrics {
         self.mempool_bytes.set(signed(status.mempool_bytes));
         self.policy_version.set(signed(status.policy_version));
         self.epoch_kept.set(i64::from(status.set_kept));
+        self.probation.set(i64::from(status.probation.is_some()));
+        self.rolled_back.set(i64::from(status.rolled_back.is_some()));
         self.system_txs.set(signed(status.system_txs));
         self.system_bytes.set(signed(status.system_bytes));
         let role = |validator: bool| if validator { "validator" } else { "observer" };
@@ -378,6 +456,13 @@ impl Metrics {
                 .get_or_create(&[("role", role(validator))])
                 .set(signed(count as u64));
         }
+        for phase in Phase::ALL {
+            self.phase
+                .get_or_create(&[("phase", phase.name())])
+                .set(i64::from(phase == status.phase));
+        }
+        self.seat.set(status.seat.map_or(-1, i64::from));
+        self.tx_pending.set(signed(status.pending));
         for check in &status.ready {
             self.ready
                 .get_or_create(&[("check", check.name)])
@@ -406,6 +491,21 @@ impl Metrics {
                 self.tcb_ok.get_or_create(&labels).set(i64::from(worst.accepted));
             }
         }
+        self.validator_out.clear();
+        for validator in &forecast.validators {
+            let Some(out) = validator.out(forecast.made_ms) else {
+                continue;
+            };
+            let labels = ValidatorOut {
+                validator: validator.name.clone(),
+                code: out.code,
+            };
+            self.validator_out
+                .get_or_create(&labels)
+                .set(seconds(out.from_ms));
+        }
+        self.quorum_lost
+            .set(forecast.below_quorum_from_ms().map_or(0.0, seconds));
         for (source, issued_ms) in oldest_in_use(state.collateral()) {
             let labels = [("source", source)];
             self.collateral_issued
@@ -426,6 +526,15 @@ impl Metrics {
     /// This node attested again; `result` is `accepted` or the code that refused it.
     pub(crate) fn renewed(&self, result: &'static str) {
         self.renewals.get_or_create(&[("result", result)]).inc();
+    }
+
+    /// Two holders of a validator's identity were noticed; `how` is `equivocation` or `two_holders`.
+    pub(crate) fn identity_conflict(&self, validator: &str, how: &'static str) {
+        let labels = Conflict {
+            validator: validator.to_owned(),
+            how,
+        };
+        self.identity_conflict.get_or_create(&labels).inc();
     }
 
     /// A system transaction was submitted; `result` is `accepted` or the error code that refused it.
@@ -669,6 +778,12 @@ mod tests {
         metrics.ready.get_or_create(&[("check", "lag")]).set(1);
         metrics.attest_verified(Platform::Simulated, "accepted", Duration::from_millis(2));
         metrics.renewed("accepted");
+        metrics.phase.get_or_create(&[("phase", "voting")]).set(1);
+        let labels = ValidatorOut {
+            validator: "val-0".into(),
+            code: "attest.leaf_expired",
+        };
+        metrics.validator_out.get_or_create(&labels).set(1.0);
         metrics.system_received("accepted");
         metrics
             .collateral_issued

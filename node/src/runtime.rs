@@ -3,24 +3,25 @@
 use std::{path::PathBuf, sync::Arc};
 
 use tacit_consensus::{Ed25519, Ed25519Signer, Signer};
-use tacit_ledger::{Genesis, RocksStore, Store};
+use tacit_ledger::{PROTOCOL_VERSION, RocksStore, Store};
 use tacit_p2p::{Identity, Multiaddr};
 use tokio::sync::{mpsc, watch};
 use zeroize::Zeroizing;
 
 use crate::{
-    NodeError,
+    NodeError, admin,
     api::{ApiLimits, serve},
     clock,
-    config::{Config, Role},
+    config::{Config, KeyStore, NodeSection, Role},
     edge::{GossipTokens, TimedStore, serve_network, spawn_replica},
     forecast,
     handle::{NodeHandle, Pending, Shared, Snapshot, ToReplica},
     home::Home,
     init, keyring, logging,
     metrics::Metrics,
+    recovery,
     renewal::Attester,
-    replica::{Replica, ReplicaConfig, ValidatorParts},
+    replica::{History, Replica, ReplicaConfig, ValidatorParts},
 };
 
 /// Inputs that wait for the replica before those who bring them are held up.
@@ -31,6 +32,8 @@ const INPUTS: usize = 8_192;
 pub struct RunOptions {
     /// Its home.
     pub home: PathBuf,
+    /// What it keeps, where it is not what the configuration says.
+    pub history: Option<History>,
 }
 
 /// Runs a node until SIGTERM or SIGINT, or until it cannot go on safely.
@@ -51,7 +54,7 @@ pub fn run(options: RunOptions) -> Result<(), NodeError> {
         .max_blocking_threads(8)
         .build()
         .map_err(|e| NodeError::Network(format!("the runtime: {e}")))?;
-    runtime.block_on(serve_node(&home, config))
+    runtime.block_on(serve_node(&home, config, options.history))
 }
 
 /// What a node is, read from its home.
@@ -62,8 +65,9 @@ struct Parts {
     quoter: Option<Arc<dyn tacit_attest::Quoter>>,
 }
 
-fn parts(home: &Home, role: Role) -> Result<Parts, NodeError> {
-    if role == Role::Observer {
+fn parts(home: &Home, node: &NodeSection) -> Result<Parts, NodeError> {
+    let NodeSection { name, role, keys } = node;
+    if *role == Role::Observer {
         let path = home.node_seed();
         let bytes = Zeroizing::new(std::fs::read(&path).map_err(|e| NodeError::file(&path, e))?);
         let seed: [u8; 32] = bytes
@@ -78,11 +82,24 @@ fn parts(home: &Home, role: Role) -> Result<Parts, NodeError> {
             quoter: None,
         });
     }
-    if !home.keyring().exists() {
-        return Err(NodeError::HomeMissing(home.root().to_path_buf()));
-    }
-    let (quoter, _) = init::platform(home)?;
-    let keyring = keyring::open(&home.keyring(), quoter.clone())?;
+    let (quoter, keyring) = match keys {
+        KeyStore::Sealed => {
+            if !home.keyring().exists() {
+                return Err(NodeError::HomeMissing(home.root().to_path_buf()));
+            }
+            let (quoter, _) = init::platform(home)?;
+            let keyring = keyring::open(&home.keyring(), quoter.clone())?;
+            (quoter, keyring)
+        }
+        KeyStore::Memory => {
+            let (quoter, _) = init::platform(home)?;
+            let keyring = init::volatile(home, name)?;
+            tracing::warn!(
+                "this node's keys live in memory: it registers anew under its name, and takes a seat with them"
+            );
+            (quoter, keyring)
+        }
+    };
     let signer: Arc<dyn Signer> = Arc::new(Ed25519Signer::from_seed(keyring.identity().consensus));
     let node_signer: Arc<dyn Signer> = Arc::new(Ed25519Signer::from_seed(keyring.identity().node));
     let identity = Identity::from_seed(keyring.identity().node);
@@ -100,7 +117,7 @@ fn parts(home: &Home, role: Role) -> Result<Parts, NodeError> {
     })
 }
 
-async fn serve_node(home: &Home, config: Config) -> Result<(), NodeError> {
+async fn serve_node(home: &Home, config: Config, history: Option<History>) -> Result<(), NodeError> {
     let started_ms = clock::now_ms();
     let genesis = Arc::new(home.load_genesis()?);
     genesis.verify()?;
@@ -110,7 +127,7 @@ async fn serve_node(home: &Home, config: Config) -> Result<(), NodeError> {
         identity,
         node_id,
         quoter,
-    } = parts(home, config.node.role)?;
+    } = parts(home, &config.node)?;
     let metrics = Arc::new(Metrics::new(
         env!("CARGO_PKG_VERSION"),
         option_env!("TACIT_COMMIT").unwrap_or("unknown"),
@@ -120,21 +137,30 @@ async fn serve_node(home: &Home, config: Config) -> Result<(), NodeError> {
 
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|e| NodeError::Entropy(e.to_string()))?;
-    let key = validator.as_ref().map(|v| v.signer.public());
+    let consensus_key = validator.as_ref().map(|v| v.signer.public());
     let attester = match (&validator, &quoter) {
         (Some(parts), Some(quoter)) => Some(Attester::new(
             quoter.clone(),
             parts.signer.clone(),
             parts.node_signer.clone(),
+            config.node.name.clone(),
+            home.clone(),
         )),
         _ => None,
+    };
+    let origin = match &validator {
+        Some(parts) => recovery::load(home, &genesis, &*store, &parts.keyring)?,
+        None => None,
     };
     let replica_config = ReplicaConfig {
         genesis: genesis.clone(),
         store: store.clone(),
         scheme: Arc::new(Ed25519),
         validator,
+        history: history.unwrap_or(config.storage.history.0),
         seed,
+        protocols: PROTOCOL_VERSION..=PROTOCOL_VERSION,
+        origin,
     };
     let (replica, first) = Replica::open(replica_config, clock::now_ms())?;
 
@@ -178,9 +204,14 @@ async fn serve_node(home: &Home, config: Config) -> Result<(), NodeError> {
         system: std::sync::Mutex::default(),
         public: watch::Sender::new(Arc::new(replica.public().clone())),
         gossip: GossipTokens::default(),
+        met: std::sync::Mutex::default(),
+        conflicts: std::sync::Mutex::default(),
         platform: quoter.as_ref().map(|q| q.platform()),
         measurement: quoter.as_ref().and_then(|q| q.measurement()),
-        registered_as: key.and_then(|key| registered_as(&genesis, &key)),
+        consensus_key,
+        draining: std::sync::atomic::AtomicBool::new(false),
+        register_now: watch::Sender::new(0),
+        attempt: std::sync::Mutex::default(),
         forecast: watch::Sender::new(Arc::default()),
         started_ms,
         data: home.root().to_path_buf(),
@@ -201,8 +232,10 @@ async fn serve_node(home: &Home, config: Config) -> Result<(), NodeError> {
         let _ = stopped.blocking_send(result);
     });
     let feed = tokio::spawn(serve_network(node.clone(), events));
+    let cleared = tokio::spawn(forget_recovery(home.clone(), shared.public.subscribe()));
     let forecasts = tokio::spawn(forecast::run(node.clone(), attester));
     let (stop_api, api_stop) = watch::channel(false);
+    let admin = tokio::spawn(admin::serve(node.clone(), home.clone(), api_stop.clone()));
     let limits = ApiLimits {
         rate_limit: config.api.rate_limit,
         ..ApiLimits::default()
@@ -231,7 +264,9 @@ async fn serve_node(home: &Home, config: Config) -> Result<(), NodeError> {
     network.shutdown().await;
     feed.abort();
     forecasts.abort();
+    cleared.abort();
     let _ = tokio::time::timeout(std::time::Duration::from_secs(3), api).await;
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(1), admin).await;
     match outcome {
         Ok(()) => {
             tracing::info!("stopped");
@@ -244,8 +279,25 @@ async fn serve_node(home: &Home, config: Config) -> Result<(), NodeError> {
     }
 }
 
+/// Deletes a recovered network's beginning once its first epoch has ended.
+async fn forget_recovery(home: Home, mut public: watch::Receiver<Arc<tacit_ledger::PublicState>>) {
+    // An error means that the node stops.
+    if public.wait_for(|state| state.current().epoch > 0).await.is_ok()
+        && let Err(error) = recovery::forget(&home)
+    {
+        tracing::error!(%error, "the recovered state's folder could not be deleted: delete it");
+    }
+}
+
 /// The first lines of a log say what runs, where, and how far it can be trusted.
 fn greet(shared: &Shared, config: &Config, height: u64) {
+    if let Some(origin) = &shared.genesis.origin {
+        tracing::warn!(
+            chain = %origin.chain,
+            height = origin.executed,
+            "RECOVERED: this network goes on from another one's state, which its recovery members opened"
+        );
+    }
     if shared.genesis.trust.simulator.is_some() {
         tracing::warn!("SIMULATED TEE: this network has no hardware protection; for development only");
     }
@@ -262,13 +314,6 @@ fn greet(shared: &Shared, config: &Config, height: u64) {
         height,
         "tacit starts"
     );
-}
-
-/// The name under which a founder's key is registered: a registration's keys never change.
-fn registered_as(genesis: &Genesis, key: &tacit_consensus::PublicKey) -> Option<String> {
-    let founders = &genesis.validators;
-    let own = founders.iter().find(|one| one.consensus_key == *key)?;
-    Some(own.name.clone())
 }
 
 fn listen_addresses(config: &Config) -> Vec<Multiaddr> {

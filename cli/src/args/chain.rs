@@ -130,6 +130,13 @@ pub(crate) enum GenesisVerb {
         /// How many members adopt a policy; more than half of them when absent
         #[arg(long, value_name = "COUNT", requires = "members")]
         threshold: Option<u16>,
+        /// Who can bring the state back if every validator loses its keys: NAME and the key that `tacit gov share key` prints,
+        /// or its file; give it once a member. Without members what is lost stays lost
+        #[arg(long = "recovery-member", value_name = "NAME=PUBKEY")]
+        recovery_members: Vec<String>,
+        /// How many of them it takes, 2 at least; more than half of them when absent
+        #[arg(long, value_name = "COUNT", requires = "recovery_members")]
+        recovery_threshold: Option<u16>,
         /// The vendor's documents that the founders' evidence is judged with; give it once a file
         #[arg(long = "collateral", value_name = "FILE")]
         collateral: Vec<PathBuf>,
@@ -143,6 +150,12 @@ pub(crate) enum GenesisVerb {
         #[arg(long, default_value = "genesis.json", value_name = "FILE")]
         out: PathBuf,
     },
+    /// Begin a network that goes on with the state of one whose validators have all lost their keys
+    #[command(after_help = "Examples:\n  \
+                            tacit genesis recover --from old/val-0 --registration a.json --registration b.json\n  \
+                            tacit genesis recover --from old/val-0 --from old/val-1 --registration a.json \
+                            --policy policy.json --out new.json --state new.state --json")]
+    Recover(RecoverArgs),
     /// Check everything in a genesis again
     #[command(after_help = "Examples:\n  tacit genesis verify genesis.json\n  \
                             tacit genesis verify genesis.json --genesis-hash 9c1e2ab4...")]
@@ -166,6 +179,44 @@ pub(crate) enum GenesisVerb {
         /// The file
         file: PathBuf,
     },
+}
+
+/// `tacit genesis recover`. What is not given is the lost network's.
+#[derive(Args)]
+pub(crate) struct RecoverArgs {
+    /// The home of a stopped validator of the lost network; of several, the one that proves the newest state is taken
+    #[arg(long = "from", required = true, value_name = "DIR")]
+    pub(crate) from: Vec<PathBuf>,
+    /// A founder's registration for the new network; give it once a founder, in the order of their seats
+    #[arg(long = "registration", required = true, value_name = "FILE")]
+    pub(crate) registrations: Vec<PathBuf>,
+    /// The new network's name
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Which evidence is accepted (JSON)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    /// Another root of simulated hardware (JSON): dev networks only
+    #[arg(long, value_name = "FILE")]
+    pub(crate) simulator_root: Option<PathBuf>,
+    /// The vendor's documents that the founders' evidence is judged with; give it once a file
+    #[arg(long = "collateral", value_name = "FILE")]
+    pub(crate) collateral: Vec<PathBuf>,
+    /// A recovery member of the new network; give it once a member
+    #[arg(long = "recovery-member", value_name = "NAME=PUBKEY")]
+    pub(crate) recovery_members: Vec<String>,
+    /// How many of them it takes; more than half of them when absent
+    #[arg(long, value_name = "COUNT", requires = "recovery_members")]
+    pub(crate) recovery_threshold: Option<u16>,
+    /// When it begins, in milliseconds since 1970; now when absent
+    #[arg(long, value_name = "MS")]
+    pub(crate) time_ms: Option<u64>,
+    /// Where to write the new genesis
+    #[arg(long, default_value = "genesis.json", value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Where to write the sealed state
+    #[arg(long, default_value = "state.bin", value_name = "FILE")]
+    pub(crate) state: PathBuf,
 }
 
 /// `tacit verify`

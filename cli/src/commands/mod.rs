@@ -3,12 +3,16 @@
 mod attest;
 mod genesis;
 mod gov;
+mod machine;
+mod membership;
 mod node;
 mod query;
 mod receipt;
 mod room;
+mod share;
 mod suspend;
 mod testnet;
+mod testnet_life;
 mod verify;
 mod wallet;
 

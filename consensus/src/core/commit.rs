@@ -21,6 +21,7 @@ impl Core {
             .is_none_or(|pending| pending.view < certificate.view)
         {
             self.pending_commit = Some(certificate.clone());
+            certificate.votes().for_each(|vote| self.witness_vote(vote));
         }
         self.enter(certificate.view.saturating_add(1), Entry::Certificate);
     }

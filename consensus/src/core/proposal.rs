@@ -36,6 +36,7 @@ impl Core {
     pub(super) fn take_block(&mut self, id: Digest, block: Block, wanted: bool) -> Result<(), Refusal> {
         let view = block.header.view;
         self.check_block(id, &block)?;
+        self.witness_proposal(&block.signed_header());
         self.apply_certified(&block.justify)?;
         if let Some(tc) = &block.timeout {
             self.apply_tc(tc);

@@ -14,7 +14,7 @@ use crate::votes::Votes;
 
 impl Core {
     /// R9, R11. Collects a timeout of this or a later view; helps the sender of an earlier one.
-    pub(super) fn on_timeout(&mut self, timeout: Timeout) -> Result<(), Refusal> {
+    pub(super) fn on_timeout(&mut self, from: Option<u16>, timeout: Timeout) -> Result<(), Refusal> {
         self.check_epoch(timeout.epoch)?;
         let signed = timeout.signed();
         let SignedTimeout {
@@ -36,9 +36,13 @@ impl Core {
         let behind = view < self.view() || self.finished.is_some();
         let repeated = self.votes.timeout(view, voter).is_some();
         if !news && (repeated || behind) && !(behind && self.may_help(voter)) {
+            if from == Some(voter) {
+                self.witness_timeout(signed);
+            }
             return Ok(());
         }
         self.check_timeout(&signed)?;
+        self.witness_timeout(signed);
         if news {
             // R11. A certificate that we lack is taken in before the timeout counts, so that every timeout
             // certificate made here can be answered with our own highest certificate. One that does not exceed

@@ -12,7 +12,7 @@ use crate::votes::Votes;
 
 impl Core {
     /// R10. Collects a vote, also one that overtook its proposal or is a few views ahead.
-    pub(super) fn on_vote(&mut self, vote: Vote) -> Result<(), Refusal> {
+    pub(super) fn on_vote(&mut self, from: Option<u16>, vote: Vote) -> Result<(), Refusal> {
         self.check_epoch(vote.epoch)?;
         if self.me == Some(vote.voter) {
             return Ok(());
@@ -44,6 +44,9 @@ impl Core {
             Phase::Finalize => vote.height <= self.tree.root_height(),
         };
         if late {
+            if from == Some(vote.voter) {
+                self.witness_vote(vote);
+            }
             return Ok(());
         }
         self.check_vote(&vote)?;
@@ -93,6 +96,7 @@ impl Core {
 
     /// R10. Counts a verified vote, ours included, and takes in the certificate that it completes.
     pub(super) fn count_vote(&mut self, vote: Vote) {
+        self.witness_vote(vote);
         let certificate = self.votes.add(vote);
         self.notice_activity(vote.view);
         let Some(certificate) = certificate else { return };

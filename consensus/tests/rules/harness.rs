@@ -60,8 +60,18 @@ pub(crate) fn anchor() -> Anchor {
     }
 }
 
+/// What was on a node's disk at one moment.
+#[derive(Clone, Default)]
+pub(crate) struct Image {
+    pub(crate) record: Option<SafetyRecord>,
+    pub(crate) stored: BTreeMap<Digest, Block>,
+    pub(crate) commits: usize,
+}
+
 /// What one node has on disk and what it showed to its host.
 pub(crate) struct Node {
+    /// Every earlier state of its disk, oldest first, where the story keeps them.
+    pub(crate) images: Vec<Image>,
     pub(crate) core: Option<Core>,
     pub(crate) record: Option<SafetyRecord>,
     pub(crate) stored: BTreeMap<Digest, Block>,
@@ -91,6 +101,8 @@ pub(crate) struct Net {
     pub(crate) close_at: Option<u64>,
     /// Whether applications accept blocks.
     pub(crate) accept: bool,
+    /// The node whose disk's every state is kept.
+    pub(crate) imaged: Option<usize>,
     events: BTreeMap<(Millis, u64), Event>,
     count: u64,
     n: usize,
@@ -100,6 +112,7 @@ impl Net {
     /// `n` validators and, after them, `observers`.
     pub(crate) fn new(n: usize, observers: usize) -> Self {
         let node = |signs| Node {
+            images: Vec::new(),
             core: None,
             record: None,
             stored: BTreeMap::new(),
@@ -118,6 +131,7 @@ impl Net {
             passes: Box::new(|_, _, _| true),
             close_at: None,
             accept: true,
+            imaged: None,
             events: BTreeMap::new(),
             count: 0,
             n,
@@ -224,6 +238,13 @@ impl Net {
                 Effect::StoreBlock(block) => drop(node.stored.insert(block.id(), block)),
                 Effect::Persist(record) => {
                     let record = SafetyRecord::decode(&record.encode()).expect("own record decodes");
+                    if self.imaged == Some(index) {
+                        node.images.push(Image {
+                            record: node.record.clone(),
+                            stored: node.stored.clone(),
+                            commits: node.commits.len(),
+                        });
+                    }
                     node.record = Some(record);
                 }
                 Effect::Broadcast(message) => {

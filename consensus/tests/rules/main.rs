@@ -5,3 +5,4 @@ mod harness;
 mod hostile;
 mod liveness;
 mod restart;
+mod rollback;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tacit_consensus::{Digest, Message, Phase, Signature};
 
 /// One statement a validator, kind and view, over everything ever sent.
-fn assert_no_double_sign(net: &Net) {
+pub(crate) fn assert_no_double_sign(net: &Net) {
     for node in &net.nodes {
         let mut said: BTreeMap<(u8, u64), Digest> = BTreeMap::new();
         let mut timeouts: BTreeMap<u64, Signature> = BTreeMap::new();

@@ -173,7 +173,12 @@ mod tests {
     const A: Digest = Digest([1; 32]);
     const B: Digest = Digest([2; 32]);
 
-    fn executed(height: Height, public_root: Digest, private_root: Digest, receipts_root: Digest) -> Executed {
+    fn executed(
+        height: Height,
+        public_root: Digest,
+        private_root: Digest,
+        receipts_root: Digest,
+    ) -> Executed {
         Executed {
             height,
             public_root,
@@ -213,11 +218,23 @@ mod tests {
         assert_eq!(check(&[three], 3), Ok(()), "several heights at once");
         assert_eq!(check(&[three], 2), Err("chain.executed"), "above the parent");
         assert_eq!(check(&[two, one], 3), Err("chain.executed"), "backwards");
-        assert_eq!(check(&[executed(0, B, Digest::ZERO, Digest::ZERO)], 3), Err("chain.executed"));
+        assert_eq!(
+            check(&[executed(0, B, Digest::ZERO, Digest::ZERO)], 3),
+            Err("chain.executed")
+        );
         assert_eq!(check(&[executed(1, B, B, roots[1])], 3), Err("chain.public_root"));
-        assert_eq!(check(&[executed(1, A, B, roots[2])], 3), Err("chain.receipts_root"));
-        assert_eq!(check(&[executed(1, A, Digest::ZERO, roots[1])], 3), Err("chain.private_root"));
-        assert_eq!(check(&[one, executed(2, A, A, roots[2])], 3), Err("chain.private_root"));
+        assert_eq!(
+            check(&[executed(1, A, B, roots[2])], 3),
+            Err("chain.receipts_root")
+        );
+        assert_eq!(
+            check(&[executed(1, A, Digest::ZERO, roots[1])], 3),
+            Err("chain.private_root")
+        );
+        assert_eq!(
+            check(&[one, executed(2, A, A, roots[2])], 3),
+            Err("chain.private_root")
+        );
         assert_eq!(check(&[Executed { supply: 8, ..one }], 3), Err("chain.supply"));
     }
 
@@ -227,7 +244,10 @@ mod tests {
         statements.computed(1, Some(A), Digest::ZERO, false, false);
         let root = statements.receipts_root().unwrap();
         let stated = executed(1, A, B, root);
-        assert_eq!(statements.check(&stated, 1).unwrap_err().code(), "chain.private_root");
+        assert_eq!(
+            statements.check(&stated, 1).unwrap_err().code(),
+            "chain.private_root"
+        );
     }
 
     #[test]
@@ -247,12 +267,26 @@ mod tests {
             let all = list.iter().try_for_each(|one| statements.check(one, 10));
             all.map_err(|defect| defect.code())
         };
-        let good = [executed(8, B, A, eight), executed(9, B, A, nine), executed(10, A, B, ten)];
+        let good = [
+            executed(8, B, A, eight),
+            executed(9, B, A, nine),
+            executed(10, A, B, ten),
+        ];
         assert_eq!(check(false, &good), Ok(()));
         assert_eq!(check(false, &[executed(10, A, B, ten)]), Ok(()));
-        assert_eq!(check(false, &[executed(10, A, B, nine)]), Err("chain.receipts_root"));
-        assert_eq!(check(false, &[executed(9, A, B, nine)]), Err("chain.private_root"));
-        assert_eq!(check(true, &[executed(9, A, B, nine)]), Ok(()), "keys came with the closing block");
+        assert_eq!(
+            check(false, &[executed(10, A, B, nine)]),
+            Err("chain.receipts_root")
+        );
+        assert_eq!(
+            check(false, &[executed(9, A, B, nine)]),
+            Err("chain.private_root")
+        );
+        assert_eq!(
+            check(true, &[executed(9, A, B, nine)]),
+            Ok(()),
+            "keys came with the closing block"
+        );
         assert_eq!(check(false, &[executed(7, A, B, A)]), Err("chain.executed"));
         let mut known = ground(false);
         known.resume(9, B);

@@ -315,7 +315,9 @@ impl Reader<'_> {
         let bytes = self.store.get(Column::Public, PUBLIC_KEY).map_err(at)?;
         // One that cannot be read is damaged, and not only another one.
         let state = self.log.public().map_err(at)?;
-        self.state = bytes.zip(state).map(|(bytes, state)| (state.height(), state_hash(&bytes)));
+        self.state = bytes
+            .zip(state)
+            .map(|(bytes, state)| (state.height(), state_hash(&bytes)));
         Ok(())
     }
 

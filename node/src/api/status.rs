@@ -13,11 +13,8 @@ use super::problem::{Answer, Refusal};
 use super::server::Api;
 use super::types::{borsh64, fresh, parameter, tagged, time};
 use crate::config::Role;
-use crate::handle::Status;
+use crate::handle::{LIVE_LAG, Status};
 use crate::metrics::CONTENT_TYPE;
-
-/// A node that is further behind than this many blocks says that it is syncing.
-const LIVE_LAG: u64 = 5;
 
 /// Whether the chain's hardware is simulated: a fact of its genesis.
 pub(crate) fn is_simulated(genesis: &Genesis) -> bool {
@@ -33,6 +30,8 @@ pub(crate) struct StatusBody {
     genesis_hash: String,
     /// Whether there is no hardware protection.
     simulated: bool,
+    /// Where the chain goes on from, if it was recovered.
+    recovered: Option<RecoveredBody>,
     node: NodeBody,
     tee: TeeBody,
     sync: SyncBody,
@@ -41,6 +40,31 @@ pub(crate) struct StatusBody {
     /// Connected peers.
     peers: u64,
     mempool: MempoolBody,
+}
+
+/// The lost chain that a recovered one goes on from.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RecoveredBody {
+    /// Hash of its genesis.
+    chain: String,
+    /// Its name.
+    name: String,
+    /// Its newest epoch, whose shares its members released.
+    epoch: u64,
+    /// The height whose state was brought back.
+    height: u64,
+}
+
+impl RecoveredBody {
+    pub(crate) fn of(genesis: &Genesis) -> Option<Self> {
+        let origin = genesis.origin.as_ref()?;
+        Some(Self {
+            chain: origin.chain.to_string(),
+            name: origin.name.clone(),
+            epoch: origin.epoch,
+            height: origin.executed,
+        })
+    }
 }
 
 /// Who the node is.
@@ -52,6 +76,10 @@ pub(crate) struct NodeBody {
     /// `validator` or `observer`.
     role: &'static str,
     version: &'static str,
+    /// Where it stands between following and voting, as at `/v1/node`.
+    phase: &'static str,
+    /// Its seat in the epoch in force.
+    seat: Option<u16>,
     /// When the process started.
     started: String,
 }
@@ -93,6 +121,8 @@ pub(crate) struct EpochNow {
     ends_at: String,
     /// Whether its set was kept although too few of it were acceptable: wallets do not seal to it.
     kept: bool,
+    /// The version of the protocol in it.
+    protocol: u16,
 }
 
 /// Consensus, as this node sees it.
@@ -125,11 +155,14 @@ pub(crate) async fn status(State(api): State<Api>) -> Response {
         chain_id: genesis.name.clone(),
         genesis_hash: node.chain_id().to_string(),
         simulated: is_simulated(genesis),
+        recovered: RecoveredBody::of(genesis),
         node: NodeBody {
             id: hex::encode(now.node_id),
             name: now.name.clone(),
             role: role(&now),
             version: now.version,
+            phase: now.phase.name(),
+            seat: now.seat,
             started: time(now.started_ms),
         },
         tee: TeeBody {
@@ -152,6 +185,7 @@ pub(crate) async fn status(State(api): State<Api>) -> Response {
             key_id: record.key_id(),
             ends_at: time(now.epoch_ends_at_ms),
             kept: now.set_kept,
+            protocol: record.protocol,
         },
         consensus: ConsensusBody {
             view: now.view,
@@ -304,6 +338,8 @@ pub(crate) struct GenesisBody {
     class: &'static str,
     /// Whether there is no hardware protection.
     simulated: bool,
+    /// Where the chain goes on from, if it was recovered.
+    recovered: Option<RecoveredBody>,
 }
 
 /// The canonical genesis and its hash.
@@ -321,6 +357,7 @@ pub(crate) async fn genesis(State(api): State<Api>) -> Answer<Response> {
                 NetworkClass::Dev => "dev",
             },
             simulated: is_simulated(genesis),
+            recovered: RecoveredBody::of(genesis),
         };
         tagged(&body, true)
     })

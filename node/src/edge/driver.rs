@@ -103,6 +103,14 @@ impl Driver {
                     let reply = self.outbound.expect_answer(channel);
                     Input::WantShare { reply, from, epoch }
                 }
+                Some(ToReplica::Ask(from, question, channel)) => {
+                    let reply = self.outbound.expect_answer(channel);
+                    Input::Asked {
+                        reply,
+                        from,
+                        question,
+                    }
+                }
                 Some(ToReplica::WantBatches(digests, channel)) => {
                     let reply = self.outbound.expect_answer(channel);
                     Input::WantBatches { reply, digests }
@@ -144,7 +152,12 @@ impl Driver {
             certified_executed: self.replica.certified_executed(),
             turned_ms: clock::now_ms(),
             // A heartbeat may be missed by one crashed leader and a full timeout before it is worth a word.
+            probation: self.replica.probation(),
+            rolled_back: self.replica.rolled_back(),
             idle_ok_until_ms: 2 * (params.heartbeat_ms + params.base_timeout_ms),
+            seat: self.replica.me(),
+            votes: view.is_some(),
+            has_state: self.replica.supply().is_some(),
         };
         if self.public != Some(self.replica.public_changed()) {
             self.public = Some(self.replica.public_changed());

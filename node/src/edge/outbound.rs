@@ -137,6 +137,7 @@ impl Outbound {
                 });
                 self.answer(reply, &FetchResponse::Share(result));
             }
+            Effect::Answer { reply, response } => self.answer(reply, &response),
             Effect::KemKey { reply, result } => {
                 if let Some(answer) = self.kems.remove(&reply) {
                     let _ = answer.send(result);
@@ -203,7 +204,10 @@ impl Outbound {
                 refused,
             } => {
                 let record = self.shared.record();
-                let name = record.validators.get(usize::from(leader)).map(|seat| seat.name.as_str());
+                let name = record
+                    .validators
+                    .get(usize::from(leader))
+                    .map(|seat| seat.name.as_str());
                 tracing::warn!(
                     height,
                     view,
@@ -224,6 +228,17 @@ impl Outbound {
                 self.shared.metrics.system_committed(system.len() as u64);
                 self.committed(height, &envelopes, unopened);
             }
+            Effect::Load(job) => {
+                let replica = self.replica.clone();
+                self.runtime.spawn_blocking(move || {
+                    let input = Input::Loaded(Box::new(job.run()));
+                    // The replica has stopped if this fails, and wants no answer.
+                    let _ = replica.blocking_send(ToReplica::Input(input));
+                });
+            }
+            Effect::Jumped { height } => {
+                self.shared.head.send_replace(height);
+            }
             Effect::Expired(ids) => {
                 let mut pending = self.shared.pending();
                 ids.into_iter().for_each(|id| pending.expire(id));
@@ -238,16 +253,43 @@ impl Outbound {
                 }
             }
             Effect::Equivocation { validator } => {
-                let record = self.shared.record();
-                let name = record
-                    .validators
-                    .get(usize::from(validator))
-                    .map_or("?", |v| v.name.as_str());
-                tracing::error!(validator, name, "a validator signed two contradicting messages");
+                let name = self.conflict(validator, "equivocation");
+                tracing::error!(
+                    validator,
+                    name,
+                    code = "identity.equivocation",
+                    "a validator signed two contradicting messages: another process holds its keys, or its disk was set back \
+                     and nobody could tell it. The proof goes to the chain, and it is out from the next epoch"
+                );
+            }
+            Effect::TwoHolders { validator } => {
+                let name = self.conflict(validator, "two_holders");
+                tracing::error!(
+                    validator,
+                    name,
+                    code = "identity.two_holders",
+                    "two processes speak with the keys of one validator: stop one of them before they contradict each other"
+                );
+            }
+            Effect::Met { peer, hello, speaks } => {
+                let mut met = self.shared.met();
+                met.insert(peer, (hello, speaks));
             }
             Effect::Halt(reason) => return Err(reason),
         }
         Ok(())
+    }
+
+    /// Notes that two hold the identity of a validator; its name.
+    fn conflict(&self, validator: u16, how: &'static str) -> String {
+        let record = self.shared.record();
+        let name = record
+            .validators
+            .get(usize::from(validator))
+            .map_or("?", |v| v.name.as_str());
+        self.shared.metrics.identity_conflict(name, how);
+        self.shared.conflicts().insert(name.to_owned(), how);
+        name.to_owned()
     }
 
     /// When an announcement that was held back is due.

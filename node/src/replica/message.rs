@@ -7,7 +7,8 @@ use tacit_ledger::{
     Answer, Batch, Envelope, EpochRecord, OpenedEnvelope, Query, SealingPublic, SealingSecret, SystemTx,
 };
 
-use crate::wire::{Announcement, Direct, FetchRequest, FetchResponse, SystemGossip};
+use super::{LoadJob, Loaded};
+use crate::wire::{Announcement, Direct, FetchRequest, FetchResponse, Hello, SystemGossip};
 
 /// A node's libp2p identity, as its registration names it.
 pub type NodeKey = [u8; 32];
@@ -57,6 +58,15 @@ pub enum Input {
         /// Which ones.
         digests: Vec<Digest>,
     },
+    /// A peer asks what only the replica knows; answered by [`Effect::Answer`].
+    Asked {
+        /// The edge's number for the question.
+        reply: u64,
+        /// Who asks.
+        from: NodeKey,
+        /// What.
+        question: Question,
+    },
     /// A client's envelope that the edge opened; answered by [`Effect::Submitted`].
     Submit {
         /// The edge's number for the question.
@@ -90,6 +100,8 @@ pub enum Input {
         /// The query.
         query: Box<Query>,
     },
+    /// What an [`Effect::Load`] came to.
+    Loaded(Box<Loaded>),
     /// This validator is to attest again, and needs the KEM key for it; answered by [`Effect::KemKey`].
     WantKem {
         /// The edge's number for the question.
@@ -104,6 +116,15 @@ pub enum Input {
         /// The epoch.
         epoch: Epoch,
     },
+}
+
+/// What a peer asks that only the replica knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// [`FetchRequest::Standing`].
+    Standing,
+    /// [`FetchRequest::Hello`].
+    Hello(Hello),
 }
 
 /// Who brings a transaction of the public lane.
@@ -241,6 +262,13 @@ pub enum Effect {
         /// Ids of the ordinary system transactions in it.
         system: Vec<Digest>,
     },
+    /// Please run this beside the replica and come back with [`Input::Loaded`].
+    Load(Box<LoadJob>),
+    /// A public snapshot was taken: this height is the head now, and what is below it is not here.
+    Jumped {
+        /// The head.
+        height: Height,
+    },
     /// Envelopes that this node let go of: their epoch has closed.
     Expired(Vec<Digest>),
     /// A peer misbehaved.
@@ -250,10 +278,31 @@ pub enum Effect {
         /// How, for the log and the score.
         offence: Offence,
     },
-    /// A validator provably signed two contradicting messages.
+    /// The answer to [`Input::Asked`].
+    Answer {
+        /// The question's number.
+        reply: u64,
+        /// The answer.
+        response: Box<FetchResponse>,
+    },
+    /// A validator provably signed two contradicting messages. The proof is on its way into a block.
     Equivocation {
         /// Its index in the epoch's committee.
         validator: u16,
+    },
+    /// Two processes were heard with the identity of one validator, at the same time.
+    TwoHolders {
+        /// Its index in the epoch's committee.
+        validator: u16,
+    },
+    /// A peer told who it is.
+    Met {
+        /// Who.
+        peer: NodeKey,
+        /// What it said.
+        hello: Hello,
+        /// Whether it speaks the protocol version in force.
+        speaks: bool,
     },
     /// The replica cannot go on safely; the node must stop.
     Halt(String),

@@ -11,15 +11,24 @@
 //!                                             Commit    execute.rs, and epoch.rs where an epoch ends
 //! ```
 //!
-//! An observer runs the same machine without a core and without private state: `sync.rs` feeds `execute.rs`.
+//! An observer runs the same machine without a core and without private state: `sync.rs` feeds `execute.rs`. Who has a
+//! seat and no private state takes a snapshot of it (`join.rs`), who is far behind one of the public state (`jump.rs`);
+//! both are fetched by `snapshot.rs`. What is too old is deleted by `prune.rs`.
 
+mod accuse;
 mod epoch;
 mod execute;
+mod hello;
+mod join;
+mod jump;
 mod keys;
 mod message;
 mod private_read;
 mod propose;
+mod prune;
 mod restore;
+mod snapshot;
+mod standing;
 mod submit;
 mod sync;
 mod system;
@@ -28,6 +37,7 @@ mod validate;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    ops::RangeInclusive,
     sync::Arc,
 };
 
@@ -41,10 +51,19 @@ use tacit_ledger::{
     SealingSecret, Share, StateKeys, Store, WriteBatch,
 };
 
-pub use self::message::{Effect, GossipVerdict, Input, NodeKey, Offence, Refused, SystemSource};
+pub use self::join::{LoadJob, Loaded};
+pub use self::message::{Effect, GossipVerdict, Input, NodeKey, Offence, Question, Refused, SystemSource};
+pub use self::prune::History;
+pub use self::snapshot::SnapshotProgress;
+pub use self::standing::{ProbationStatus, RolledBack};
 pub(crate) use self::system::ordinary;
 pub use self::system_pool::{SystemPool, SystemPoolError, Taken};
-use crate::{NodeError, keyring::Keyring, mempool::Mempool, wire::Direct};
+use crate::{
+    NodeError,
+    keyring::Keyring,
+    mempool::Mempool,
+    wire::{Direct, FetchResponse},
+};
 
 /// How long envelopes wait for company before they are batched, in milliseconds.
 const BATCH_DELAY_MS: Millis = 4;
@@ -73,8 +92,14 @@ pub struct ReplicaConfig {
     pub scheme: Arc<dyn Scheme>,
     /// A validator's keys; `None` makes an observer.
     pub validator: Option<ValidatorParts>,
+    /// How much of the chain it keeps.
+    pub history: History,
     /// The seed of all randomness that the replica uses.
     pub seed: [u8; 32],
+    /// The protocol versions that this build speaks.
+    pub protocols: RangeInclusive<u16>,
+    /// On a chain that goes on from a lost one: its state, which a founder needs until the first epoch has ended.
+    pub origin: Option<PrivateState>,
 }
 
 /// A proposal whose validation waits for batches or for our own execution.
@@ -96,6 +121,13 @@ pub struct Replica {
     scheme: Arc<dyn Scheme>,
     rng: ChaCha20Rng,
     validator: Option<ValidatorParts>,
+    protocols: RangeInclusive<u16>,
+    /// A random number of this process, in all that it sends directly.
+    incarnation: u64,
+    stand: standing::Stand,
+    rolled_back: Option<RolledBack>,
+    met: hello::Met,
+    unopened: accuse::Unopened,
 
     record: Arc<EpochRecord>,
     committee: Committee,
@@ -132,6 +164,17 @@ pub struct Replica {
     wake: Option<Millis>,
     sync: sync::Sync,
     checkpoint: Height,
+    fetching: Option<snapshot::Fetching>,
+    jump: Option<jump::Jump>,
+    /// Whether it was looked, since the start, how far behind this node is.
+    looked_ahead: bool,
+    history: History,
+    /// The lowest height whose block is kept, and the lowest that is not deleted yet.
+    first: Height,
+    deleted: Height,
+    prune_at: Option<Millis>,
+    /// Until when this validator waits for a secret that it has lost.
+    secret_until: Option<Millis>,
     halted: bool,
     out: Vec<Effect>,
 }
@@ -234,7 +277,12 @@ impl Replica {
             self.sync.next_wake(),
             self.system.next_wake(),
             self.lost.next_wake(),
+            self.stand.next_wake(),
             self.epoch_due_at(),
+            self.fetching.as_ref().and_then(snapshot::Fetching::next_wake),
+            self.jump.as_ref().and_then(jump::Jump::next_wake),
+            self.prune_at,
+            self.secret_until,
         ]
         .into_iter()
         .flatten()
@@ -249,8 +297,15 @@ impl Replica {
         }
         match input {
             Input::Tick => self.tick(now),
-            Input::Connected(peer) => self.sync_on_connect(now, peer),
-            Input::Disconnected(peer) => self.sync_on_disconnect(&peer),
+            Input::Connected(peer) => {
+                self.say_hello(peer);
+                self.standing_on_connect(now, &peer);
+                self.sync_on_connect(now, peer);
+            }
+            Input::Disconnected(peer) => {
+                self.part(&peer);
+                self.sync_on_disconnect(&peer);
+            }
             Input::Direct { from, direct } => self.direct(now, from, direct),
             Input::Batch { token, batch } => self.gossiped_batch(now, token, *batch),
             Input::Announced { from, announcement } => self.announced(now, from, &announcement),
@@ -259,6 +314,21 @@ impl Replica {
                 from,
                 response,
             } => self.fetched(now, request, from, response),
+            Input::Asked {
+                reply,
+                from,
+                question,
+            } => {
+                let response = match question {
+                    Question::Standing => FetchResponse::Standing(Box::new(self.tell_standing(&from))),
+                    Question::Hello(hello) => {
+                        self.meet(now, from, hello);
+                        FetchResponse::Hello(self.hello())
+                    }
+                };
+                let response = Box::new(response);
+                self.out.push(Effect::Answer { reply, response });
+            }
             Input::WantBatches { reply, digests } => {
                 let batches = digests.iter().filter_map(|d| self.batch(d)).collect();
                 self.out.push(Effect::Serve { reply, batches });
@@ -275,9 +345,11 @@ impl Replica {
                 failed: _,
             } => self.note_opened(epoch, envelopes),
             Input::Query { reply, query } => self.private_read(reply, &query),
+            Input::Loaded(loaded) => self.loaded(now, *loaded),
             Input::WantKem { reply } => self.want_kem(reply),
             Input::WantShare { reply, from, epoch } => self.want_share(reply, from, epoch),
         }
+        self.settle_standing(now);
         self.update_work(now);
         self.take_out()
     }
@@ -297,7 +369,14 @@ impl Replica {
         }
         self.say_system(now);
         self.sync_tick(now);
+        self.join_tick(now);
+        self.jump_on(now);
+        self.fetch_on(now);
+        if self.prune_at.is_some_and(|at| at <= now) {
+            self.prune_history(now);
+        }
         self.lost_tick(now);
+        self.standing_tick(now);
         if self.wake.is_some_and(|at| at <= now) {
             self.wake = None;
             self.core_step(now, CoreInput::Tick);
@@ -312,6 +391,7 @@ impl Replica {
             });
             return;
         };
+        self.hear(now, &from, direct.incarnation);
         if direct.epoch > self.record.epoch {
             self.sync_hint(now, from, self.head.height + 1);
             return;
@@ -319,10 +399,7 @@ impl Replica {
         if direct.epoch < self.record.epoch {
             // The sender is behind by an epoch: an empty message of ours tells it so.
             if !direct.message.is_empty() {
-                let direct = Direct {
-                    epoch: self.record.epoch,
-                    message: Vec::new(),
-                };
+                let direct = self.say(Vec::new());
                 self.out.push(Effect::Send { to: from, direct });
             }
             return;
@@ -413,9 +490,7 @@ impl Replica {
                     None
                 }
                 E::Equivocation(proof) => {
-                    if let Ok(validator) = proof.verify(&self.chain, &self.committee, &*self.scheme) {
-                        self.out.push(Effect::Equivocation { validator });
-                    }
+                    self.convict(now, proof);
                     None
                 }
                 E::Refused { from, reason } => {
@@ -442,11 +517,17 @@ impl Replica {
         }
     }
 
-    fn broadcast(&mut self, message: &Message) {
-        let direct = Direct {
+    /// A direct message of this process, in the epoch in force.
+    fn say(&self, message: Vec<u8>) -> Direct {
+        Direct {
             epoch: self.record.epoch,
-            message: message.encode(),
-        };
+            incarnation: self.incarnation,
+            message,
+        }
+    }
+
+    fn broadcast(&mut self, message: &Message) {
+        let direct = self.say(message.encode());
         for (index, validator) in self.record.validators.iter().enumerate() {
             if Some(index) != self.me.map(usize::from) {
                 self.out.push(Effect::Send {
@@ -459,14 +540,8 @@ impl Replica {
 
     fn send(&mut self, to: u16, message: &Message) {
         if let Some(validator) = self.record.validators.get(usize::from(to)) {
-            let direct = Direct {
-                epoch: self.record.epoch,
-                message: message.encode(),
-            };
-            self.out.push(Effect::Send {
-                to: validator.node_key.0,
-                direct,
-            });
+            let (to, direct) = (validator.node_key.0, self.say(message.encode()));
+            self.out.push(Effect::Send { to, direct });
         }
     }
 
@@ -479,6 +554,16 @@ impl Replica {
                 self.halt(format!("the store refused a write: {error}"));
                 false
             }
+        }
+    }
+
+    /// Writes; a node whose disk refuses stops.
+    fn write(&mut self, writes: WriteBatch, durability: Durability) {
+        if writes.is_empty() {
+            return;
+        }
+        if let Err(error) = self.store.commit(writes, durability) {
+            self.halt(format!("the store refused a write: {error}"));
         }
     }
 

@@ -16,6 +16,7 @@ impl Replica {
             .private
             .as_ref()
             .ok_or_else(|| Refused::new("query.not_a_validator", "this node holds no private state"))?;
+        self.unsettled()?;
         let (header, proof) = self
             .certified
             .header

@@ -23,15 +23,7 @@ impl Replica {
     pub(super) fn take_system(&mut self, now: Millis, source: SystemSource, tx: SystemTx) {
         match source {
             SystemSource::Client { reply } => {
-                let result = match self.admit_system(now, tx) {
-                    Ok(Admitted::Known(id)) => Ok(id),
-                    Ok(Admitted::New(id)) => {
-                        self.system.say_again(&id, now);
-                        self.say_system(now);
-                        Ok(id)
-                    }
-                    Err(refusal) => Err(refusal.refused()),
-                };
+                let result = self.bring_system(now, tx);
                 self.out.push(Effect::SystemTaken { reply, result });
             }
             SystemSource::Gossip { token } => {
@@ -41,6 +33,19 @@ impl Replica {
                 };
                 self.out.push(Effect::GossipVerdict { token, verdict });
             }
+        }
+    }
+
+    /// A transaction of a client, or of this node itself: held, and gossiped while it waits.
+    pub(super) fn bring_system(&mut self, now: Millis, tx: SystemTx) -> Result<Digest, Refused> {
+        match self.admit_system(now, tx) {
+            Ok(Admitted::Known(id)) => Ok(id),
+            Ok(Admitted::New(id)) => {
+                self.system.say_again(&id, now);
+                self.say_system(now);
+                Ok(id)
+            }
+            Err(refusal) => Err(refusal.refused()),
         }
     }
 

@@ -3,20 +3,18 @@
 
 use std::sync::Arc;
 
-use tacit_consensus::{Height, Message};
-use tacit_ledger::{Batch, ChainLog, MAX_BATCH_BYTES, Store, codec, open_envelope};
+use tacit_consensus::Message;
+use tacit_ledger::{Batch, MAX_BATCH_BYTES, codec, open_envelope};
 use tacit_node::{
-    replica::{Effect, Input, Offence, SystemSource},
+    replica::{Effect, Input, Offence, Question, SystemSource},
+    serving,
     wire::{
-        Direct, FetchRequest, FetchResponse, MAX_BATCHES_PER_FETCH, MAX_BLOCKS_PER_FETCH, MAX_DIRECT_BYTES,
-        MAX_FETCH_RESPONSE_BYTES, RelayRefused, SyncBlock, SystemGossip,
+        Direct, FetchRequest, FetchResponse, MAX_BATCHES_PER_FETCH, MAX_DIRECT_BYTES,
+        MAX_FETCH_RESPONSE_BYTES, RelayRefused, SystemGossip,
     },
 };
 
-use crate::{
-    founders::node_key,
-    world::{Delivery, Packet, World},
-};
+use crate::world::{Delivery, Packet, World};
 
 /// Direct messages kept for replays.
 const OVERHEARD: usize = 512;
@@ -40,7 +38,16 @@ impl World {
 
     fn one(&mut self, index: usize, effect: Effect) {
         match effect {
-            Effect::Send { to, direct } => self.send(index, self.index_of(&to), direct),
+            Effect::Send { to, direct } => {
+                for to in self.holders(&to) {
+                    self.send(index, to, direct.clone());
+                }
+            }
+            Effect::Answer { reply, response } => self.serve_asked(index, reply, *response),
+            Effect::TwoHolders { validator } => self.nodes[index].seen.two_holders.push(validator),
+            Effect::Met { peer, hello, speaks } => {
+                self.nodes[index].seen.met.insert(peer, (hello, speaks));
+            }
             Effect::PublishBatch(batch) => {
                 let bytes = borsh::to_vec(&batch).expect("encoded");
                 if !self.mute.contains(&index) {
@@ -57,11 +64,14 @@ impl World {
                 let node = &mut self.nodes[index];
                 match what {
                     FetchRequest::Blocks { .. } => node.seen.asked.0 += 1,
+                    FetchRequest::Chunk { snapshot, index } => node.seen.chunks.push((snapshot, index)),
                     FetchRequest::Share { .. } => node.seen.asked_share += 1,
+                    FetchRequest::Standing | FetchRequest::Hello(_) => {}
                     _ => node.seen.asked.1 += 1,
                 }
                 let life = node.life;
-                let to = self.index_of(&to);
+                let holders = self.holders(&to);
+                let to = holders[request as usize % holders.len()];
                 self.note(&[
                     b"request",
                     &index.to_le_bytes(),
@@ -126,6 +136,16 @@ impl World {
             Effect::Answered { reply, result } => {
                 self.nodes[index].seen.answered.insert(reply, result);
             }
+            Effect::Load(job) => {
+                let life = self.nodes[index].life;
+                let loaded = Box::new(job.run());
+                self.post(index, index, Packet::Loaded { life, loaded });
+            }
+            Effect::Jumped { height } => {
+                self.note(&[b"jumped", &index.to_le_bytes(), &height.to_le_bytes()]);
+                self.checker.jumped(index, height);
+                self.nodes[index].seen.jumps.push(height);
+            }
             Effect::Expired(ids) => self.nodes[index].seen.expired.extend(ids),
             Effect::Penalise { peer, offence } => self.nodes[index].seen.penalties.push((peer, offence)),
             Effect::Equivocation { validator } => self.nodes[index].seen.equivocations.push(validator),
@@ -146,9 +166,11 @@ impl World {
             return self.send_bytes(from, to, direct);
         };
         for message in crook(from, to, message) {
-            let epoch = direct.epoch;
-            let message = message.encode();
-            self.send_bytes(from, to, Direct { epoch, message });
+            let direct = Direct {
+                message: message.encode(),
+                ..direct.clone()
+            };
+            self.send_bytes(from, to, direct);
         }
         self.crook = Some(crook);
     }
@@ -206,6 +228,9 @@ impl World {
             Some(crook) => crook(server, response),
             None => response,
         };
+        if self.silent.contains(&server) {
+            return;
+        }
         let bytes = borsh::to_vec(&response).expect("encoded");
         self.note(&[b"response", &server.to_le_bytes(), &bytes]);
         let response = codec::decode::<FetchResponse>(&bytes, MAX_FETCH_RESPONSE_BYTES).ok();
@@ -239,8 +264,8 @@ impl World {
                 );
             }
             _ if !up => {}
-            Packet::Connected => self.input(to, Input::Connected(node_key(from))),
-            Packet::Disconnected => self.input(to, Input::Disconnected(node_key(from))),
+            Packet::Connected => self.input(to, Input::Connected(self.key_of(from))),
+            Packet::Disconnected => self.input(to, Input::Disconnected(self.key_of(from))),
             Packet::Direct(bytes) => self.take_direct(from, to, &bytes),
             Packet::Batch(bytes) => {
                 self.take_batch(to, &bytes);
@@ -249,7 +274,7 @@ impl World {
                 self.take_system(to, &bytes);
             }
             Packet::Announcement(announcement) => {
-                let from = node_key(from);
+                let from = self.key_of(from);
                 self.input(to, Input::Announced { from, announcement });
             }
             Packet::Request { life, request, what } => self.serve(to, from, life, request, what),
@@ -258,7 +283,7 @@ impl World {
                 request,
                 response,
             } if asked_in == life => {
-                let from = node_key(from);
+                let from = self.key_of(from);
                 self.input(
                     to,
                     Input::Fetched {
@@ -281,13 +306,17 @@ impl World {
                     failed,
                 },
             ),
-            Packet::Response { .. } | Packet::Opened { .. } => {}
+            Packet::Loaded {
+                life: asked_in,
+                loaded,
+            } if asked_in == life => self.input(to, Input::Loaded(loaded)),
+            Packet::Response { .. } | Packet::Opened { .. } | Packet::Loaded { .. } => {}
         }
     }
 
     /// Bytes on a direct stream.
     pub(crate) fn take_direct(&mut self, from: usize, to: usize, bytes: &[u8]) {
-        let peer = node_key(from);
+        let peer = self.key_of(from);
         match codec::decode::<Direct>(bytes, MAX_DIRECT_BYTES) {
             Ok(direct) => self.input(to, Input::Direct { from: peer, direct }),
             Err(_) => self.nodes[to].seen.penalties.push((peer, Offence::Malformed)),
@@ -314,15 +343,6 @@ impl World {
 
     fn serve(&mut self, server: usize, asker: usize, life: u64, request: u64, what: FetchRequest) {
         match what {
-            FetchRequest::Blocks { from, limit } => {
-                let store = self.nodes[server].store.clone();
-                let limit = usize::from(limit.min(MAX_BLOCKS_PER_FETCH));
-                let blocks = (from..)
-                    .take(limit)
-                    .map_while(|height| sync_block(&*store, height))
-                    .collect();
-                self.respond(server, asker, life, request, FetchResponse::Blocks(blocks));
-            }
             FetchRequest::Batches(digests) => {
                 assert!(
                     digests.len() <= MAX_BATCHES_PER_FETCH,
@@ -334,37 +354,48 @@ impl World {
                     .insert((server, reply), (asker, life, request));
                 self.input(server, Input::WantBatches { reply, digests });
             }
+            FetchRequest::Standing | FetchRequest::Hello(_) => {
+                let reply = self.reply();
+                self.checker
+                    .questions
+                    .insert((server, reply), (asker, life, request));
+                let from = self.key_of(asker);
+                let question = match what {
+                    FetchRequest::Hello(hello) => Question::Hello(hello),
+                    _ => Question::Standing,
+                };
+                self.input(
+                    server,
+                    Input::Asked {
+                        reply,
+                        from,
+                        question,
+                    },
+                );
+            }
             FetchRequest::Share { epoch } => {
                 let reply = self.reply();
                 self.checker
                     .questions
                     .insert((server, reply), (asker, life, request));
-                let from = node_key(asker);
+                let from = self.key_of(asker);
                 self.input(server, Input::WantShare { reply, from, epoch });
             }
             FetchRequest::Submit(_) | FetchRequest::System(_) => unreachable!("no replica relays"),
+            stored => {
+                let (store, record) = (
+                    self.nodes[server].store.clone(),
+                    self.nodes[server].up().record().clone(),
+                );
+                let answer = serving::answer(&*store, &record, &crate::founders::node_key(asker), &stored);
+                self.respond(
+                    server,
+                    asker,
+                    life,
+                    request,
+                    answer.expect("what a store alone answers"),
+                );
+            }
         }
     }
-}
-
-/// A committed block with all that goes with it, as a server's store has it.
-pub(crate) fn sync_block(store: &dyn Store, height: Height) -> Option<SyncBlock> {
-    let log = ChainLog::new(store);
-    let committed = log.block(height).expect("readable")?;
-    let digests = &committed.block.payload.batches;
-    let batches = digests
-        .iter()
-        .map(|digest| log.batch(digest).expect("readable"))
-        .collect::<Option<Vec<_>>>()?;
-    let envelopes = log.result(height).expect("readable")?.envelopes;
-    let receipts = envelopes
-        .iter()
-        .map_while(|id| log.receipt(id).expect("readable"))
-        .map(|stored| stored.sealed)
-        .collect();
-    Some(SyncBlock {
-        committed,
-        batches,
-        receipts,
-    })
 }

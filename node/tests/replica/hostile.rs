@@ -32,7 +32,14 @@ fn bytes_that_do_not_decode_are_named_and_change_nothing() {
     let mut trailing = sound.clone();
     trailing.push(0);
     let long = vec![7; 2 << 20];
-    let of = |message: Vec<u8>| borsh::to_vec(&Direct { epoch: 1, message }).expect("encoded");
+    let of = |message: Vec<u8>| {
+        let direct = Direct {
+            epoch: 1,
+            incarnation: 0,
+            message,
+        };
+        borsh::to_vec(&direct).expect("encoded")
+    };
     let mut throw: Vec<Vec<u8>> = vec![Vec::new(), vec![0xff; 64], trailing, long, of(vec![9; 500])];
     throw.extend((1..sound.len()).step_by(7).map(|cut| sound[..cut].to_vec()));
     // A length that would be allocated: a list of four thousand million.
@@ -93,7 +100,11 @@ fn what_is_not_signed_by_a_validator_is_named() {
         signature: Signature([3; 64]),
     };
     let message = Message::Vote(vote).encode();
-    let direct = Direct { epoch: 1, message };
+    let direct = Direct {
+        epoch: 1,
+        incarnation: 0,
+        message,
+    };
     let from = node_key(1);
     world.input(
         0,
@@ -154,6 +165,7 @@ fn a_direct_message_from_a_far_epoch_costs_a_question_and_no_more() {
     for _ in 0..50 {
         let direct = Direct {
             epoch: u64::MAX,
+            incarnation: 0,
             message: vec![1; 100],
         };
         world.input(

@@ -2,12 +2,18 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
     sync::Arc,
 };
 
 use tacit_consensus::{Digest, Epoch, Height, Millis};
-use tacit_ledger::{Answer, ChainLog, CommittedBlock, MemoryStore, SealingPublic, SealingSecret};
-use tacit_node::replica::{GossipVerdict, NodeKey, Offence, Refused, Replica};
+use tacit_ledger::{
+    Answer, ChainLog, CommittedBlock, MemoryStore, PROTOCOL_VERSION, SealingPublic, SealingSecret, SnapshotId,
+};
+use tacit_node::{
+    replica::{GossipVerdict, History, NodeKey, Offence, Refused, Replica},
+    wire::Hello,
+};
 
 use crate::vault::MemoryVault;
 
@@ -18,6 +24,9 @@ pub(crate) struct Seen {
     pub(crate) expired: BTreeSet<Digest>,
     pub(crate) penalties: Vec<(NodeKey, Offence)>,
     pub(crate) equivocations: Vec<u16>,
+    pub(crate) two_holders: Vec<u16>,
+    /// What peers said of themselves last, and whether they speak the protocol version in force.
+    pub(crate) met: BTreeMap<NodeKey, (Hello, bool)>,
     pub(crate) verdicts: BTreeMap<u64, GossipVerdict>,
     pub(crate) submitted: BTreeMap<u64, Result<Digest, Refused>>,
     pub(crate) system_taken: BTreeMap<u64, Result<Digest, Refused>>,
@@ -25,6 +34,10 @@ pub(crate) struct Seen {
     pub(crate) answered: BTreeMap<u64, Result<Box<Answer>, Refused>>,
     /// Requests for blocks and for batches that it sent.
     pub(crate) asked: (u64, u64),
+    /// Chunks of snapshots that it asked for.
+    pub(crate) chunks: Vec<(SnapshotId, u32)>,
+    /// Heights to which it jumped.
+    pub(crate) jumps: Vec<Height>,
     /// Requests for a lost secret that it sent.
     pub(crate) asked_share: u64,
     /// Proposals that it gave no vote, with their leaders' seats.
@@ -38,6 +51,10 @@ pub(crate) struct Seen {
 
 pub(crate) struct Node {
     pub(crate) index: usize,
+    /// Whose keys it holds: its own, but for a twin.
+    pub(crate) identity: usize,
+    /// The protocol versions that its build speaks.
+    pub(crate) protocols: RangeInclusive<u16>,
     pub(crate) replica: Option<Replica>,
     pub(crate) store: Arc<MemoryStore>,
     /// A validator's; observers have none.
@@ -51,6 +68,8 @@ pub(crate) struct Node {
     pub(crate) seen: Seen,
     /// A clock that is wrong by so much, ahead.
     pub(crate) ahead_ms: Millis,
+    /// What it keeps of the chain.
+    pub(crate) history: History,
     pub(crate) last_tick: Option<(Millis, u32)>,
 }
 
@@ -58,6 +77,8 @@ impl Node {
     pub(crate) fn new(index: usize, vault: Option<MemoryVault>) -> Self {
         Self {
             index,
+            identity: index,
+            protocols: PROTOCOL_VERSION..=PROTOCOL_VERSION,
             replica: None,
             store: Arc::new(MemoryStore::new()),
             vault,
@@ -67,6 +88,7 @@ impl Node {
             life: 0,
             seen: Seen::default(),
             ahead_ms: 0,
+            history: History::All,
             last_tick: None,
         }
     }
