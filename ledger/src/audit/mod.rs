@@ -47,6 +47,7 @@ use crate::{
     light::EpochLink,
     limits::SEALED_RECEIPT_BYTES,
     receipt::{SealedReceipt, block_receipts_root},
+    recovery::{RecoveryMembers, RecoveryScope},
     state::{PublicState, SystemError},
     system::SystemTx,
 };
@@ -93,6 +94,7 @@ struct Head {
 /// See the module.
 pub struct Auditor<'a> {
     chain: Digest,
+    members: RecoveryMembers,
     check: &'a SignatureCheck,
     claims: Claims,
     /// What the running epoch grows from.
@@ -118,6 +120,7 @@ impl<'a> Auditor<'a> {
         let anchor = genesis.anchor(public_root, Digest::ZERO);
         let mut auditor = Self {
             chain: genesis.chain_id(),
+            members: genesis.recovery.clone(),
             check,
             claims: Claims::new(),
             anchor,
@@ -148,13 +151,18 @@ impl<'a> Auditor<'a> {
         &self.record
     }
 
+    /// The counts so far; what [`Self::finish`] fills in is not in them yet.
+    pub fn summary(&self) -> &AuditSummary {
+        &self.summary
+    }
+
     /// The public state after the newest block; none behind a pruned part.
     pub fn public(&self) -> Option<&PublicState> {
         self.public.as_ref()
     }
 
-    /// Follows the link to the next epoch in the place of the blocks of this one. To be called before any block, as often
-    /// as the chain was pruned.
+    /// Follows the link to the next epoch in the place of the blocks of this one. To be called before any block, for each
+    /// epoch that was pruned.
     pub fn link(&mut self, link: &EpochLink) -> Result<(), AuditError> {
         let EpochLink {
             header,
@@ -171,7 +179,8 @@ impl<'a> Auditor<'a> {
                 });
             }
             self.check_commit(header, proof)?;
-            check_follows(header, &self.record, record)
+            check_follows(header, &self.record, record)?;
+            self.check_recovery(record)
         };
         self.settled(height, follow())?;
         self.summary.certificates += 1;
@@ -183,8 +192,27 @@ impl<'a> Auditor<'a> {
         self.settle_if_full()
     }
 
-    /// Goes on with the public lane from the state that the newest link's closing block left. Its root is compared with what
-    /// the first header states of it.
+    /// As [`Self::link`], where the closing block itself is there: what the kept blocks grow from.
+    pub fn link_block(&mut self, link: &EpochLink, closing: &CommittedBlock) -> Result<(), AuditError> {
+        let CommittedBlock { block, proof } = closing;
+        let (height, epoch) = (link.header.height, self.record.epoch.saturating_add(1));
+        let follow = || {
+            if block.header != link.header {
+                let what = "is of another block than the one that is kept";
+                return Err(Defect::Link { epoch, what });
+            }
+            let (have, need) = (block.payload.root(), block.header.payload_root);
+            if have != need {
+                return Err(Defect::Payload { have, need });
+            }
+            self.check_commit(&block.header, proof)
+        };
+        self.settled(height, follow())?;
+        self.link(link)
+    }
+
+    /// Goes on with the public lane from the state that the newest closing block left, right after it. Its root is compared
+    /// with what the first header states of it.
     ///
     /// # Errors
     /// A state of another network, height or epoch.
@@ -535,6 +563,7 @@ impl<'a> Auditor<'a> {
         let what = "the block names it and does not carry it";
         let record = record.ok_or(Defect::Record { epoch, what })?;
         check_follows(&block.header, &self.record, &record)?;
+        self.check_recovery(&record)?;
         Ok(Some(record))
     }
 
@@ -578,6 +607,27 @@ impl<'a> Auditor<'a> {
             receipts_root: self.statements.receipts_root(),
             public_root,
         })
+    }
+
+    /// A recovery package stands in the record exactly where genesis names members, and has their number of shares. That they
+    /// open, and to what, only holders of secrets can tell.
+    fn check_recovery(&self, record: &EpochRecord) -> Result<(), Defect> {
+        let epoch = record.epoch;
+        let scope = RecoveryScope {
+            chain: &self.chain,
+            epoch,
+            members: &self.members,
+        };
+        match &record.recovery {
+            None if self.members.is_none() => Ok(()),
+            None => {
+                let what = "it carries no shares for the recovery members";
+                Err(Defect::Record { epoch, what })
+            }
+            Some(package) => scope
+                .check_shape(package)
+                .map_err(|source| Defect::Recovery { epoch, source }),
+        }
     }
 
     /// The next epoch grows from `closing`.

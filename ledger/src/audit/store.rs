@@ -12,6 +12,7 @@ use crate::{
     columns::{Column, PUBLIC_KEY, meta},
     genesis::Genesis,
     light::EpochLink,
+    snapshot::{PublicSnapshot, SnapshotId, SnapshotKind},
     store::{Store, StoreError},
     system::SystemTx,
 };
@@ -79,27 +80,55 @@ impl Reader<'_> {
         }
     }
 
-    /// Follows links over what was pruned.
+    /// Follows links over what was pruned, as far as the store says that it was.
     fn begin(&mut self) -> Result<(), AuditError> {
         let at = |error: StoreError| AuditError::new(0, error);
-        let first = self.log.blocks_from(0, 1).map_err(at)?.pop();
+        let lowest = self.log.blocks_from(0, 1).map_err(at)?;
         let links = self.log.epochs_from(0, 1).map_err(at)?;
-        let Some(first) = first else {
-            return match links.is_empty() {
-                true => Err(AuditError::new(0, Defect::Empty)),
-                false => Err(self.missing(None)),
-            };
-        };
-        let first = first.block.header.height;
+        if lowest.is_empty() && links.is_empty() {
+            return Err(AuditError::new(0, Defect::Empty));
+        }
+        let first = self.log.first().map_err(at)?;
         while self.auditor.next_height() < first {
             let epoch = self.auditor.record().epoch.saturating_add(1);
             let link = self.log.epoch(epoch).map_err(at)?;
-            match link.filter(|link| link.header.height < first) {
-                Some(link) => self.auditor.link(&link)?,
-                None => return Err(self.missing(Some(first))),
+            let Some(link) = link.filter(|link| link.header.height <= first) else {
+                return Err(self.missing(Some(first)));
+            };
+            // A pruned node keeps the block that its oldest epoch grows from.
+            match self.log.block(link.header.height) {
+                Ok(Some(closing)) if link.header.height == first => {
+                    self.auditor.link_block(&link, &closing)?;
+                }
+                Ok(_) => self.auditor.link(&link)?,
+                Err(error) => return Err(self.defect_at(link.header.height, error)),
             }
+            self.resume(&link)?;
         }
         Ok(())
+    }
+
+    /// Takes the public state after a closing block from the snapshot that is kept for newcomers, if it is there and the
+    /// state is not known.
+    fn resume(&mut self, link: &EpochLink) -> Result<(), AuditError> {
+        if self.auditor.public().is_some() {
+            return Ok(());
+        }
+        let (height, epoch) = (link.header.height, link.record.epoch);
+        let at = |error: StoreError| AuditError::new(height, error);
+        let kind = SnapshotKind::Public;
+        let Some(manifest) = self.log.manifest(SnapshotId { kind, epoch }).map_err(at)? else {
+            return Ok(());
+        };
+        let mut bytes = Vec::new();
+        for index in 0..manifest.count() {
+            let chunk = self.log.chunk(&manifest, index).map_err(at)?;
+            let Some(chunk) = chunk else { return Ok(()) };
+            bytes.extend(chunk);
+        }
+        let (_, state) = PublicSnapshot::open(&bytes, &self.auditor.summary().chain, link)
+            .map_err(|source| self.defect_at(height, Defect::Snapshot { epoch, source }))?;
+        self.auditor.resume(state)
     }
 
     fn missing(&self, next: Option<Height>) -> AuditError {
@@ -167,6 +196,9 @@ impl Reader<'_> {
         let audited = self.auditor.block(&block)?;
         let checked = self.check_tables(height, &block, &receipts, &audited);
         checked.map_err(|defect| self.defect_at(height, defect))?;
+        if block.committed.block.header.next_epoch.is_some() {
+            self.resume(&self.link_of(&block))?;
+        }
         self.check_state()
     }
 
@@ -277,18 +309,21 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// How the epoch came to be that a closing block has just begun.
+    fn link_of(&self, closing: &AuditBlock) -> EpochLink {
+        EpochLink {
+            header: closing.committed.block.header.clone(),
+            proof: closing.committed.proof.clone(),
+            record: self.auditor.record().clone(),
+        }
+    }
+
     fn check_link(&self, block: &AuditBlock) -> Result<(), Defect> {
-        let inner = &block.committed.block;
-        if inner.header.next_epoch.is_none() {
+        if block.committed.block.header.next_epoch.is_none() {
             return Ok(());
         }
-        let record = self.auditor.record().clone();
-        let epoch = record.epoch;
-        let expected = EpochLink {
-            header: inner.header.clone(),
-            proof: block.committed.proof.clone(),
-            record,
-        };
+        let expected = self.link_of(block);
+        let epoch = expected.record.epoch;
         match self.log.epoch(epoch)? {
             None => {
                 let what = "is missing";

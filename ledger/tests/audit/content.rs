@@ -158,7 +158,7 @@ fn envelopes() -> Vec<Case> {
             again - 1,
             move |forge: &mut Forge| {
                 let id = forge.envelope(again);
-                let mut record = ChainLog::new(&forge.folder.store()).tx(&id).unwrap().unwrap();
+                let mut record = forge.folder.get::<TxRecord>(Column::Txs, &digest_key(&id));
                 record.height = again;
                 forge.folder.put(|writes| writes.put_tx(&record));
             },
@@ -245,7 +245,7 @@ fn tables() -> Vec<Case> {
     };
     let link = move |name, change: fn(&mut EpochLink)| {
         case(name, "chain.link", closing, move |forge: &mut Forge| {
-            let mut link = ChainLog::new(&forge.folder.store()).epoch(2).unwrap().unwrap();
+            let mut link = forge.folder.get::<EpochLink>(Column::Epochs, &epoch_key(2));
             change(&mut link);
             let key = epoch_key(2);
             *forge.bytes(Column::Epochs, &key) = encode(&link);
@@ -396,17 +396,11 @@ fn tables() -> Vec<Case> {
 /// The links of a chain whose beginning was pruned.
 fn links() -> Vec<Case> {
     let story = story();
-    let first = story.second_closing + 1;
-    fn prune(forge: &mut Forge, first: u64) {
-        forge.folder.0.retain(|(column, key), _| {
-            let by_height = matches!(column, Column::Blocks | Column::Results);
-            !by_height || key_height(key).is_some_and(|height| height >= first)
-        });
-    }
+    let first = story.second_closing;
     let link = move |name, code, change: fn(&mut EpochLink)| {
         case(name, code, story.closing, move |forge: &mut Forge| {
-            prune(forge, first);
-            let mut link = ChainLog::new(&forge.folder.store()).epoch(2).unwrap().unwrap();
+            forge.folder.prune(first);
+            let mut link = forge.folder.get::<EpochLink>(Column::Epochs, &epoch_key(2));
             change(&mut link);
             *forge.bytes(Column::Epochs, &epoch_key(2)) = encode(&link);
         })
@@ -440,8 +434,55 @@ fn links() -> Vec<Case> {
             "chain.block_missing",
             story.first_closing + 1,
             move |forge: &mut Forge| {
-                prune(forge, first);
+                forge.folder.prune(first);
                 forge.remove(Column::Epochs, &epoch_key(2));
+            },
+        ),
+        case(
+            "pruned: another closing block",
+            "chain.link",
+            first,
+            move |forge: &mut Forge| {
+                forge.folder.prune(first);
+                forge.edit(first, |closing| closing.block.header.time_ms += 1);
+            },
+        ),
+        case(
+            "pruned: other content of the closing block",
+            "chain.payload",
+            first,
+            move |forge: &mut Forge| {
+                forge.folder.prune(first);
+                forge.edit(first, |closing| closing.block.payload.system.truncate(1));
+            },
+        ),
+        case(
+            "pruned: the closing block's own certificate",
+            "chain.certificate",
+            first,
+            move |forge: &mut Forge| {
+                forge.folder.prune(first);
+                forge.edit(first, |closing| {
+                    closing.proof.certificate.signatures[2].0[0] ^= 1;
+                });
+            },
+        ),
+        case(
+            "pruned: more than is said",
+            "chain.block_missing",
+            first + 1,
+            move |forge: &mut Forge| {
+                forge.folder.prune(first);
+                forge.remove(Column::Blocks, &height_key(first + 1));
+            },
+        ),
+        case(
+            "pruned, and not said",
+            "chain.block_missing",
+            1,
+            move |forge: &mut Forge| {
+                forge.folder.prune(first);
+                forge.remove(Column::Meta, meta::FIRST);
             },
         ),
         case(
@@ -449,7 +490,7 @@ fn links() -> Vec<Case> {
             "chain.epoch",
             story.closing,
             move |forge: &mut Forge| {
-                prune(forge, first);
+                forge.folder.prune(first);
                 let second = forge.bytes(Column::Epochs, &epoch_key(2)).clone();
                 *forge.bytes(Column::Epochs, &epoch_key(1)) = second;
             },

@@ -66,6 +66,10 @@ fn records() -> Vec<Case> {
         record("protocol", |record| record.protocol += 1),
         record("no state keys", |record| record.state_keys.clear()),
         record("state keys of another size", |record| record.state_keys.push(0)),
+        record("no recovery package", |record| record.recovery = None),
+        record("a recovery package that is none", |record| {
+            package(record).wrapped.clear();
+        }),
         case(
             "the header names another record",
             "chain.epoch_record",
@@ -99,6 +103,35 @@ fn records() -> Vec<Case> {
                 forge.retx(at - 1, |txs| txs.push(SystemTx::CloseEpoch(record)));
             },
         ),
+    ]
+}
+
+fn package(record: &mut EpochRecord) -> &mut RecoveryPackage {
+    record.recovery.as_mut().expect("genesis names members")
+}
+
+/// Recovery packages that have a form, and not that of genesis' members.
+fn packages() -> Vec<Case> {
+    let at = story().closing;
+    let row = |name, change: fn(&mut RecoveryPackage)| {
+        let spoil = move |forge: &mut Forge| {
+            forge.rerecord(at, |record| change(package(record)));
+        };
+        case(name, "chain.recovery", at, spoil).because("recovery.package_invalid")
+    };
+    vec![
+        row("a share too few", |package| package.shares.truncate(2)),
+        row("a share too many", |package| {
+            let more = package.shares[0].clone();
+            package.shares.push(more);
+        }),
+        row("a higher threshold", |package| {
+            let more = package.commitments[0];
+            package.commitments.push(more);
+        }),
+        row("a commitment that is no point", |package| {
+            package.commitments[1] = [0xff; 33];
+        }),
     ]
 }
 
@@ -320,7 +353,7 @@ fn registrations() -> Vec<Case> {
         }),
         register(
             "a bit of the report, nobody's signature",
-            "renew.signature",
+            "register.signature",
             |_, mut held| {
                 held.evidence.report[0x150] ^= 1;
                 held
@@ -368,10 +401,10 @@ fn registrations() -> Vec<Case> {
         ),
         register(
             "the chip of another validator",
-            "renew.duplicate_chip",
+            "register.duplicate_chip",
             |forge, _| world::register(1, Machine::new(KINDS[0], 0), &place(forge, at_of(0))),
         ),
-        register("for another network", "renew.other_chain", |forge, _| {
+        register("for another network", "register.other_chain", |forge, _| {
             let network = OTHER;
             world::register(
                 1,
@@ -384,7 +417,7 @@ fn registrations() -> Vec<Case> {
         }),
         register(
             "bound to a block of another history",
-            "renew.other_block",
+            "register.other_block",
             |forge, _| {
                 let block = OTHER;
                 world::register(
@@ -399,12 +432,12 @@ fn registrations() -> Vec<Case> {
         ),
         register(
             "bound to a block that is still to come",
-            "renew.block_ahead",
+            "register.block_ahead",
             |forge, _| world::register(1, Machine::new(KINDS[1], 1), &place(forge, at_of(0) + 3)),
         ),
         register(
             "under a policy that is still to come",
-            "renew.policy_version",
+            "register.policy_version",
             |forge, _| {
                 let policy_version = 7;
                 let place = RegistrationPlace {
@@ -423,7 +456,7 @@ fn registrations() -> Vec<Case> {
                 forge.reforge(at, |block| block.payload.system = again);
             },
         )
-        .because("renew.not_newer"),
+        .because("register.not_newer"),
         case(
             "a founder's registration again",
             "chain.registration",
@@ -433,7 +466,7 @@ fn registrations() -> Vec<Case> {
                 forge.retx(at, |txs| *txs = vec![SystemTx::Register(founder)]);
             },
         )
-        .because("renew.other_chain"),
+        .because("register.other_chain"),
     ]
 }
 
@@ -632,6 +665,11 @@ fn others() -> Vec<Case> {
 #[test]
 fn every_field_of_an_epochs_record_follows_from_the_chain() {
     run(records());
+}
+
+#[test]
+fn recovery_packages_are_those_of_the_members() {
+    run(packages());
 }
 
 #[test]
