@@ -131,6 +131,7 @@ impl Replica {
 
     /// Everything that follows from a record alone.
     pub(super) fn install(&mut self, record: Arc<EpochRecord>) {
+        self.check_protocol(&record);
         self.committee = record.committee();
         self.index_of = record
             .validators
@@ -164,6 +165,9 @@ impl Replica {
         self.core = None;
         self.wake = None;
         self.work = false;
+        if self.halted {
+            return;
+        }
         // Without the private state it cannot tell which blocks are right.
         let (Some(parts), Some(_), true) = (self.validator.as_ref(), self.me, self.private.is_some()) else {
             return;
