@@ -11,7 +11,7 @@ use tacit_consensus::{
 };
 use tacit_ledger::*;
 
-use crate::world::{self, Kind, Machine, TIME, consensus_key, member_key, node_key};
+use crate::world::{self, Applicant, Kind, Machine, TIME, consensus_key, member_key, node_key};
 
 /// Names are `val-0` to this; keys follow from the number.
 const VALIDATORS: u8 = 32;
@@ -575,14 +575,22 @@ impl Maker {
 
     /// Fresh evidence of validator `n`'s machine.
     pub(crate) fn renewal(&self, n: u8, machine: Machine) -> SystemTx {
+        SystemTx::Register(world::register(n, machine, &self.place()))
+    }
+
+    /// A registration bound to the newest block.
+    pub(crate) fn apply(&self, applicant: &Applicant) -> SystemTx {
+        SystemTx::Register(applicant.register(&self.place()))
+    }
+
+    fn place(&self) -> RegistrationPlace {
         let height = self.height();
-        let place = RegistrationPlace {
+        RegistrationPlace {
             network: self.chain(),
             height,
             block: *self.state.block_id(height).unwrap(),
             policy_version: self.state.next_policy_version() - 1,
-        };
-        SystemTx::Register(world::register(n, machine, &place))
+        }
     }
 
     /// Alice proposes a policy; the approvals of bob and carol.
