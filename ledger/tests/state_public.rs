@@ -707,6 +707,7 @@ fn the_formats_are_pinned() {
         since: 9,
         reason: EpochReason::Schedule,
         decision: Decision {
+            protocol: 1,
             judged_ms: 5,
             validators: Vec::new(),
             policy_version: 6,

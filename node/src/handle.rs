@@ -562,7 +562,7 @@ impl NodeHandle {
             seat: snapshot.seat,
             membership,
             attempt: shared.attempt(),
-            fetching: snapshot.fetching,
+            fetching: snapshot.fetching.clone(),
             first_kept: snapshot.first_kept,
             draining,
             pending: shared.pending().since.len() as u64,

@@ -17,6 +17,8 @@ mod networks;
 mod operators;
 #[path = "cli/passwords.rs"]
 mod passwords;
+#[path = "cli/recovery.rs"]
+mod recovery;
 
 use std::{
     fs,

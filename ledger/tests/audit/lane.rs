@@ -320,7 +320,7 @@ fn registrations() -> Vec<Case> {
         }),
         register(
             "a bit of the report, nobody's signature",
-            "renew.signature",
+            "register.signature",
             |_, mut held| {
                 held.evidence.report[0x150] ^= 1;
                 held
@@ -368,10 +368,10 @@ fn registrations() -> Vec<Case> {
         ),
         register(
             "the chip of another validator",
-            "renew.duplicate_chip",
+            "register.duplicate_chip",
             |forge, _| world::register(1, Machine::new(KINDS[0], 0), &place(forge, at_of(0))),
         ),
-        register("for another network", "renew.other_chain", |forge, _| {
+        register("for another network", "register.other_chain", |forge, _| {
             let network = OTHER;
             world::register(
                 1,
@@ -384,7 +384,7 @@ fn registrations() -> Vec<Case> {
         }),
         register(
             "bound to a block of another history",
-            "renew.other_block",
+            "register.other_block",
             |forge, _| {
                 let block = OTHER;
                 world::register(
@@ -399,12 +399,12 @@ fn registrations() -> Vec<Case> {
         ),
         register(
             "bound to a block that is still to come",
-            "renew.block_ahead",
+            "register.block_ahead",
             |forge, _| world::register(1, Machine::new(KINDS[1], 1), &place(forge, at_of(0) + 3)),
         ),
         register(
             "under a policy that is still to come",
-            "renew.policy_version",
+            "register.policy_version",
             |forge, _| {
                 let policy_version = 7;
                 let place = RegistrationPlace {
@@ -423,7 +423,7 @@ fn registrations() -> Vec<Case> {
                 forge.reforge(at, |block| block.payload.system = again);
             },
         )
-        .because("renew.not_newer"),
+        .because("register.not_newer"),
         case(
             "a founder's registration again",
             "chain.registration",
@@ -433,7 +433,7 @@ fn registrations() -> Vec<Case> {
                 forge.retx(at, |txs| *txs = vec![SystemTx::Register(founder)]);
             },
         )
-        .because("renew.other_chain"),
+        .because("register.other_chain"),
     ]
 }
 

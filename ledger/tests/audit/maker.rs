@@ -566,7 +566,7 @@ impl Maker {
         let proposal = PolicyProposal {
             chain,
             policy,
-            protocol: self.state.current().protocol,
+            protocol: self.state.policy_in_force().protocol,
             reinstate: Vec::new(),
             allow_below_quorum: false,
             sequence: self.now,

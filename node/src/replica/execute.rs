@@ -108,7 +108,9 @@ impl Replica {
         self.compare(&block)?;
         let envelopes = self.envelopes_of(&block)?;
         let contributions = self.public_contributions_with(&block);
+        let announced = self.public.next_protocol();
         let public_root = self.public.apply(&block).map_err(|e| e.to_string())?;
+        self.report_protocol(announced);
         let record = block
             .header
             .next_epoch

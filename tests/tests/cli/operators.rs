@@ -13,7 +13,7 @@ use tacit_tests::network::PATIENCE;
 
 use crate::{
     command::{Tacit, lossy},
-    membership, text,
+    membership, recovery, text,
 };
 
 /// Agreed between the founders.
@@ -136,6 +136,9 @@ pub(crate) fn a_network_is_founded_by_hand(tacit: &Tacit, cwd: &Path) {
     assert_eq!(made["chain"], Value::Null);
     let member = format!("eve={}", text(&made, "/address"));
 
+    // Two who can bring the state back give a key each before there is a genesis.
+    let holders = recovery::holders(tacit, &members, &password);
+
     let genesis = path("genesis.json");
     let registrations: Vec<String> = NAMES
         .iter()
@@ -159,6 +162,9 @@ pub(crate) fn a_network_is_founded_by_hand(tacit: &Tacit, cwd: &Path) {
     registrations
         .iter()
         .for_each(|file| create.extend(["--registration", file]));
+    holders
+        .iter()
+        .for_each(|holder| create.extend(["--recovery-member", holder]));
     let hash = text(&tacit.json(&create), "/genesis_hash").to_owned();
     tacit.refused(&create, 9, "home.exists");
     let agreed = ["genesis", "verify", &genesis, "--genesis-hash", &hash];
@@ -261,6 +267,8 @@ pub(crate) fn a_network_is_founded_by_hand(tacit: &Tacit, cwd: &Path) {
     // Once more, it is the same transactions, which are final already.
     assert_eq!(tacit.json(&push), pushed);
 
+    recovery::shares_are_shown_and_checked(tacit, &as_eve);
+
     // An observer needs no TEE and no seat.
     let observer = path("obs");
     tacit.json(&[
@@ -317,4 +325,12 @@ pub(crate) fn a_network_is_founded_by_hand(tacit: &Tacit, cwd: &Path) {
     for node in nodes {
         assert_eq!(node.terminate().code(), Some(0));
     }
+    let lost = recovery::Lost {
+        folder: &folder,
+        homes: NAMES.map(path),
+        members: &members,
+        password: &password,
+        chain: &hash,
+    };
+    recovery::the_state_is_brought_into_another_network(tacit, &lost);
 }
