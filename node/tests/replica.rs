@@ -48,6 +48,8 @@ mod forgetting;
 mod hostile;
 #[path = "replica/leaders.rs"]
 mod leaders;
+#[path = "replica/life.rs"]
+mod life;
 #[path = "replica/membership.rs"]
 mod membership;
 #[path = "replica/pace.rs"]

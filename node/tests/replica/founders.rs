@@ -51,6 +51,26 @@ pub(crate) fn registration(
     register(&REGISTRATIONS.0, n, kem, place, protocol)
 }
 
+/// A registration of `val-{name}`, whose machine has the chip and whose operator the key of that number, by the keys of
+/// `identity`.
+pub(crate) fn registration(
+    name: usize,
+    identity: usize,
+    kem: &SealingPublic,
+    place: &RegistrationPlace,
+) -> Registration {
+    let chip = [u8::try_from(name).expect("few"); 32];
+    let chip = REGISTRATIONS.0.issue_chip(chip, Generation::Genoa, TIME);
+    let quoter = SimulatedQuoter::new(chip.expect("a chip"), MEASUREMENT);
+    let (consensus, node) = (consensus_signer(identity), node_signer(identity));
+    let terms = RegistrationTerms {
+        name: &format!("val-{name}"),
+        operator: Operator::Signs(&node_signer(name)),
+        protocol: PROTOCOL_VERSION,
+    };
+    Registration::make_for(&terms, &consensus, &node, kem, place, &quoter).expect("a registration")
+}
+
 /// The secret half of [`first_kem`].
 pub(crate) fn first_kem_secret(n: usize) -> SealingSecret {
     SealingSecret::derive(&kem_seed(n))
