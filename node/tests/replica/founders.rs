@@ -38,11 +38,11 @@ static REGISTRATIONS: LazyLock<(SimulatorAuthority, Vec<Registration>)> = LazyLo
 
 /// Fresh evidence of validator `n`'s machine for a KEM key, bound to a later place.
 pub(crate) fn renewal(n: u8, kem: &SealingPublic, place: &RegistrationPlace) -> Registration {
-    registration(n, kem, place, PROTOCOL_VERSION)
+    renewal_of(n, kem, place, PROTOCOL_VERSION)
 }
 
 /// The same by a build that speaks the protocol up to this version.
-pub(crate) fn registration(
+pub(crate) fn renewal_of(
     n: u8,
     kem: &SealingPublic,
     place: &RegistrationPlace,

@@ -9,7 +9,7 @@ use tacit_ledger::{
 use tacit_node::replica::{Input, Refused, SystemSource};
 
 use crate::{
-    founders::{member, node_signer, registration},
+    founders::{member, node_signer, renewal_of},
     world::World,
 };
 
@@ -101,7 +101,7 @@ impl World {
             policy_version: self.nodes[index].up().public().policy().version,
         };
         let n = u8::try_from(index).expect("few");
-        SystemTx::Register(registration(n, &kem, &place, protocol))
+        SystemTx::Register(renewal_of(n, &kem, &place, protocol))
     }
 
     /// The request of a validator's operator to leave.
