@@ -32,6 +32,8 @@ mod world;
 mod batches;
 #[path = "replica/catching_up.rs"]
 mod catching_up;
+#[path = "replica/clones.rs"]
+mod clones;
 #[path = "replica/crashes.rs"]
 mod crashes;
 #[path = "replica/disk.rs"]
@@ -52,6 +54,8 @@ mod leaders;
 mod pace;
 #[path = "replica/reading.rs"]
 mod reading;
+#[path = "replica/rollback.rs"]
+mod rollback;
 #[path = "replica/rotation.rs"]
 mod rotation;
 #[path = "replica/system.rs"]

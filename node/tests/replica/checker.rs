@@ -35,6 +35,16 @@ impl Checker {
         );
     }
 
+    /// Somebody put an older disk in place: what was reported since is reported again.
+    pub(crate) fn set_back(&mut self, index: usize, height: Height) {
+        self.heights.insert(index, height);
+    }
+
+    /// How many different statements a validator signed so far.
+    pub(crate) fn statements(&self, index: usize) -> usize {
+        self.said.keys().filter(|(by, ..)| *by == index).count()
+    }
+
     /// Whether a validator said anything in an epoch.
     pub(crate) fn voted(&self, index: usize, epoch: Epoch, what: &'static str) -> bool {
         let all = (index, epoch, 0, "")..(index, epoch + 1, 0, "");
