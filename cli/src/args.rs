@@ -15,8 +15,10 @@ use clap_complete::Shell;
 pub(crate) use attest::{
     AttestVerb, CollateralVerb, Evidence, MeasureArgs, PolicyVerb, QuoteArgs, ReportRules,
 };
-pub(crate) use chain::{GenesisVerb, QueryVerb, VerifyArgs};
-pub(crate) use gov::{GovNoun, GovVerb};
+pub(crate) use chain::{
+    GenesisVerb, QueryVerb, RecoverArgs, VerifyArgs, VerifyChain, VerifyReceipt, VerifyVerb,
+};
+pub(crate) use gov::{GovNoun, GovVerb, ShareVerb};
 pub(crate) use moment::{bits, moment};
 pub(crate) use nodes::{LoadKind, NodeVerb, SuspendArgs, TeeChoice, TestnetVerb, UpArgs};
 pub(crate) use wallet::{ClassChoice, NameVerb, RoomVerb, TrustVerb, WalletNoun, WalletOptions, WalletVerb};
@@ -108,10 +110,10 @@ pub(crate) enum Noun {
     /// Local networks of real processes
     #[command(subcommand)]
     Testnet(TestnetVerb),
-    /// Verify a receipt file, offline
+    /// Verify a receipt file, or a whole chain, offline
     #[command(
         after_help = "Examples:\n  tacit verify receipt.json --genesis genesis.json\n  \
-                            tacit verify receipt.json --genesis genesis.json --genesis-hash 9c1e2ab4... --json"
+                            tacit verify chain --genesis genesis.json --home ./val-1"
     )]
     Verify(VerifyArgs),
     /// Print completions for a shell

@@ -144,6 +144,9 @@ impl Context {
         if trust.class() == tacit_attest::NetworkClass::Dev {
             self.output.simulated();
         }
+        if let Some(origin) = &trust.genesis().origin {
+            self.output.recovered(&origin.chain, origin.executed);
+        }
         Ok(trust)
     }
 
@@ -166,6 +169,17 @@ impl Context {
             ..Default::default()
         };
         Ok(Wallet::new(&keyfile, transport, trust, options)?)
+    }
+
+    /// Opens the key file that the options name, without a chain: for what its owner signs or opens when there is none.
+    pub(crate) fn keyfile(&self, options: &WalletOptions) -> Done<Keyfile> {
+        let name = self.wallet_name(options)?;
+        let home = self.home()?;
+        if !home.wallet(&name)?.exists() {
+            return Err(tacit_wallet::Error::WalletMissing { name }.into());
+        }
+        let passphrase = self.passphrase(options, &name, false)?;
+        Ok(Keyfile::open(&home, &name, &passphrase)?)
     }
 
     /// Verifies the chain and shows the line; compares with the second node if one is named.

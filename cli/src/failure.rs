@@ -119,6 +119,12 @@ impl From<tacit_wallet::Unreachable> for Failure {
     }
 }
 
+impl From<tacit_ledger::RecoveryError> for Failure {
+    fn from(error: tacit_ledger::RecoveryError) -> Self {
+        Self::new(error.code(), &error)
+    }
+}
+
 impl From<tacit_node::NodeError> for Failure {
     fn from(error: tacit_node::NodeError) -> Self {
         Self::new(error.code(), &error)

@@ -94,7 +94,15 @@ impl Output {
 
     /// What must be seen each time, quiet or not.
     pub(crate) fn simulated(&self) {
-        let text = "SIMULATED TEE: this network has no hardware protection. For development only.";
+        self.loud("SIMULATED TEE: this network has no hardware protection. For development only.");
+    }
+
+    /// That the chain's state was once in the hands of its recovery members; seen each time, too.
+    pub(crate) fn recovered(&self, chain: &tacit_consensus::Digest, height: u64) {
+        self.loud(&format!("RECOVERED from chain {chain} at height {height}."));
+    }
+
+    fn loud(&self, text: &str) {
         self.stderr(&if self.color {
             format!("  \x1b[1;31m{text}\x1b[0m")
         } else {

@@ -71,6 +71,11 @@ impl Batch {
     /// Checks the bounds, that the envelopes belong to the batch's network and epoch, and the author's signature.
     /// Whose key stands at `author` is the caller's knowledge.
     pub fn verify(&self, node_key: &PublicKey) -> Result<(), BatchError> {
+        self.verify_with(node_key, &Ed25519)
+    }
+
+    /// The same, with the signature put to `scheme`.
+    pub fn verify_with(&self, node_key: &PublicKey, scheme: &dyn Scheme) -> Result<(), BatchError> {
         if self.envelopes.is_empty() {
             return Err(BatchError::Empty);
         }
@@ -91,7 +96,7 @@ impl Batch {
         if let Some(index) = self.envelopes.iter().position(stranger) {
             return Err(BatchError::Stranger { index });
         }
-        if !Ed25519.verify(node_key, &self.digest().0, &self.signature) {
+        if !scheme.verify(node_key, &self.digest().0, &self.signature) {
             return Err(BatchError::Signature { author: self.author });
         }
         Ok(())

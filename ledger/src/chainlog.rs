@@ -1,17 +1,21 @@
 //! What a node stores of the chain, typed: writers on [`WriteBatch`], readers on [`ChainLog`].
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use tacit_consensus::{Block, CommitProof, Digest, Epoch, Executed, Height, MAX_MESSAGE_BYTES, SafetyRecord};
+use tacit_consensus::{
+    Block, CommitProof, Digest, Epoch, Executed, Header, Height, MAX_MESSAGE_BYTES, SafetyRecord,
+};
 
 use crate::{
     batch::Batch,
     codec::{decode, encode},
     columns::{
-        Column, PUBLIC_KEY, SAFETY_KEY, chunk_key, digest_key, epoch_key, height_key, key_height, pending_key,
+        Column, PUBLIC_KEY, SAFETY_KEY, chunk_key, digest_key, epoch_key, height_key, key_height, meta,
+        pending_key, snapshot_chunk_key, snapshot_key,
     },
     light::EpochLink,
-    limits::{MAX_BATCH_BYTES, MAX_ENVELOPE_BYTES, MAX_SYSTEM_TX_BYTES},
+    limits::{MAX_BATCH_BYTES, MAX_ENVELOPE_BYTES, MAX_SYSTEM_TX_BYTES, RECENT_BLOCKS},
     receipt::SealedReceipt,
+    snapshot::{MAX_MANIFEST_BYTES, Manifest, SnapshotId, SnapshotKind},
     state::PublicState,
     store::{Store, StoreError, WriteBatch},
 };
@@ -86,12 +90,22 @@ pub struct BlockResult {
 }
 
 impl WriteBatch {
-    /// Stores a committed block, finds it by id too, and drops it from the pending ones.
+    /// Stores a committed block, finds it by id too, and drops it from the pending ones. Its header stays among the newest
+    /// [`RECENT_BLOCKS`].
     pub fn put_block(&mut self, committed: &CommittedBlock) {
         let (id, height) = (committed.block.id(), committed.block.header.height);
         self.put(Column::Blocks, height_key(height), encode(committed));
         self.put(Column::BlockIds, digest_key(&id), height.to_le_bytes());
         self.delete(Column::Pending, pending_key(height, &id));
+        self.put_header(&committed.block.header);
+        if let Some(old) = height.checked_sub(RECENT_BLOCKS) {
+            self.delete(Column::Headers, height_key(old));
+        }
+    }
+
+    /// Stores a recent header.
+    pub fn put_header(&mut self, header: &Header) {
+        self.put(Column::Headers, height_key(header.height), encode(header));
     }
 
     /// Stores a block that may be voted for.
@@ -170,6 +184,82 @@ impl WriteBatch {
         }
         let count = u32::try_from(chunks.count()).expect("a checkpoint is bounded");
         self.put(Column::Checkpoints, height_key(height), count.to_le_bytes());
+    }
+
+    /// Stores a public snapshot, in chunks, and says what it consists of.
+    pub fn put_public_snapshot(&mut self, epoch: Epoch, height: Height, snapshot: &[u8]) -> Manifest {
+        let kind = SnapshotKind::Public;
+        let manifest = Manifest::of(SnapshotId { kind, epoch }, height, snapshot);
+        for (index, chunk) in (0u32..).zip(snapshot.chunks(CHECKPOINT_CHUNK)) {
+            self.put_chunk(&manifest, index, chunk);
+        }
+        self.put_manifest(&manifest);
+        manifest
+    }
+
+    /// Stores one chunk of a snapshot: of a private one where checkpoints are.
+    pub fn put_chunk(&mut self, manifest: &Manifest, index: u32, chunk: &[u8]) {
+        let (column, key) = chunk_place(manifest, index);
+        self.put(column, key, chunk);
+    }
+
+    /// Says that a snapshot is whole and can be served.
+    pub fn put_manifest(&mut self, manifest: &Manifest) {
+        self.put(Column::Snapshots, snapshot_key(manifest.id), encode(manifest));
+    }
+
+    /// A snapshot that was fetched is whole: a private one is this node's checkpoint from now on.
+    pub fn complete_snapshot(&mut self, manifest: &Manifest) {
+        if manifest.id.kind == SnapshotKind::Private {
+            let count = manifest.count().to_le_bytes();
+            self.put(Column::Checkpoints, height_key(manifest.height), count);
+        }
+        self.put_manifest(manifest);
+        self.delete(Column::Meta, meta::FETCHING);
+    }
+
+    /// Which snapshot is being fetched: a restart goes on with it.
+    pub fn put_fetching(&mut self, manifest: &Manifest) {
+        self.put(Column::Meta, meta::FETCHING, encode(manifest));
+    }
+
+    /// Drops the manifest of a snapshot, and with a public one its chunks: those of a private one are a checkpoint's.
+    pub fn delete_snapshot(&mut self, manifest: &Manifest) {
+        self.delete(Column::Snapshots, snapshot_key(manifest.id));
+        if manifest.id.kind == SnapshotKind::Public {
+            self.delete_chunks(manifest);
+        }
+    }
+
+    /// Drops what was fetched so far of a snapshot that is given up.
+    pub fn abandon_snapshot(&mut self, manifest: &Manifest) {
+        self.delete(Column::Meta, meta::FETCHING);
+        self.delete_chunks(manifest);
+    }
+
+    fn delete_chunks(&mut self, manifest: &Manifest) {
+        for index in 0..manifest.count() {
+            let (column, key) = chunk_place(manifest, index);
+            self.delete(column, key);
+        }
+    }
+
+    /// Says from which height on blocks are kept.
+    pub fn put_first(&mut self, height: Height) {
+        self.put(Column::Meta, meta::FIRST, height.to_le_bytes());
+    }
+
+    /// Says up to where, exclusively, blocks are deleted.
+    pub fn put_deleted(&mut self, height: Height) {
+        self.put(Column::Meta, meta::DELETED, height.to_le_bytes());
+    }
+}
+
+/// Where a chunk of a snapshot stands.
+fn chunk_place(manifest: &Manifest, index: u32) -> (Column, Vec<u8>) {
+    match manifest.id.kind {
+        SnapshotKind::Private => (Column::Checkpoints, chunk_key(manifest.height, index)),
+        SnapshotKind::Public => (Column::Snapshots, snapshot_chunk_key(manifest.id, index)),
     }
 }
 
@@ -308,16 +398,17 @@ impl<'a> ChainLog<'a> {
             .collect()
     }
 
-    /// The newest sealed checkpoint, with its height.
+    /// The height of the newest sealed checkpoint that is whole: above it may stand parts of a snapshot.
+    pub fn checkpoint_height(&self) -> Result<Option<Height>, StoreError> {
+        Ok(self.newest_checkpoint()?.map(|(height, _)| height))
+    }
+
+    /// The newest sealed checkpoint that is whole, with its height.
     pub fn checkpoint(&self) -> Result<Option<(Height, Vec<u8>)>, StoreError> {
         let column = Column::Checkpoints;
-        let Some((key, _)) = self.store.scan(column, &[], 1, true)?.pop() else {
+        let Some((height, count)) = self.newest_checkpoint()? else {
             return Ok(None);
         };
-        let height = height_of(column, &key)?;
-        let count: u32 = self
-            .read(column, &height_key(height), 4)?
-            .ok_or(StoreError::Missing { column })?;
         let mut sealed = Vec::new();
         for index in 0..count {
             let chunk = self.store.get(column, &chunk_key(height, index))?;
@@ -326,30 +417,131 @@ impl<'a> ChainLog<'a> {
         Ok(Some((height, sealed)))
     }
 
-    /// Deletions of every frame up to `height` and every checkpoint before it: what a checkpoint of `height`
-    /// makes superfluous. At most `limit` entries of each; call again while the batch comes back full.
-    pub fn prune_below(&self, height: Height, limit: usize) -> Result<WriteBatch, StoreError> {
-        let mut batch = WriteBatch::new();
-        for (column, below) in [
-            (Column::Frames, height.saturating_add(1)),
-            (Column::Checkpoints, height),
-        ] {
-            let mut from = Vec::new();
-            let mut left = limit;
-            // One at a time for chunks, which are large: a scan would read them all at once.
-            while left > 0 {
-                let Some((key, _)) = self.store.scan(column, &from, 1, false)?.pop() else {
-                    break;
-                };
-                if height_of(column, &key)? >= below {
-                    break;
-                }
-                from = [&key[..], &[0]].concat();
-                batch.delete(column, key);
-                left -= 1;
+    fn newest_checkpoint(&self) -> Result<Option<(Height, u32)>, StoreError> {
+        let column = Column::Checkpoints;
+        let mut from = Vec::new();
+        loop {
+            let Some((key, _)) = self.store.scan(column, &from, 1, true)?.pop() else {
+                return Ok(None);
+            };
+            let height = height_of(column, &key)?;
+            if let Some(count) = self.read(column, &height_key(height), 4)? {
+                return Ok(Some((height, count)));
             }
+            // The last key before this height's.
+            let Some(below) = height.checked_sub(1) else {
+                return Ok(None);
+            };
+            from = chunk_key(below, u32::MAX);
+        }
+    }
+
+    /// Deletions of every frame up to `height` and every checkpoint before it but that of `keep`: what a checkpoint of
+    /// `height` makes superfluous. At most `limit` entries of each and one checkpoint more; call again while the batch
+    /// comes back full.
+    pub fn prune_below(
+        &self,
+        height: Height,
+        keep: Option<Height>,
+        limit: usize,
+    ) -> Result<WriteBatch, StoreError> {
+        let mut batch = WriteBatch::new();
+        let mut from = Vec::new();
+        for _ in 0..limit {
+            let Some((key, _)) = self.store.scan(Column::Frames, &from, 1, false)?.pop() else {
+                break;
+            };
+            if height_of(Column::Frames, &key)? > height {
+                break;
+            }
+            from = [&key[..], &[0]].concat();
+            batch.delete(Column::Frames, key);
+        }
+        let column = Column::Checkpoints;
+        let (mut from, mut left) = (Vec::new(), limit);
+        while left > 0 {
+            let Some((key, value)) = self.store.scan(column, &from, 1, false)?.pop() else {
+                break;
+            };
+            let at = height_of(column, &key)?;
+            if at >= height {
+                break;
+            }
+            from = height_key(at.saturating_add(1)).to_vec();
+            if keep == Some(at) {
+                continue;
+            }
+            if key.len() == height_key(at).len() {
+                // Chunks are large: their keys follow from the count without reading them.
+                let count: u32 = read(column, &value, 4)?;
+                for index in 0..count {
+                    batch.delete(column, chunk_key(at, index));
+                }
+                left = left.saturating_sub(count as usize);
+            } else {
+                from = [&key[..], &[0]].concat();
+            }
+            batch.delete(column, key);
+            left = left.saturating_sub(1);
         }
         Ok(batch)
+    }
+
+    /// At most `limit` headers upwards from `from`; only the newest are kept.
+    pub fn headers_from(&self, from: Height, limit: usize) -> Result<Vec<Header>, StoreError> {
+        let column = Column::Headers;
+        let entries = self.store.scan(column, &height_key(from), limit, false)?;
+        entries.iter().map(|(_, value)| read(column, value, 1024)).collect()
+    }
+
+    /// The lowest height whose block this node keeps.
+    pub fn first(&self) -> Result<Height, StoreError> {
+        Ok(self.read(Column::Meta, meta::FIRST, 8)?.unwrap_or(1))
+    }
+
+    /// The lowest height whose block is not deleted yet.
+    pub fn deleted(&self) -> Result<Height, StoreError> {
+        Ok(self.read(Column::Meta, meta::DELETED, 8)?.unwrap_or(1))
+    }
+
+    /// What a whole snapshot consists of.
+    pub fn manifest(&self, id: SnapshotId) -> Result<Option<Manifest>, StoreError> {
+        self.read(Column::Snapshots, &snapshot_key(id), MAX_MANIFEST_BYTES)
+    }
+
+    /// The newest epoch of which this node has a whole snapshot of one kind.
+    pub fn newest_snapshot(&self, kind: SnapshotKind) -> Result<Option<Epoch>, StoreError> {
+        let column = Column::Snapshots;
+        let mut from = snapshot_chunk_key(SnapshotId { kind, epoch: Epoch::MAX }, u32::MAX);
+        loop {
+            let Some((key, _)) = self.store.scan(column, &from, 1, true)?.pop() else {
+                return Ok(None);
+            };
+            let epoch = match key.split_first() {
+                Some((first, rest)) if from.first() == Some(first) => rest.first_chunk::<8>(),
+                _ => return Ok(None),
+            };
+            let epoch = Epoch::from_be_bytes(*epoch.ok_or(StoreError::Missing { column })?);
+            if self.manifest(SnapshotId { kind, epoch })?.is_some() {
+                return Ok(Some(epoch));
+            }
+            // Chunks of one that is still being fetched.
+            let Some(below) = epoch.checked_sub(1) else {
+                return Ok(None);
+            };
+            from = snapshot_chunk_key(SnapshotId { kind, epoch: below }, u32::MAX);
+        }
+    }
+
+    /// One chunk of a snapshot.
+    pub fn chunk(&self, manifest: &Manifest, index: u32) -> Result<Option<Vec<u8>>, StoreError> {
+        let (column, key) = chunk_place(manifest, index);
+        self.store.get(column, &key)
+    }
+
+    /// The snapshot that was being fetched.
+    pub fn fetching(&self) -> Result<Option<Manifest>, StoreError> {
+        self.read(Column::Meta, meta::FETCHING, MAX_MANIFEST_BYTES)
     }
 
     fn read<T: BorshDeserialize>(

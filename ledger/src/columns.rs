@@ -15,11 +15,15 @@
 //! | `epochs` | epoch | [`EpochLink`](crate::EpochLink): how the epoch came to be | on closing |
 //! | `public` | `state` | [`PublicState`](crate::PublicState) | on execution |
 //! | `frames` | height | sealed frame | on execution |
-//! | `checkpoints` | height; height ‖ chunk | chunk count; sealed bytes | now and then |
+//! | `checkpoints` | height; height ‖ chunk | chunk count; sealed bytes | now and then; chunks of a snapshot as they come |
+//! | `headers` | height | `Header`: the newest ones, as many as the public state knows ids of | on commit |
+//! | `snapshots` | kind ‖ epoch; kind ‖ epoch ‖ chunk | [`Manifest`](crate::Manifest); bytes of a public snapshot | on closing |
 //!
 //! Heights and epochs are u64, chunks u32, big endian: the order of keys is the order of numbers.
 
 use tacit_consensus::{Digest, Epoch, Height};
+
+use crate::snapshot::{SnapshotId, SnapshotKind};
 
 /// A kind of record; a column family on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,11 +56,15 @@ pub enum Column {
     Frames,
     /// Sealed checkpoints of the private state.
     Checkpoints,
+    /// Headers of the newest blocks: a snapshot needs them, and a node that keeps little history has no blocks for them.
+    Headers,
+    /// What this node can hand to newcomers.
+    Snapshots,
 }
 
 impl Column {
     /// All columns.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Meta,
         Self::Safety,
         Self::Blocks,
@@ -71,6 +79,8 @@ impl Column {
         Self::Public,
         Self::Frames,
         Self::Checkpoints,
+        Self::Headers,
+        Self::Snapshots,
     ];
 
     /// The name of its column family.
@@ -90,6 +100,8 @@ impl Column {
             Self::Public => "public",
             Self::Frames => "frames",
             Self::Checkpoints => "checkpoints",
+            Self::Headers => "headers",
+            Self::Snapshots => "snapshots",
         }
     }
 }
@@ -98,8 +110,16 @@ impl Column {
 pub mod meta {
     /// Version of the formats in this store: u32 LE.
     pub const FORMAT: &[u8] = b"format";
+    /// What [`FORMAT`] says in a store of this release.
+    pub const FORMAT_VERSION: u32 = 3;
     /// The network: 32 bytes of chain id.
     pub const CHAIN: &[u8] = b"chain";
+    /// The lowest height whose block this node keeps: u64 LE; absent where it keeps all.
+    pub const FIRST: &[u8] = b"first";
+    /// The lowest height whose block is not deleted yet, below [`FIRST`]: u64 LE.
+    pub const DELETED: &[u8] = b"deleted";
+    /// The [`Manifest`](crate::Manifest) of the snapshot that is being fetched.
+    pub const FETCHING: &[u8] = b"fetching";
 }
 
 /// The one key of [`Column::Safety`].
@@ -107,7 +127,8 @@ pub const SAFETY_KEY: &[u8] = b"record";
 /// The one key of [`Column::Public`].
 pub const PUBLIC_KEY: &[u8] = b"state";
 
-/// Key of a height, in [`Column::Blocks`], [`Column::Results`], [`Column::Frames`] and [`Column::Checkpoints`].
+/// Key of a height, in [`Column::Blocks`], [`Column::Results`], [`Column::Frames`], [`Column::Checkpoints`] and
+/// [`Column::Headers`].
 pub fn height_key(height: Height) -> [u8; 8] {
     height.to_be_bytes()
 }
@@ -136,6 +157,22 @@ pub fn pending_key(height: Height, id: &Digest) -> Vec<u8> {
 /// Key of a chunk of a checkpoint, in [`Column::Checkpoints`].
 pub fn chunk_key(height: Height, chunk: u32) -> Vec<u8> {
     [&height.to_be_bytes()[..], &chunk.to_be_bytes()].concat()
+}
+
+/// Key of a snapshot's manifest, in [`Column::Snapshots`].
+pub fn snapshot_key(id: SnapshotId) -> [u8; 9] {
+    let mut key = [0; 9];
+    key[0] = match id.kind {
+        SnapshotKind::Private => 0,
+        SnapshotKind::Public => 1,
+    };
+    key[1..].copy_from_slice(&id.epoch.to_be_bytes());
+    key
+}
+
+/// Key of a chunk of a public snapshot, in [`Column::Snapshots`].
+pub fn snapshot_chunk_key(id: SnapshotId, chunk: u32) -> Vec<u8> {
+    [&snapshot_key(id)[..], &chunk.to_be_bytes()].concat()
 }
 
 #[cfg(test)]

@@ -297,8 +297,7 @@ pub fn open_secret(
     if bytes.len() != SHARE_BYTES {
         return Err(refused);
     }
-    let opened =
-        open_from(kem, &secret_info(chain, epoch, me), &[], bytes).map_err(|_| refused)?;
+    let opened = open_from(kem, &secret_info(chain, epoch, me), &[], bytes).map_err(|_| refused)?;
     let secret: [u8; 32] = opened.as_slice().try_into().map_err(|_| refused)?;
     let secret = EpochSecret::from_bytes(secret);
     if secret.sealing().public() != sealing_key {

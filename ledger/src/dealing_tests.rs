@@ -220,7 +220,11 @@ fn wrapped_state_keys_open_under_their_epoch_alone() {
     assert_ne!(second.data, first.data, "it does not");
     let wrapped = second.wrap(&two);
     assert_eq!(wrapped.len(), WRAPPED_STATE_KEYS_BYTES);
-    assert_eq!(wrapped, first.wrap(&two), "whoever holds the blinding key makes the same");
+    assert_eq!(
+        wrapped,
+        first.wrap(&two),
+        "whoever holds the blinding key makes the same"
+    );
     assert!(StateKeys::unwrap(&two, &wrapped).ok() == Some(second));
     assert_eq!(
         StateKeys::unwrap(&one, &wrapped).err(),

@@ -9,7 +9,7 @@ use crate::{
     codec::{decode, encode},
     envelope::SUITE_XWING,
     error::CodecError,
-    limits::{MAX_EPOCH_RECORD_BYTES, MAX_VALIDATORS},
+    limits::{MAX_EPOCH_RECORD_BYTES, MAX_REGISTERED, MAX_VALIDATORS},
     recovery::RecoveryPackage,
     registration::{Registration, is_name},
     sealing::SealingPublic,
@@ -77,7 +77,7 @@ impl EpochReason {
     }
 }
 
-/// A registered validator without a seat, and why.
+/// A registered validator without a seat, or one that waits to leave, and why.
 #[derive(Clone, PartialEq, Eq, Debug, BorshSerialize, BorshDeserialize)]
 pub struct Dropped {
     /// Its name.
@@ -117,7 +117,7 @@ pub struct EpochRecord {
     /// The set before stayed whole, because too few of it were acceptable for a quorum. Whoever is to seal to it
     /// must know: wallets refuse.
     pub kept: bool,
-    /// Who is registered and has no seat, or in a kept set should have none; by name.
+    /// Who is registered and has no seat, in a kept set should have none, or asked to leave and must wait; by name.
     pub dropped: Vec<Dropped>,
     /// The version of the protocol by which the epoch's blocks are made and judged.
     pub protocol: u16,
@@ -185,11 +185,14 @@ impl EpochRecord {
             return Err("validator name");
         }
         let ill = |one: &Dropped| !is_name(&one.name, 1) || one.code.len() > MAX_CODE;
-        if self.dropped.len() > MAX_VALIDATORS || self.dropped.iter().any(ill) {
+        if self.dropped.len() > MAX_REGISTERED || self.dropped.iter().any(ill) {
             return Err("dropped validators");
         }
         if self.state_keys.len() > MAX_WRAPPED_KEYS {
             return Err("state keys");
+        }
+        if self.recovery.as_ref().is_some_and(|package| !package.is_well_formed()) {
+            return Err("recovery package");
         }
         if !self.committee().is_well_formed() {
             return Err("consensus keys");

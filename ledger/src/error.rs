@@ -7,7 +7,7 @@ use tacit_attest::Refusal;
 use tacit_consensus::{Digest, Epoch, Height, Millis};
 use thiserror::Error;
 
-use crate::account::AccountId;
+use crate::{account::AccountId, recovery::RecoveryError};
 
 /// Bytes that are no value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
@@ -159,6 +159,48 @@ pub enum BatchError {
     Signature { author: u16 },
 }
 
+/// A snapshot, or a part of one, that is refused. Who sent it is at fault, unless the text says otherwise.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[allow(missing_docs, reason = "each field is named in the message")]
+pub enum SnapshotError {
+    #[error("manifest refused: {what}")]
+    Manifest { what: &'static str },
+    #[error("chunk {index} has {have} bytes, its manifest says {need}")]
+    ChunkLength { index: u32, have: usize, need: usize },
+    #[error("chunk {index} is not the one that its manifest names")]
+    Chunk { index: u32 },
+    #[error("public snapshot refused: {what}")]
+    Public { what: &'static str },
+    #[error("public snapshot refused: {0}")]
+    Codec(#[from] CodecError),
+    /// Opened with the epoch's key, and not what the validators sealed.
+    #[error("private snapshot refused: {0}")]
+    Sealed(#[source] crate::state::FrameError),
+    #[error("the snapshot's {what} is not the one that a quorum certified for height {height}")]
+    Root { what: &'static str, height: Height },
+    /// This node's own store.
+    #[error("the store lost chunk {index} of the snapshot")]
+    Lost { index: u32 },
+    /// This node's own store.
+    #[error("the store failed: {0}")]
+    Store(String),
+}
+
+impl SnapshotError {
+    /// The row of [`crate::codes::CODES`].
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Manifest { .. } => "snapshot.manifest",
+            Self::ChunkLength { .. } => "snapshot.chunk_length",
+            Self::Chunk { .. } => "snapshot.chunk",
+            Self::Public { .. } | Self::Codec(_) => "snapshot.public",
+            Self::Sealed(_) => "snapshot.sealed",
+            Self::Root { .. } => "snapshot.root",
+            Self::Lost { .. } | Self::Store(_) => "db.corrupt",
+        }
+    }
+}
+
 /// A proof that does not prove. The node that made it is at fault.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[allow(missing_docs, reason = "each field is named in the message")]
@@ -235,7 +277,7 @@ impl RegistrationError {
             | Self::KemKey(_)
             | Self::ConsensusSignature
             | Self::NodeSignature
-            | Self::OperatorSignature => "renew.signature",
+            | Self::OperatorSignature => "register.signature",
         }
     }
 }
@@ -286,6 +328,8 @@ pub enum GenesisError {
     Registration { index: usize, source: RegistrationError },
     #[error("validator {index}: made for another nonce, policy version or block than genesis has")]
     OtherGenesis { index: usize },
+    #[error("validator {index}: its build speaks protocol versions up to {have}, genesis names {need}")]
+    Protocol { index: usize, have: u16, need: u16 },
     #[error("validator {index} has the same {what} as another")]
     Duplicate { index: usize, what: &'static str },
     #[error("governance: {0}")]
@@ -307,6 +351,10 @@ pub enum GenesisError {
     },
     #[error("the allocations' sum does not fit")]
     Supply,
+    #[error("recovery: {0}")]
+    Recovery(#[source] RecoveryError),
+    #[error("a recovered chain begins with the lost one's balances, and has {have} allocations besides")]
+    OriginAllocations { have: usize },
 }
 
 /// A contribution or a set of state keys that is refused.

@@ -164,6 +164,8 @@ impl Genesis {
         self.trust.validate().map_err(GenesisError::Policy)?;
         self.policy.validate().map_err(GenesisError::Policy)?;
         self.governance.check()?;
+        self.recovery.check().map_err(GenesisError::Recovery)?;
+        self.check_origin()?;
         self.check_allocations()?;
         let collateral = self.collateral()?;
         self.check_validators(&collateral)
@@ -240,11 +242,13 @@ impl Genesis {
         }
     }
 
-    /// The sum of all allocations; [`Self::verify`] refuses a sum that does not fit, which saturates here.
+    /// The sum of all allocations; [`Self::verify`] refuses a sum that does not fit, which saturates here. On a recovered
+    /// chain, what the lost one had.
     pub fn supply(&self) -> Amount {
+        let origin = self.origin.as_ref().map_or(0, |origin| origin.supply);
         self.allocations
             .iter()
-            .fold(0, |sum: Amount, (_, amount)| sum.saturating_add(*amount))
+            .fold(origin, |sum: Amount, (_, amount)| sum.saturating_add(*amount))
     }
 
     /// How many founders may fail in any way: 0 below 4.
@@ -274,6 +278,20 @@ impl Genesis {
         } else {
             Err(GenesisError::NamePrefix { class, need })
         }
+    }
+
+    /// A recovered chain begins with the lost one's state and nothing else, under a name and nonce of its own.
+    fn check_origin(&self) -> Result<(), GenesisError> {
+        let Some(origin) = &self.origin else {
+            return Ok(());
+        };
+        origin.check().map_err(GenesisError::Recovery)?;
+        if !self.allocations.is_empty() {
+            return Err(GenesisError::OriginAllocations {
+                have: self.allocations.len(),
+            });
+        }
+        Ok(())
     }
 
     fn check_allocations(&self) -> Result<(), GenesisError> {
@@ -322,6 +340,10 @@ impl Genesis {
             let verdict = registration
                 .verify(&self.trust, collateral, &self.policy, self.time_ms)
                 .map_err(|source| GenesisError::Registration { index, source })?;
+            let (have, need) = (registration.protocol, self.protocol);
+            if have < need {
+                return Err(GenesisError::Protocol { index, have, need });
+            }
             let unique = [
                 ("name", names.insert(registration.name.as_str())),
                 ("consensus key", keys.insert(registration.consensus_key)),

@@ -6,7 +6,7 @@
 //! seat   ──SuspendVote─────► n - f votes ────────► suspended ─────────────► the epoch ends at once
 //! ```
 //! Each statement is signed under a domain of its own over the chain id, so that it counts nowhere else. Ids do not
-//! cover signatures: a statement is the same whoever encodes it. The rules by which they count are S1 to S9 of
+//! cover signatures: a statement is the same whoever encodes it. The rules by which they count are S1 to S11 of
 //! `docs/protocol.md`.
 
 use std::collections::BTreeSet;
@@ -109,6 +109,8 @@ pub struct PolicyProposal {
     pub chain: Digest,
     /// The whole new policy; its version is that of the newest adopted policy plus one.
     pub policy: Policy,
+    /// The version of the protocol that comes into force with it: not below that of the newest adopted policy.
+    pub protocol: u16,
     /// Suspensions that end when the policy comes into force, in ascending order; at most
     /// [`crate::MAX_REINSTATED`].
     pub reinstate: Vec<Suspension>,
@@ -143,6 +145,7 @@ impl PolicyProposal {
     pub fn id(&self) -> Digest {
         let content = (
             &self.policy,
+            self.protocol,
             &self.reinstate,
             self.allow_below_quorum,
             self.sequence,

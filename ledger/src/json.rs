@@ -31,6 +31,21 @@ pub(crate) mod hex_vec {
     }
 }
 
+/// Lists of byte vectors, each as lower-case hex.
+pub(crate) mod hex_vecs {
+    use super::*;
+
+    pub(crate) fn serialize<S: Serializer>(list: &[Vec<u8>], out: S) -> Result<S::Ok, S::Error> {
+        out.collect_seq(list.iter().map(hex::encode))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<Vec<u8>>, D::Error> {
+        let list = Vec::<String>::deserialize(input)?;
+        let bytes = |text: String| hex::decode(text).map_err(|_| D::Error::custom("expected hex"));
+        list.into_iter().map(bytes).collect()
+    }
+}
+
 /// Initial balances: a list of `{ "account": hex, "amount": "5.000000" }`.
 pub(crate) mod allocations {
     use super::*;

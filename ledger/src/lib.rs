@@ -20,6 +20,7 @@
 
 pub mod account;
 pub mod amount;
+pub mod audit;
 pub mod batch;
 pub mod call;
 pub mod codec;
@@ -51,11 +52,13 @@ pub mod columns;
 pub mod memory;
 #[cfg(feature = "rocksdb-store")]
 pub mod rocks;
+pub mod snapshot;
 pub mod state;
 pub mod store;
 
 pub use account::*;
 pub use amount::*;
+pub use audit::*;
 pub use batch::*;
 pub use call::*;
 pub use codec::*;
@@ -81,5 +84,6 @@ pub use columns::*;
 pub use memory::*;
 #[cfg(feature = "rocksdb-store")]
 pub use rocks::*;
+pub use snapshot::*;
 pub use state::*;
 pub use store::*;

@@ -45,6 +45,30 @@ pub struct EpochLink {
     pub record: EpochRecord,
 }
 
+impl EpochLink {
+    /// Checks one step of the chain of epochs: the closing header is committed by the set of `before`, and names the record
+    /// that follows it.
+    ///
+    /// # Errors
+    /// [`LightError::Link`], [`LightError::Record`], [`LightError::RecordShape`].
+    pub fn check(&self, chain: &Digest, before: &EpochRecord, scheme: &dyn Scheme) -> Result<(), LightError> {
+        let (header, record, epoch) = (&self.header, &self.record, before.epoch);
+        check_header(header, &self.proof, chain, &before.committee(), scheme)
+            .map_err(|source| LightError::Link { epoch, source })?;
+        let follows = header.next_epoch == Some(record.digest())
+            && epoch.checked_add(1) == Some(record.epoch)
+            && header.height.checked_add(1) == Some(record.start_height)
+            && header.time_ms == record.start_ms;
+        if !follows {
+            return Err(LightError::Record { epoch });
+        }
+        record.check_shape().map_err(|what| LightError::RecordShape {
+            epoch: record.epoch,
+            what,
+        })
+    }
+}
+
 /// What a node hands to a light client that knows some epoch.
 #[derive(Clone, PartialEq, Eq, Debug, BorshSerialize, BorshDeserialize)]
 pub struct LightBundle {
@@ -200,48 +224,44 @@ impl TrustedState {
         for link in &bundle.links {
             next.follow(link, scheme)?;
         }
-        next.check_head(bundle, scheme)?;
+        next.check_final(&bundle.head, &bundle.head_proof, scheme)?;
         check_age(&bundle.head, now_ms, max_age_ms)?;
         next.head = Some(bundle.head.clone());
         next.check_holders(bundle, cache)?;
         Ok(next)
     }
 
+    /// Follows every epoch's end to a final header, whatever its age: for the history of a chain, not for sealing to it.
+    pub(crate) fn walk(
+        &mut self,
+        links: &[EpochLink],
+        header: &Header,
+        proof: &CommitProof,
+        scheme: &dyn Scheme,
+    ) -> Result<(), LightError> {
+        for link in links {
+            self.follow(link, scheme)?;
+        }
+        self.check_final(header, proof, scheme)?;
+        self.head = Some(header.clone());
+        Ok(())
+    }
+
     /// One step: the closing header is committed by the set that is trusted, and names the record.
     fn follow(&mut self, link: &EpochLink, scheme: &dyn Scheme) -> Result<(), LightError> {
-        let EpochLink {
-            header,
-            proof,
-            record,
-        } = link;
-        let epoch = self.record.epoch;
-        check_header(header, proof, &self.chain, &self.committee(), scheme)
-            .map_err(|source| LightError::Link { epoch, source })?;
-        self.check_no_fork(header)?;
-        let follows = header.next_epoch == Some(record.digest())
-            && epoch.checked_add(1) == Some(record.epoch)
-            && header.height.checked_add(1) == Some(record.start_height)
-            && header.time_ms == record.start_ms;
-        if !follows {
-            return Err(LightError::Record { epoch });
-        }
-        record.check_shape().map_err(|what| LightError::RecordShape {
-            epoch: record.epoch,
-            what,
-        })?;
-        self.head = Some(header.clone());
-        self.record = record.clone();
+        link.check(&self.chain, &self.record, scheme)?;
+        self.check_no_fork(&link.header)?;
+        self.head = Some(link.header.clone());
+        self.record = link.record.clone();
         Ok(())
     }
 
     /// The head is committed by the current set, or is the closing header that was just followed.
-    fn check_head(&self, bundle: &LightBundle, scheme: &dyn Scheme) -> Result<(), LightError> {
-        let head = &bundle.head;
+    fn check_final(&self, head: &Header, proof: &CommitProof, scheme: &dyn Scheme) -> Result<(), LightError> {
         if self.head.as_ref() == Some(head) {
             return Ok(());
         }
-        check_header(head, &bundle.head_proof, &self.chain, &self.committee(), scheme)
-            .map_err(LightError::Head)?;
+        check_header(head, proof, &self.chain, &self.committee(), scheme).map_err(LightError::Head)?;
         if head.height < self.record.start_height {
             let need = self.record.start_height;
             return Err(LightError::Head(ProofError::Stale {

@@ -49,6 +49,10 @@ pub const MAX_MERKLE_DEPTH: usize = 32;
 pub const MAX_NAME: usize = 32;
 /// Largest encoded registration: a report of 8 KiB, a leaf of 4 KiB, keys and signatures.
 pub const MAX_REGISTRATION_BYTES: usize = 16 * 1024;
+/// Most names in the registry, with a seat or without: each costs a check of evidence when an epoch ends.
+pub const MAX_REGISTERED: usize = 512;
+/// Most consensus keys remembered as convicted; the oldest that nobody is registered with gives way.
+pub const MAX_CONVICTED: usize = 1024;
 /// Most members who govern: each may have one proposal open, which stays in the state.
 pub const MAX_MEMBERS: usize = 32;
 /// Most suspensions that one proposal may end.
@@ -65,7 +69,7 @@ pub const RECENT_BLOCKS: u64 = 4096;
 pub const MAX_GENESIS_BYTES: usize = 8 * 1024 * 1024;
 /// Most initial balances in a genesis.
 pub const MAX_ALLOCATIONS: usize = 10_000;
-/// Largest encoded epoch record: [`MAX_VALIDATORS`] members with a KEM key each.
+/// Largest encoded epoch record: [`MAX_VALIDATORS`] members with a KEM key each, [`MAX_REGISTERED`] names without a seat.
 pub const MAX_EPOCH_RECORD_BYTES: usize = 256 * 1024;
 /// Largest encoded system transaction: an epoch record is the largest.
 pub const MAX_SYSTEM_TX_BYTES: usize = MAX_EPOCH_RECORD_BYTES + 16;
@@ -83,6 +87,9 @@ pub const MAX_ORDINARY_BYTES: usize = 384 * 1024;
 pub const SHARE_BYTES: usize = ENCAPSULATION_BYTES + 32 + TAG_BYTES;
 /// Largest encoded contribution: one share a validator.
 pub const MAX_CONTRIBUTION_BYTES: usize = 256 * 1024;
+
+/// Most recovery members: with a set of [`MAX_VALIDATORS`], an epoch record still fits [`MAX_EPOCH_RECORD_BYTES`].
+pub const MAX_RECOVERY_MEMBERS: usize = 32;
 
 /// Most keys in one private query.
 pub const MAX_QUERY_KEYS: usize = 64;

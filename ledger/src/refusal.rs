@@ -5,12 +5,12 @@
 //! hint of the code's row in [`crate::codes`].
 
 use tacit_attest::{Refusal, Suspension};
-use tacit_consensus::{Digest, Epoch, Height};
+use tacit_consensus::{Digest, Epoch, EvidenceError, Height, PublicKey};
 use thiserror::Error;
 
 use crate::error::{RegistrationError, SignatureError};
 
-/// A refused ordinary system transaction; S1 to S9 are the rules of `docs/protocol.md`. [`Self::code`] is the stable
+/// A refused ordinary system transaction; S1 to S11 are the rules of `docs/protocol.md`. [`Self::code`] is the stable
 /// name for scripts.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[allow(missing_docs, reason = "each field is named in the message")]
@@ -46,6 +46,8 @@ pub enum SystemRefusal {
     NotAMember { have: u16, members: usize },
     #[error("policy version {have} is proposed, the next one is {need}")]
     Version { have: u64, need: u64 },
+    #[error("protocol version {have} is proposed, {min} is adopted already")]
+    ProtocolBack { have: u16, min: u16 },
     #[error("member {member}: {source}")]
     MemberSignature { member: u16, source: SignatureError },
     #[error("proposal {id} is open already")]
@@ -87,11 +89,37 @@ pub enum SystemRefusal {
     #[error("{max} suspensions are in force already")]
     TooManySuspensions { max: usize },
 
-    // S8: renewals.
-    #[error("no validator {name:?} is registered; joining a running network is not possible yet")]
-    UnknownName { name: String },
-    #[error("validator {name:?} is registered with another {key} key")]
+    // S8: registrations.
+    #[error("the name {name:?} belongs to operator {held}, this registration names {have}")]
+    NameTaken {
+        name: String,
+        have: PublicKey,
+        held: PublicKey,
+    },
+    #[error("the name {name:?} is new, and its operator {operator} has not signed the registration")]
+    OperatorMissing { name: String, operator: PublicKey },
+    #[error(
+        "validator {name:?} is registered with another {key} key; only its operator's signature changes it"
+    )]
     OtherKey { name: String, key: &'static str },
+    #[error("validator {name:?} has left; only its operator's signature brings it back")]
+    Left { name: String },
+    #[error("the {key} key belongs to validator {other:?} already")]
+    KeyTaken { key: &'static str, other: String },
+    #[error("validator {key} was convicted of signing two statements that no honest one signs both")]
+    KeyConvicted { key: PublicKey },
+    #[error(
+        "{holding} of the {seats} seats would keep their keys until the epoch ends, a quorum is {quorum}"
+    )]
+    TooManyReplaced {
+        holding: usize,
+        seats: usize,
+        quorum: usize,
+    },
+    #[error("{max} names are registered already")]
+    RegistryFull { max: usize },
+    #[error("the build speaks protocol versions up to {have}, {need} is in force")]
+    Protocol { have: u16, need: u16 },
     #[error("the evidence is bound to network {have}, this is {need}")]
     OtherNetwork { have: Digest, need: Digest },
     #[error("the evidence is bound to policy version {have}, must be {min} to {max}")]
@@ -106,10 +134,34 @@ pub enum SystemRefusal {
     NotNewer { have: Height, held: Height },
     #[error("{0}")]
     Registration(#[source] RegistrationError),
-    #[error("the machine is suspended: {target}")]
+    #[error("suspended: {target}")]
     MachineSuspended { target: Suspension },
     #[error("validator {other:?} is registered on the same chip")]
     DuplicateChip { other: String },
+
+    // S10: leaving.
+    #[error("no validator {name:?} is registered")]
+    UnknownName { name: String },
+    #[error("the request names registration {have} of validator {name:?}, {held} is held")]
+    OtherRegistration {
+        name: String,
+        have: Digest,
+        held: Digest,
+    },
+    #[error("validator {name:?} has asked to leave already")]
+    LeavingAlready { name: String },
+    #[error("the operator's key {operator} did not sign the request")]
+    LeaveSignature { operator: PublicKey },
+
+    // S11: convictions.
+    #[error("the proof is of epoch {have}, of which this chain has none; the current one is {current}")]
+    ProofEpoch { have: Epoch, current: Epoch },
+    #[error("the proof proves nothing: {0}")]
+    Proof(#[source] EvidenceError),
+    #[error("nobody is registered with the key {key} any more")]
+    ConvictStranger { key: PublicKey },
+    #[error("validator {key} is convicted already")]
+    ConvictedAlready { key: PublicKey },
 }
 
 impl SystemRefusal {
@@ -127,6 +179,7 @@ impl SystemRefusal {
             Self::OtherChain { .. } => "gov.other_chain",
             Self::NotAMember { .. } => "gov.not_a_member",
             Self::Version { .. } => "gov.version",
+            Self::ProtocolBack { .. } => "gov.protocol",
             Self::MemberSignature { .. } => "gov.signature",
             Self::ProposalKnown { .. } => "gov.proposal_known",
             Self::Sequence { .. } => "gov.sequence",
@@ -144,17 +197,32 @@ impl SystemRefusal {
             Self::VotedAlready { .. } => "suspend.voted_already",
             Self::TooManyVotes { .. } => "suspend.too_many_votes",
             Self::TooManySuspensions { .. } => "suspend.full",
-            Self::UnknownName { .. } => "renew.unknown_name",
-            Self::OtherKey { .. } => "renew.other_key",
-            Self::OtherNetwork { .. } => "renew.other_chain",
-            Self::PolicyVersion { .. } => "renew.policy_version",
-            Self::BlockAhead { .. } => "renew.block_ahead",
-            Self::BlockOld { .. } => "renew.block_old",
-            Self::OtherBlock { .. } => "renew.other_block",
-            Self::NotNewer { .. } => "renew.not_newer",
-            Self::Registration(_) => "renew.signature",
-            Self::MachineSuspended { .. } => "renew.suspended",
-            Self::DuplicateChip { .. } => "renew.duplicate_chip",
+            Self::NameTaken { .. } => "register.name_taken",
+            Self::OperatorMissing { .. } => "register.operator",
+            Self::OtherKey { .. } => "register.other_key",
+            Self::Left { .. } => "register.left",
+            Self::KeyTaken { .. } => "register.key_taken",
+            Self::KeyConvicted { .. } => "register.convicted",
+            Self::TooManyReplaced { .. } => "register.quorum",
+            Self::RegistryFull { .. } => "register.full",
+            Self::Protocol { .. } => "register.protocol",
+            Self::OtherNetwork { .. } => "register.other_chain",
+            Self::PolicyVersion { .. } => "register.policy_version",
+            Self::BlockAhead { .. } => "register.block_ahead",
+            Self::BlockOld { .. } => "register.block_old",
+            Self::OtherBlock { .. } => "register.other_block",
+            Self::NotNewer { .. } => "register.not_newer",
+            Self::Registration(_) => "register.signature",
+            Self::MachineSuspended { .. } => "register.suspended",
+            Self::DuplicateChip { .. } => "register.duplicate_chip",
+            Self::UnknownName { .. } => "leave.unknown_name",
+            Self::OtherRegistration { .. } => "leave.other_registration",
+            Self::LeavingAlready { .. } => "leave.known",
+            Self::LeaveSignature { .. } => "leave.signature",
+            Self::ProofEpoch { .. } => "convict.epoch",
+            Self::Proof(_) => "convict.proof",
+            Self::ConvictStranger { .. } => "convict.stranger",
+            Self::ConvictedAlready { .. } => "convict.known",
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     store::{Durability, Entry, Store, StoreError, WriteBatch},
 };
 
-/// Memory for each column's newest writes, in bytes. Thirteen columns, of which three are busy.
+/// Memory for each column's newest writes, in bytes. Sixteen columns, of which three are busy.
 const WRITE_BUFFER: usize = 4 * 1024 * 1024;
 /// All write buffers together, in bytes.
 const WRITE_BUFFERS: usize = 32 * 1024 * 1024;
@@ -59,6 +59,22 @@ impl RocksStore {
         // RocksDB always has a column family of its own beside ours.
         let own = ColumnFamilyDescriptor::new(rocksdb::DEFAULT_COLUMN_FAMILY_NAME, Options::default());
         let db = DB::open_cf_descriptors(&options, path, families.into_iter().chain([own]));
+        db.map(|db| Self { db }).map_err(|error| failed("open", error))
+    }
+
+    /// Opens the store in `path` to read what stands in it now; nothing is written, and no lock is taken. Of a folder that
+    /// a node is writing to it sees what was there when it was opened.
+    ///
+    /// # Errors
+    /// When there is no store, or one without all of our columns.
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let mut options = Options::default();
+        options.set_paranoid_checks(true);
+        // All tables are opened at once and stay open: a writer may delete them meanwhile.
+        options.set_max_open_files(-1);
+        let families = Column::ALL.map(Column::name);
+        let own = rocksdb::DEFAULT_COLUMN_FAMILY_NAME;
+        let db = DB::open_cf_for_read_only(&options, path, families.into_iter().chain([own]), false);
         db.map(|db| Self { db }).map_err(|error| failed("open", error))
     }
 

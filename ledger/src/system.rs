@@ -1,7 +1,7 @@
 //! The public lane: system transactions, readable by all, executed by observers too.
 //!
 //! The first three end an epoch and key the next; leaders make them (rules T1 to T7). The others are *ordinary*:
-//! anyone may bring them, and they stand in blocks of an epoch that is not ending (rules S1 to S9).
+//! anyone may bring them, and they stand in blocks of an epoch that is not ending (rules S1 to S11).
 //! New kinds follow at the end of the enum, so that the tags below stay.
 
 use borsh::{BorshDeserialize, BorshSerialize};

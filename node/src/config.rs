@@ -1,11 +1,11 @@
 //! The configuration file of a node: addresses, limits and verbosity, never anything that decides what is
 //! accepted. What affects trust lives in genesis and ledger policy, because a host supplies this file.
 
-use std::{net::SocketAddr, path::Path};
+use std::{net::SocketAddr, num::NonZeroU64, path::Path, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::NodeError;
+use crate::{NodeError, replica::History};
 
 /// The version of the file format that this release writes.
 pub const CONFIG_VERSION: u32 = 1;
@@ -26,6 +26,9 @@ pub struct Config {
     /// The HTTP API.
     #[serde(default)]
     pub api: ApiSection,
+    /// The database.
+    #[serde(default)]
+    pub storage: StorageSection,
     /// Logging.
     #[serde(default)]
     pub log: LogSection,
@@ -92,6 +95,62 @@ impl Default for ApiSection {
     }
 }
 
+/// `[storage]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StorageSection {
+    /// What the node keeps: every block, or those of the epoch in force and of so many before it.
+    pub history: HistoryChoice,
+}
+
+/// `all`, or a number of epochs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "HistoryText", into = "HistoryText")]
+pub struct HistoryChoice(pub History);
+
+/// As it stands in the file: `history = "all"` or `history = 30`.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+enum HistoryText {
+    Epochs(u64),
+    Word(String),
+}
+
+impl FromStr for HistoryChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let epochs = || text.parse::<NonZeroU64>().ok().map(History::Epochs);
+        let history = match text {
+            "all" => Some(History::All),
+            _ => epochs(),
+        };
+        history
+            .map(Self)
+            .ok_or_else(|| format!("history is \"all\" or a number of epochs from 1 on, not {text:?}"))
+    }
+}
+
+impl TryFrom<HistoryText> for HistoryChoice {
+    type Error = String;
+
+    fn try_from(text: HistoryText) -> Result<Self, String> {
+        match text {
+            HistoryText::Epochs(epochs) => epochs.to_string().parse(),
+            HistoryText::Word(word) => word.parse(),
+        }
+    }
+}
+
+impl From<HistoryChoice> for HistoryText {
+    fn from(choice: HistoryChoice) -> Self {
+        match choice.0 {
+            History::All => Self::Word("all".into()),
+            History::Epochs(epochs) => Self::Epochs(epochs.get()),
+        }
+    }
+}
+
 /// `[log]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -132,6 +191,7 @@ impl Config {
             },
             p2p: P2pSection::default(),
             api: ApiSection::default(),
+            storage: StorageSection::default(),
             log: LogSection::default(),
         }
     }
@@ -195,6 +255,10 @@ mod tests {
         let config = Config::new("val-0", Role::Validator);
         config.save(&path).expect("saved");
         assert_eq!(Config::load(&path).expect("loads"), config);
+        let mut few = config.clone();
+        few.storage.history = "30".parse().expect("a number of epochs");
+        few.save(&path).expect("saved");
+        assert_eq!(Config::load(&path).expect("loads"), few);
         let short = b"config_version = 1\n[node]\nname = \"val-0\"\nrole = \"validator\"\n";
         assert_eq!(load(short).expect("loads"), config);
     }
@@ -211,6 +275,14 @@ mod tests {
             (
                 format!("config_version = 1\n{node}[api]\nlisten = \"nowhere\"\n"),
                 "listen",
+            ),
+            (
+                format!("config_version = 1\n{node}[storage]\nhistory = 0\n"),
+                "history is",
+            ),
+            (
+                format!("config_version = 1\n{node}[storage]\nhistory = \"some\"\n"),
+                "history is",
             ),
             ("\0\u{1}garbage".into(), "TOML parse error"),
             ("config_version = 1\n".into(), "node"),

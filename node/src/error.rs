@@ -104,6 +104,15 @@ pub enum NodeError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A recovery that does not come about.
+    #[error(transparent)]
+    Recovery(#[from] tacit_ledger::RecoveryError),
+    /// A founder of a recovered chain without the state that the chain begins with.
+    #[error("this network goes on from chain {chain}, whose state was not installed here")]
+    NoLostState {
+        /// The chain that was lost.
+        chain: String,
+    },
     /// The system gave no randomness.
     #[error("the system gave no randomness: {0}")]
     Entropy(String),
@@ -118,6 +127,8 @@ impl NodeError {
             NodeError::HomeLocked(_) => "home.locked",
             NodeError::ChainMismatch { .. } => "home.chain_mismatch",
             NodeError::Config { .. } => "config.invalid",
+            NodeError::Recovery(error) => error.code(),
+            NodeError::NoLostState { .. } => "recovery.state_missing",
             NodeError::Genesis(_) => "genesis.invalid",
             NodeError::OtherChip { .. } => "key.other_chip",
             NodeError::OtherMeasurement { .. } => "key.other_measurement",

@@ -175,7 +175,11 @@ pub(crate) async fn run(node: NodeHandle, mut attester: Option<Attester>) {
         };
         let kem = match attester.is_some() {
             true => node.next_kem().await.map_err(|problem| {
-                tracing::error!(code = problem.code, detail = problem.detail, "no KEM key for a renewal");
+                tracing::error!(
+                    code = problem.code,
+                    detail = problem.detail,
+                    "no KEM key for a renewal"
+                );
             }),
             false => Err(()),
         };

@@ -76,6 +76,11 @@ impl Home {
         self.root.join("db")
     }
 
+    /// A lost network's state and the shares that open it, while a recovered network's first epoch runs.
+    pub fn recovery(&self) -> PathBuf {
+        self.root.join("recovery")
+    }
+
     /// Takes the home's lock; held until the returned file is dropped, or the process ends in any way.
     ///
     /// # Errors

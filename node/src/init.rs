@@ -131,7 +131,11 @@ pub fn init(home: &Home, init: InitConfig<'_>) -> Result<Registration, NodeError
     let kem = SealingSecret::derive(&kem_seed);
     let place = RegistrationPlace::founder(init.nonce, init.policy_version);
     let registration = Registration::make(&init.name, &consensus, &node, kem.public(), &place, &*quoter)?;
-    Keyring::create(seeds, &kem_seed, Box::new(SealedFile::new(home.keyring(), quoter)))?;
+    Keyring::create(
+        seeds,
+        &kem_seed,
+        Box::new(SealedFile::new(home.keyring(), quoter)),
+    )?;
     let json = serde_json::to_vec_pretty(&registration)
         .map_err(|e| NodeError::Corrupt(format!("the registration does not encode: {e}")))?;
     write_private(&home.registration(), &json)?;
@@ -241,7 +245,7 @@ fn own_measurement() -> Result<Measurement, NodeError> {
     simulated_measurement(&program)
 }
 
-fn make_directory(path: &Path) -> Result<(), NodeError> {
+pub(crate) fn make_directory(path: &Path) -> Result<(), NodeError> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new()
         .recursive(true)

@@ -208,11 +208,7 @@ impl Keyring {
     ///
     /// # Errors
     /// When the vault cannot save it.
-    pub fn create(
-        identity: IdentitySeeds,
-        kem: &[u8; 32],
-        vault: Box<dyn Vault>,
-    ) -> Result<Self, NodeError> {
+    pub fn create(identity: IdentitySeeds, kem: &[u8; 32], vault: Box<dyn Vault>) -> Result<Self, NodeError> {
         let mut keyring = Self {
             identity,
             kems: vec![Kem {

@@ -9,7 +9,9 @@ static AUTHORITY: LazyLock<SimulatorAuthority> =
     LazyLock::new(|| SimulatorAuthority::generate([1; 32], NOW).expect("made"));
 
 fn quoter(chip: u8, measurement: u8) -> Arc<dyn Quoter> {
-    let chip = AUTHORITY.issue_chip([chip; 32], Generation::Genoa, NOW).expect("issued");
+    let chip = AUTHORITY
+        .issue_chip([chip; 32], Generation::Genoa, NOW)
+        .expect("issued");
     Arc::new(SimulatedQuoter::new(chip, Measurement([measurement; 48])))
 }
 
@@ -95,10 +97,18 @@ fn an_erased_secret_is_gone_from_memory_and_file() {
 #[test]
 fn a_kem_key_goes_with_its_seat_and_the_next_one_waits() {
     let (_folder, path, mut keyring) = in_file();
-    assert_eq!(keyring.next_kem(&[4; 32]).expect("held"), public(3), "it waits itself");
+    assert_eq!(
+        keyring.next_kem(&[4; 32]).expect("held"),
+        public(3),
+        "it waits itself"
+    );
     keyring.turn(1, Some(&public(3))).expect("saved");
     assert_eq!(keyring.next_kem(&[4; 32]).expect("made"), public(4));
-    assert_eq!(keyring.next_kem(&[5; 32]).expect("held"), public(4), "one at a time");
+    assert_eq!(
+        keyring.next_kem(&[5; 32]).expect("held"),
+        public(4),
+        "one at a time"
+    );
     // The renewal has not landed: the seat is the old key's, and both stay.
     keyring.turn(2, Some(&public(3))).expect("nothing to erase");
     assert_eq!(keyring.kem_keys().count(), 2);

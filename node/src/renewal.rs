@@ -59,11 +59,7 @@ pub(crate) struct Attester {
 }
 
 impl Attester {
-    pub(crate) fn new(
-        quoter: Arc<dyn Quoter>,
-        consensus: Arc<dyn Signer>,
-        node: Arc<dyn Signer>,
-    ) -> Self {
+    pub(crate) fn new(quoter: Arc<dyn Quoter>, consensus: Arc<dyn Signer>, node: Arc<dyn Signer>) -> Self {
         Self {
             quoter,
             consensus,

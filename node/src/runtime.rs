@@ -19,8 +19,9 @@ use crate::{
     home::Home,
     init, keyring, logging,
     metrics::Metrics,
+    recovery,
     renewal::Attester,
-    replica::{Replica, ReplicaConfig, ValidatorParts},
+    replica::{History, Replica, ReplicaConfig, ValidatorParts},
 };
 
 /// Inputs that wait for the replica before those who bring them are held up.
@@ -31,6 +32,8 @@ const INPUTS: usize = 8_192;
 pub struct RunOptions {
     /// Its home.
     pub home: PathBuf,
+    /// What it keeps, where it is not what the configuration says.
+    pub history: Option<History>,
 }
 
 /// Runs a node until SIGTERM or SIGINT, or until it cannot go on safely.
@@ -51,7 +54,7 @@ pub fn run(options: RunOptions) -> Result<(), NodeError> {
         .max_blocking_threads(8)
         .build()
         .map_err(|e| NodeError::Network(format!("the runtime: {e}")))?;
-    runtime.block_on(serve_node(&home, config))
+    runtime.block_on(serve_node(&home, config, options.history))
 }
 
 /// What a node is, read from its home.
@@ -100,7 +103,7 @@ fn parts(home: &Home, role: Role) -> Result<Parts, NodeError> {
     })
 }
 
-async fn serve_node(home: &Home, config: Config) -> Result<(), NodeError> {
+async fn serve_node(home: &Home, config: Config, history: Option<History>) -> Result<(), NodeError> {
     let started_ms = clock::now_ms();
     let genesis = Arc::new(home.load_genesis()?);
     genesis.verify()?;
@@ -129,13 +132,19 @@ async fn serve_node(home: &Home, config: Config) -> Result<(), NodeError> {
         )),
         _ => None,
     };
+    let origin = match &validator {
+        Some(parts) => recovery::load(home, &genesis, &*store, &parts.keyring)?,
+        None => None,
+    };
     let replica_config = ReplicaConfig {
         genesis: genesis.clone(),
         store: store.clone(),
         scheme: Arc::new(Ed25519),
         validator,
+        history: history.unwrap_or(config.storage.history.0),
         seed,
         protocols: PROTOCOL_VERSION..=PROTOCOL_VERSION,
+        origin,
     };
     let (replica, first) = Replica::open(replica_config, clock::now_ms())?;
 
@@ -204,6 +213,7 @@ async fn serve_node(home: &Home, config: Config) -> Result<(), NodeError> {
         let _ = stopped.blocking_send(result);
     });
     let feed = tokio::spawn(serve_network(node.clone(), events));
+    let cleared = tokio::spawn(forget_recovery(home.clone(), shared.public.subscribe()));
     let forecasts = tokio::spawn(forecast::run(node.clone(), attester));
     let (stop_api, api_stop) = watch::channel(false);
     let limits = ApiLimits {
@@ -234,6 +244,7 @@ async fn serve_node(home: &Home, config: Config) -> Result<(), NodeError> {
     network.shutdown().await;
     feed.abort();
     forecasts.abort();
+    cleared.abort();
     let _ = tokio::time::timeout(std::time::Duration::from_secs(3), api).await;
     match outcome {
         Ok(()) => {
@@ -247,8 +258,25 @@ async fn serve_node(home: &Home, config: Config) -> Result<(), NodeError> {
     }
 }
 
+/// Deletes a recovered network's beginning once its first epoch has ended.
+async fn forget_recovery(home: Home, mut public: watch::Receiver<Arc<tacit_ledger::PublicState>>) {
+    // An error means that the node stops.
+    if public.wait_for(|state| state.current().epoch > 0).await.is_ok()
+        && let Err(error) = recovery::forget(&home)
+    {
+        tracing::error!(%error, "the recovered state's folder could not be deleted: delete it");
+    }
+}
+
 /// The first lines of a log say what runs, where, and how far it can be trusted.
 fn greet(shared: &Shared, config: &Config, height: u64) {
+    if let Some(origin) = &shared.genesis.origin {
+        tracing::warn!(
+            chain = %origin.chain,
+            height = origin.executed,
+            "RECOVERED: this network goes on from another one's state, which its recovery members opened"
+        );
+    }
     if shared.genesis.trust.simulator.is_some() {
         tracing::warn!("SIMULATED TEE: this network has no hardware protection; for development only");
     }

@@ -11,12 +11,16 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use tacit_consensus::{Digest, Epoch, Height, Standing};
-use tacit_ledger::{Batch, CommittedBlock, MAX_ORDINARY_TX_BYTES, SealedReceipt, SystemTx, codec};
+use tacit_ledger::{
+    Batch, CommittedBlock, EpochLink, MAX_ORDINARY_TX_BYTES, Manifest, SealedReceipt, SnapshotId, SystemTx, codec,
+};
 
 /// The most blocks one fetch asks for; a server may answer with fewer, by size.
 pub const MAX_BLOCKS_PER_FETCH: u16 = 64;
 /// The most batches one fetch asks for.
 pub const MAX_BATCHES_PER_FETCH: usize = 64;
+/// The most epochs one fetch answers with: each costs its asker a quorum of signatures to check.
+pub const MAX_LINKS_PER_FETCH: usize = 64;
 /// A server stops adding to an answer once it is this long, so that one answer stays well below p2p's bound.
 pub const FETCH_ANSWER_TARGET_BYTES: usize = 4 << 20;
 /// The longest direct message: p2p's own bound, repeated for the decoder.
@@ -92,6 +96,20 @@ pub enum FetchRequest {
     /// An encoded transaction of the public lane that an observer passes to a validator; the answer is the validator's
     /// verdict.
     System(Vec<u8>),
+    /// How epochs came to be, from the one that leads to this epoch on.
+    Epochs {
+        /// The first epoch wanted; at least 1, since genesis is the beginning of epoch 0.
+        from: Epoch,
+    },
+    /// What a snapshot consists of.
+    Manifest(SnapshotId),
+    /// One chunk of a snapshot.
+    Chunk {
+        /// Which snapshot.
+        snapshot: SnapshotId,
+        /// The chunk's place, from 0.
+        index: u32,
+    },
     /// The secret of the epoch in force, for a validator that has lost it: sealed to the attested key of its seat.
     Share {
         /// The epoch.
@@ -114,6 +132,17 @@ pub enum FetchResponse {
     Submitted(Result<RelayAccepted, RelayRefused>),
     /// The verdict on a relayed system transaction: the id under which it waits, or the refusal.
     SystemTaken(Result<Digest, RelayRefused>),
+    /// The blocks asked for are older than what the server keeps.
+    Pruned {
+        /// The lowest height that it keeps.
+        first: Height,
+    },
+    /// Consecutive epochs, starting with the one asked for; empty when it has not begun at the server.
+    Epochs(Vec<EpochLink>),
+    /// What the snapshot consists of.
+    Manifest(Result<Manifest, NoSnapshot>),
+    /// The chunk's bytes.
+    Chunk(Result<Vec<u8>, NoSnapshot>),
     /// What [`tacit_ledger::seal_secret`] made for the asker, or why it gets none.
     Share(Result<Vec<u8>, RelayRefused>),
     /// How the asker stands.
@@ -159,6 +188,18 @@ impl Hello {
     pub fn speaks(&self, protocol: u16) -> bool {
         (self.protocol_min..=self.protocol_max).contains(&protocol)
     }
+}
+
+/// Why a server does not give a snapshot, or a part of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum NoSnapshot {
+    /// It does not have it, or no longer.
+    NotHeld {
+        /// The newest epoch of which it has a snapshot of this kind.
+        newest: Option<Epoch>,
+    },
+    /// Private snapshots go to those who have a seat in the epoch that the server is in.
+    NoSeat,
 }
 
 /// A relayed envelope was accepted.

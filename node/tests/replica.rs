@@ -52,12 +52,18 @@ mod hostile;
 mod leaders;
 #[path = "replica/pace.rs"]
 mod pace;
+#[path = "replica/pruning.rs"]
+mod pruning;
 #[path = "replica/reading.rs"]
 mod reading;
+#[path = "replica/recovery.rs"]
+mod recovery;
 #[path = "replica/rollback.rs"]
 mod rollback;
 #[path = "replica/rotation.rs"]
 mod rotation;
+#[path = "replica/snapshots.rs"]
+mod snapshots;
 #[path = "replica/system.rs"]
 mod system;
 #[path = "replica/trace.rs"]

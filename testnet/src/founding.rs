@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use tacit_attest::{Measurement, NetworkClass, Policy, SimulatorAuthority, TrustRoots};
 use tacit_ledger::{
     AccountId, AccountKey, Amount, GENESIS_VERSION, Genesis, Governance, GovernanceMember, MAX_GENESIS_BYTES,
-    Params, Registration, UNIT,
+    Params, RecoveryMember, RecoveryMembers, Registration, UNIT,
 };
 use tacit_node::config::{Config, Role};
 use tacit_node::home::Home;
@@ -144,7 +144,7 @@ pub(crate) fn found(
         policy,
         governance: governance(options)?,
         protocol: tacit_ledger::PROTOCOL_VERSION,
-        recovery: tacit_ledger::RecoveryMembers::none(),
+        recovery: recovery(options),
         origin: None,
         collateral,
         validators: registrations,
@@ -265,6 +265,26 @@ fn governance(options: &Options) -> Result<Governance, Error> {
         threshold: u16::try_from(members.len().min(THRESHOLD)).unwrap_or(0),
         members,
     })
+}
+
+/// The members of the governance hold the shares of the state too, as far as there are two of them.
+fn recovery(options: &Options) -> RecoveryMembers {
+    let members: Vec<RecoveryMember> = options
+        .accounts
+        .iter()
+        .take(MEMBERS)
+        .map(|name| RecoveryMember {
+            name: name.clone(),
+            key: purse::secrets(options.seed, name).recovery_key().public().clone(),
+        })
+        .collect();
+    if members.len() < THRESHOLD {
+        return RecoveryMembers::none();
+    }
+    RecoveryMembers {
+        members,
+        threshold: u16::try_from(THRESHOLD).unwrap_or(u16::MAX),
+    }
 }
 
 /// The key of one of this network's accounts.

@@ -293,7 +293,7 @@ fn keyfile(facts: &Facts, genesis: &Genesis, name: &str) -> Result<Keyfile, Erro
     })
 }
 
-fn secrets(seed: u64, name: &str) -> Seeds {
+pub(crate) fn secrets(seed: u64, name: &str) -> Seeds {
     Seeds {
         account: seeds::wallet(seed, name).into(),
         mail: seeds::mail(seed, name).into(),

@@ -8,7 +8,7 @@ use std::{io::Read, io::Write, iter};
 use age::secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tacit_attest::NetworkClass;
-use tacit_consensus::Digest;
+use tacit_consensus::{Digest, hash};
 use tacit_ledger::{AccountKey, Genesis, SealingSecret};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -83,6 +83,13 @@ impl Seeds {
     pub fn mail_key(&self) -> SealingSecret {
         SealingSecret::derive(&self.mail)
     }
+
+    /// The key pair to which a recovery member's shares are sealed. Not the mail key: that one is on the chain for
+    /// everybody to seal to.
+    pub fn recovery_key(&self) -> SealingSecret {
+        let seed = Zeroizing::new(hash("recovery member key", &[&self.mail[..]]).0);
+        SealingSecret::derive(&seed)
+    }
 }
 
 /// An opened key file.
@@ -118,15 +125,19 @@ impl Keyfile {
     /// Stands for the chain in the key file of a founder, made before there is a genesis to name its account.
     pub const FOUNDING: Digest = Digest::ZERO;
 
-    /// Whether these keys are for the chain that grows from `genesis`: it is the one they were made for, or they are a
-    /// founder's and the genesis names their account.
+    /// Whether these keys are for the chain that grows from `genesis`: it is the one they were made for or goes on from it,
+    /// or they are a founder's and the genesis names their account. (Who founded a lost chain cannot be told from what
+    /// goes on with it.)
     pub fn is_for(&self, chain: &Digest, genesis: &Genesis) -> bool {
         let account = &self.address.account;
         let named = || {
             let funded = genesis.allocations.iter().any(|(one, _)| one == account);
             funded || genesis.governance.index_of(account).is_some()
         };
-        self.chain == *chain || (self.chain == Self::FOUNDING && named())
+        // A recovered chain goes on with the balances, names and letters of the one that was lost.
+        let before = genesis.origin.iter().flat_map(tacit_ledger::Origin::chains);
+        let earlier = || before.into_iter().any(|lost| *lost == self.chain);
+        self.chain == *chain || earlier() || (self.chain == Self::FOUNDING && (named() || genesis.origin.is_some()))
     }
 
     /// Writes a new key file and the address beside it.

@@ -111,23 +111,24 @@ impl Wallet {
             .map(|number| MailKey::Letter(me, *number).into())
             .collect();
         let reading = self.read(&keys)?;
-        let (chain, class) = (self.chain(), self.trust().class());
+        let (chains, class) = (self.trust().chains(), self.trust().class());
         let mut letters = Vec::with_capacity(numbers.len());
         for (number, key) in numbers.into_iter().zip(keys) {
             let Some(letter) = reading.get::<Letter>(key)? else {
                 continue;
             };
-            let parties = Parties {
-                chain: &chain,
+            let parties = |chain| Parties {
+                chain,
                 from: &letter.from,
                 to: &me,
             };
+            let opened = |chain| open_letter(&self.mail, &parties(chain), &letter.sealed);
             letters.push(Received {
                 number,
                 from: Address::new(class, letter.from),
                 height: letter.height,
                 time_ms: letter.time_ms,
-                text: open_letter(&self.mail, &parties, &letter.sealed),
+                text: chains.iter().find_map(opened),
             });
         }
         Ok(letters)

@@ -276,7 +276,7 @@ impl Wallet {
             return Ok(secrets);
         }
         let reading = self.read(&keys)?;
-        let chain = self.chain();
+        let chains = self.trust().chains();
         for (generation, key) in generations.into_iter().zip(keys) {
             let place = Place {
                 room: id,
@@ -284,7 +284,9 @@ impl Wallet {
                 account: &me,
             };
             if let Some(wrapped) = reading.get::<Vec<u8>>(key)?
-                && let Some(secret) = open_room_secret(&self.mail, &chain, place, &wrapped)
+                && let Some(secret) = chains
+                    .iter()
+                    .find_map(|chain| open_room_secret(&self.mail, chain, place, &wrapped))
             {
                 secrets.insert(generation, secret);
             }

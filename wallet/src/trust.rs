@@ -86,6 +86,8 @@ pub struct TrustSummary {
     pub epoch: u64,
     /// The short name of that key.
     pub key_id: String,
+    /// The lost chain that this one goes on from, and the height whose state it took, if it was recovered.
+    pub recovered: Option<(Digest, u64)>,
 }
 
 impl TrustSummary {
@@ -106,7 +108,15 @@ impl fmt::Display for TrustSummary {
             self.head_age_ms / 1000,
             self.epoch,
             n = self.holders,
-        )
+        )?;
+        match &self.recovered {
+            Some((chain, height)) => {
+                let chain = chain.to_string();
+                let short = chain.get(..8).unwrap_or_default();
+                write!(out, " | RECOVERED from {short} at height {height}")
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -131,6 +141,26 @@ impl Trust {
             reason: error.to_string(),
         })?;
         Self::begin(genesis, pin, home)
+    }
+
+    /// What was verified before under this pin, if anything was: without a node.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn stored(home: &Home, pin: &Digest) -> Result<Option<Self>, Error> {
+        let known = load(home, pin)?;
+        Ok(known.map(|(genesis, progress)| Self {
+            home: Some(home.clone()),
+            genesis,
+            progress,
+            checked_ms: 0,
+        }))
+    }
+
+    /// The chains under which letters and room keys of this one may have been sealed, the newest first.
+    pub(crate) fn chains(&self) -> Vec<Digest> {
+        let origin = self.genesis.origin.iter().flat_map(tacit_ledger::Origin::chains);
+        std::iter::once(self.chain()).chain(origin.copied()).collect()
     }
 
     /// Starts from a genesis at hand.
@@ -307,6 +337,7 @@ impl Trust {
             holders: state.holders.len(),
             epoch,
             key_id: key.key_id(),
+            recovered: self.genesis.origin.as_ref().map(|origin| (origin.chain, origin.executed)),
         })
     }
 

@@ -130,6 +130,13 @@ pub(crate) enum GenesisVerb {
         /// How many members adopt a policy; more than half of them when absent
         #[arg(long, value_name = "COUNT", requires = "members")]
         threshold: Option<u16>,
+        /// Who can bring the state back if every validator loses its keys: NAME and the key that `tacit gov share key` prints,
+        /// or its file; give it once a member. Without members what is lost stays lost
+        #[arg(long = "recovery-member", value_name = "NAME=PUBKEY")]
+        recovery_members: Vec<String>,
+        /// How many of them it takes, 2 at least; more than half of them when absent
+        #[arg(long, value_name = "COUNT", requires = "recovery_members")]
+        recovery_threshold: Option<u16>,
         /// The vendor's documents that the founders' evidence is judged with; give it once a file
         #[arg(long = "collateral", value_name = "FILE")]
         collateral: Vec<PathBuf>,
@@ -143,6 +150,12 @@ pub(crate) enum GenesisVerb {
         #[arg(long, default_value = "genesis.json", value_name = "FILE")]
         out: PathBuf,
     },
+    /// Begin a network that goes on with the state of one whose validators have all lost their keys
+    #[command(after_help = "Examples:\n  \
+                            tacit genesis recover --from old/val-0 --registration a.json --registration b.json\n  \
+                            tacit genesis recover --from old/val-0 --from old/val-1 --registration a.json \
+                            --policy policy.json --out new.json --state new.state --json")]
+    Recover(RecoverArgs),
     /// Check everything in a genesis again
     #[command(after_help = "Examples:\n  tacit genesis verify genesis.json\n  \
                             tacit genesis verify genesis.json --genesis-hash 9c1e2ab4...")]
@@ -168,12 +181,82 @@ pub(crate) enum GenesisVerb {
     },
 }
 
+/// `tacit genesis recover`. What is not given is the lost network's.
+#[derive(Args)]
+pub(crate) struct RecoverArgs {
+    /// The home of a stopped validator of the lost network; of several, the one that proves the newest state is taken
+    #[arg(long = "from", required = true, value_name = "DIR")]
+    pub(crate) from: Vec<PathBuf>,
+    /// A founder's registration for the new network; give it once a founder, in the order of their seats
+    #[arg(long = "registration", required = true, value_name = "FILE")]
+    pub(crate) registrations: Vec<PathBuf>,
+    /// The new network's name
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Which evidence is accepted (JSON)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    /// Another root of simulated hardware (JSON): dev networks only
+    #[arg(long, value_name = "FILE")]
+    pub(crate) simulator_root: Option<PathBuf>,
+    /// The vendor's documents that the founders' evidence is judged with; give it once a file
+    #[arg(long = "collateral", value_name = "FILE")]
+    pub(crate) collateral: Vec<PathBuf>,
+    /// A recovery member of the new network; give it once a member
+    #[arg(long = "recovery-member", value_name = "NAME=PUBKEY")]
+    pub(crate) recovery_members: Vec<String>,
+    /// How many of them it takes; more than half of them when absent
+    #[arg(long, value_name = "COUNT", requires = "recovery_members")]
+    pub(crate) recovery_threshold: Option<u16>,
+    /// When it begins, in milliseconds since 1970; now when absent
+    #[arg(long, value_name = "MS")]
+    pub(crate) time_ms: Option<u64>,
+    /// Where to write the new genesis
+    #[arg(long, default_value = "genesis.json", value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Where to write the sealed state
+    #[arg(long, default_value = "state.bin", value_name = "FILE")]
+    pub(crate) state: PathBuf,
+}
+
 /// `tacit verify`
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct VerifyArgs {
+    #[command(subcommand)]
+    pub(crate) verb: Option<VerifyVerb>,
+    #[command(flatten)]
+    pub(crate) receipt: Option<VerifyReceipt>,
+}
+
+/// A receipt and whose it is to be.
+#[derive(Args)]
+pub(crate) struct VerifyReceipt {
     /// A file written by `tacit wallet receipt --out`
     pub(crate) file: PathBuf,
     /// The network's genesis
     #[arg(long, value_name = "FILE")]
     pub(crate) genesis: PathBuf,
+}
+
+/// What else can be verified.
+#[derive(Subcommand)]
+pub(crate) enum VerifyVerb {
+    /// Verify a whole chain from its genesis, offline, from a node's folder
+    #[command(
+        after_help = "Examples:\n  tacit verify chain --genesis genesis.json --home ./val-1\n  \
+                            tacit verify chain --genesis genesis.json --data ./copy-of-db --json"
+    )]
+    Chain(VerifyChain),
+}
+
+/// Which chain, and where it is stored.
+#[derive(Args)]
+pub(crate) struct VerifyChain {
+    /// The network's genesis
+    #[arg(long, value_name = "FILE")]
+    pub(crate) genesis: PathBuf,
+    /// The folder of a database, or a copy of one, in the place of --home
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
 }

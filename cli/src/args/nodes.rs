@@ -65,6 +65,12 @@ pub(crate) enum NodeVerb {
         /// A peer to dial, as its `node init` printed it; give it once a peer. They replace those of before
         #[arg(long = "peer", value_name = "MULTIADDR")]
         peers: Vec<String>,
+        /// The lost network's state, where the genesis goes on with one: the file that `tacit genesis recover` wrote
+        #[arg(long, value_name = "FILE", requires = "shares")]
+        state: Option<PathBuf>,
+        /// A recovery member's share, as it released it; give it once a member
+        #[arg(long = "share", value_name = "FILE", requires = "state")]
+        shares: Vec<PathBuf>,
     },
     /// Run a node until it is told to stop
     #[command(after_help = "Examples:\n  tacit node run --home val-0\n  tacit node run --home val-0 -v")]
@@ -85,7 +91,7 @@ pub(crate) enum NodeVerb {
     Health,
 }
 
-/// `tacit node suspend`: which machines.
+/// `tacit node suspend`: which machines, or which validator.
 #[derive(Args)]
 #[group(id = "whom", required = true, multiple = true)]
 pub(crate) struct SuspendArgs {
@@ -104,6 +110,9 @@ pub(crate) struct SuspendArgs {
     /// All machines of a platform, or where the build runs: sev-snp, tdx, sgx, simulated or simulated-tdx
     #[arg(long, value_name = "PLATFORM")]
     pub(crate) platform: Option<String>,
+    /// One validator, whatever it runs on, by its consensus key: 64 hex digits, as /v1/validators names it
+    #[arg(long, value_name = "HEX", conflicts_with_all = ["chip", "family", "measurement", "platform"])]
+    pub(crate) validator: Option<String>,
 }
 
 #[derive(Subcommand)]

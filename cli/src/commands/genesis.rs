@@ -1,5 +1,7 @@
 //! `tacit genesis`
 
+mod recover;
+
 use std::{fs, path::Path};
 
 use serde_json::{Value, json};
@@ -9,14 +11,18 @@ use tacit_attest::{
 };
 use tacit_consensus::Digest;
 use tacit_ledger::{
-    AccountId, Amount, GENESIS_VERSION, Genesis, Governance, GovernanceMember, MAX_GENESIS_BYTES, Params,
-    Registration, format_amount, parse_amount,
+    AccountId, Amount, GENESIS_VERSION, Genesis, Governance, GovernanceMember, MAX_GENESIS_BYTES,
+    MIN_RECOVERY_THRESHOLD, Origin, Params, RecoveryMember, RecoveryMembers, Registration, format_amount,
+    parse_amount,
 };
 use tacit_wallet::{Address, system_clock};
 
 use crate::{
     args::GenesisVerb,
-    commands::attest::{files, policy},
+    commands::{
+        attest::{files, policy},
+        share,
+    },
     context::{Context, hash, read_text},
     failure::{Done, Failure},
     output::time,
@@ -28,6 +34,7 @@ const MAX_PART: u64 = 256 * 1024;
 pub(crate) fn run(context: &Context, verb: GenesisVerb) -> Done {
     match verb {
         GenesisVerb::Create { .. } => create(context, verb),
+        GenesisVerb::Recover(args) => recover::run(context, args),
         GenesisVerb::Verify { file } => verify(context, &file),
         GenesisVerb::Show { file } => show(context, &file),
         GenesisVerb::Hash { file } => {
@@ -74,6 +81,8 @@ fn create(context: &Context, verb: GenesisVerb) -> Done {
         allocations,
         members,
         threshold,
+        recovery_members,
+        recovery_threshold,
         collateral,
         epoch,
         time_ms,
@@ -133,7 +142,7 @@ fn create(context: &Context, verb: GenesisVerb) -> Done {
         policy,
         governance: governance(&members, threshold, class)?,
         protocol: tacit_ledger::PROTOCOL_VERSION,
-        recovery: tacit_ledger::RecoveryMembers::none(),
+        recovery: recovery(&recovery_members, recovery_threshold)?,
         origin: None,
         collateral: documents,
         allocations: allocations
@@ -184,6 +193,31 @@ fn build_of(seen: &Verified) -> Measurement {
     }
 }
 
+/// Recovery members by name and key; more than half of them, and two at least, bring the state back unless the founders
+/// say otherwise.
+fn recovery(members: &[String], threshold: Option<u16>) -> Done<RecoveryMembers> {
+    let members = members
+        .iter()
+        .map(|text| {
+            let (name, key) = text
+                .split_once('=')
+                .ok_or_else(|| Failure::usage(format!("{text:?}: a recovery member is NAME=PUBKEY")))?;
+            Ok(RecoveryMember {
+                name: name.to_owned(),
+                key: share::member_key(key)?,
+            })
+        })
+        .collect::<Done<Vec<_>>>()?;
+    if members.is_empty() {
+        return Ok(RecoveryMembers::none());
+    }
+    let majority = u16::try_from(members.len() / 2 + 1).unwrap_or(u16::MAX);
+    Ok(RecoveryMembers {
+        members,
+        threshold: threshold.unwrap_or(majority.max(MIN_RECOVERY_THRESHOLD)),
+    })
+}
+
 /// Members by name and account; a majority of them adopts unless the founders say otherwise.
 fn governance(members: &[String], threshold: Option<u16>, class: NetworkClass) -> Done<Governance> {
     let members = members
@@ -229,6 +263,20 @@ fn warn(context: &Context, genesis: &Genesis) {
             .output
             .note("warning", "fewer than 4 validators: not one may fail");
     }
+    let recovery = &genesis.recovery;
+    if usize::from(recovery.threshold) * 2 <= recovery.members.len() && !recovery.is_none() {
+        context.output.note(
+            "warning",
+            format!(
+                "{} of {} recovery members read the whole state together: take more than half",
+                recovery.threshold,
+                recovery.members.len()
+            ),
+        );
+    }
+    if let Some(origin) = &genesis.origin {
+        context.output.recovered(&origin.chain, origin.executed);
+    }
 }
 
 fn verify(context: &Context, file: &Path) -> Done {
@@ -255,7 +303,12 @@ fn verify(context: &Context, file: &Path) -> Done {
             })
         })
         .collect();
-    let value = json!({ "verified": true, "genesis_hash": chain.to_string(), "validators": holders });
+    let value = json!({
+        "verified": true,
+        "genesis_hash": chain.to_string(),
+        "validators": holders,
+        "recovered": genesis.origin.as_ref().map(origin),
+    });
     context.output.result(&value, || {
         format!(
             "ok: {} validators, evidence of each accepted at genesis time\n{chain}",
@@ -263,6 +316,19 @@ fn verify(context: &Context, file: &Path) -> Done {
         )
     });
     Ok(())
+}
+
+/// Where a recovered chain goes on from.
+pub(crate) fn origin(origin: &Origin) -> Value {
+    json!({
+        "chain": origin.chain.to_string(),
+        "name": origin.name,
+        "before": origin.before.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "epoch": origin.epoch,
+        "height": origin.executed,
+        "private_root": origin.private_root.to_string(),
+        "state": origin.state.to_string(),
+    })
 }
 
 fn show(context: &Context, file: &Path) -> Done {
@@ -283,6 +349,9 @@ fn show(context: &Context, file: &Path) -> Done {
         "policy_version": genesis.policy.version,
         "members": genesis.governance.members.iter().map(|one| one.name.clone()).collect::<Vec<_>>(),
         "threshold": genesis.governance.threshold,
+        "recovery_members": genesis.recovery.members.iter().map(|one| one.name.clone()).collect::<Vec<_>>(),
+        "recovery_threshold": genesis.recovery.threshold,
+        "recovered": genesis.origin.as_ref().map(origin),
         "collateral": genesis.collateral.len(),
         "measurements": genesis.policy.measurements.iter().map(|one| one.value.to_string()).collect::<Vec<_>>(),
     });

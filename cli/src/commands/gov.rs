@@ -15,7 +15,7 @@ use crate::{
     commands::{
         attest::policy,
         query::{render, table},
-        suspend,
+        share, suspend,
     },
     context::{Context, hash},
     failure::{Done, Failure},
@@ -39,23 +39,35 @@ pub(crate) fn run(context: &Context, noun: GovNoun) -> Done {
         GovVerb::Propose {
             file,
             reinstate,
+            protocol,
             allow_below_quorum,
-        } => propose(context, &noun.options, &file, &reinstate, allow_below_quorum),
+        } => {
+            let terms = Terms {
+                reinstate: &reinstate,
+                protocol,
+                allow_below_quorum,
+            };
+            propose(context, &noun.options, &file, &terms)
+        }
         GovVerb::Approve { id } => approve(context, &noun.options, &id),
         GovVerb::List => list(context),
         GovVerb::Show { id } => show(context, &id),
+        GovVerb::Share(verb) => share::run(context, &noun.options, verb),
     }
 }
 
-fn propose(
-    context: &Context,
-    options: &WalletOptions,
-    file: &Path,
-    reinstate: &[String],
+/// What a proposal says besides the policy.
+struct Terms<'a> {
+    reinstate: &'a [String],
+    /// The newest adopted one unless it is raised.
+    protocol: Option<u16>,
     allow_below_quorum: bool,
-) -> Done {
+}
+
+fn propose(context: &Context, options: &WalletOptions, file: &Path, terms: &Terms<'_>) -> Done {
     let mut policy = policy::read(file)?;
-    let mut reinstate = reinstate
+    let mut reinstate = terms
+        .reinstate
         .iter()
         .map(|text| suspend::named(text))
         .collect::<Done<Vec<_>>>()?;
@@ -74,10 +86,11 @@ fn propose(
         context.output.note("numbered", text);
         policy.version = next;
     }
+    let protocol = terms.protocol.map_or_else(|| protocol(&now), Ok)?;
     let newest = newest(&now)?;
     context.output.progress(&policy::lines(&newest, &policy));
     let change = policy::compared(&newest, &policy);
-    let proposal = wallet.propose(policy, reinstate, allow_below_quorum)?;
+    let proposal = wallet.propose(policy, protocol, reinstate, terms.allow_below_quorum)?;
     let id = proposal.id();
     let (_, included) = api.settle(&SystemTx::Propose(proposal), context.global.timeout)?;
     report(
@@ -101,11 +114,15 @@ fn approve(context: &Context, options: &WalletOptions, id: &str) -> Done {
         .find(|item| item["id"] == id.to_string())
         .ok_or_else(|| unknown(&id.to_string()))?;
     let proposal = proposal(&item, &wallet.chain(), &id)?;
-    let newest = newest(&api.page("/v1/policy", 0)?)?;
+    let now = api.page("/v1/policy", 0)?;
+    let newest = newest(&now)?;
     context.output.progress(&policy::lines(&newest, &proposal.policy));
     if !proposal.reinstate.is_empty() {
         let targets: Vec<String> = proposal.reinstate.iter().map(ToString::to_string).collect();
         context.output.note("reinstates", targets.join(", "));
+    }
+    if proposal.protocol != protocol(&now)? {
+        context.output.note("protocol", proposal.protocol);
     }
     if proposal.allow_below_quorum {
         context.output.note(
@@ -306,6 +323,15 @@ fn proposal(item: &Value, chain: &Digest, id: &Digest) -> Done<PolicyProposal> {
         ));
     }
     Ok(proposal)
+}
+
+/// The protocol of the newest adopted policy.
+fn protocol(now: &Value) -> Done<u16> {
+    let pending = now["pending"].as_array().and_then(|pending| pending.last());
+    pending.unwrap_or(now)["protocol"]
+        .as_u64()
+        .and_then(|version| u16::try_from(version).ok())
+        .ok_or_else(|| Failure::new("rpc.bad_answer", "/v1/policy names no protocol version"))
 }
 
 /// The newest adopted policy: what a proposal changes.

@@ -7,8 +7,10 @@ mod node;
 mod query;
 mod receipt;
 mod room;
+mod share;
 mod suspend;
 mod testnet;
+mod verify;
 mod wallet;
 
 use std::process::ExitCode;
@@ -49,7 +51,7 @@ fn run(context: &Context, noun: Noun) -> Done<ExitCode> {
         Noun::Genesis(verb) => genesis::run(context, verb)?,
         Noun::Node(verb) => node::run(context, verb)?,
         Noun::Testnet(verb) => return testnet::run(context, verb),
-        Noun::Verify(args) => receipt::verify(context, &args)?,
+        Noun::Verify(args) => verify::run(context, args)?,
         Noun::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "tacit", &mut script);

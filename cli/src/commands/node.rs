@@ -1,15 +1,19 @@
 //! `tacit node`
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde_json::{Value, json};
 use tacit_attest::{Platform, SimulatorAuthority};
-use tacit_ledger::{Genesis, Registration};
+use tacit_ledger::{Genesis, Registration, format_amount};
 use tacit_node::{
     NodeError, RunOptions,
     config::{Config, Role},
     home::Home,
     init::{self, InitConfig, Tee},
+    recovery,
 };
 use tacit_wallet::{Bounds, Transport, system_clock, system_rng};
 use zeroize::Zeroizing;
@@ -33,7 +37,12 @@ const MAX_READY: usize = 64 * 1024;
 pub(crate) fn run(context: &Context, verb: NodeVerb) -> Done {
     match verb {
         NodeVerb::Init { .. } => init_node(context, verb),
-        NodeVerb::Install { genesis, peers } => install(context, &genesis, peers),
+        NodeVerb::Install {
+            genesis,
+            peers,
+            state,
+            shares,
+        } => install(context, &genesis, peers, state.as_deref(), &shares),
         NodeVerb::Run => run_node(context),
         NodeVerb::Status => {
             let transport = context.http()?;
@@ -69,7 +78,13 @@ fn run_node(context: &Context) -> Done {
 }
 
 /// Puts a genesis into a home, if it is one that this node can live by.
-fn install(context: &Context, file: &Path, peers: Vec<String>) -> Done {
+fn install(
+    context: &Context,
+    file: &Path,
+    peers: Vec<String>,
+    state: Option<&Path>,
+    shares: &[PathBuf],
+) -> Done {
     let root = context.node_home()?;
     let home = Home::at(&root);
     let genesis = genesis::read(context, file)?;
@@ -78,13 +93,31 @@ fn install(context: &Context, file: &Path, peers: Vec<String>) -> Done {
     }
     let mut config = Config::load(&home.config())?;
     admit(&home, config.node.role, &genesis)?;
+    let recovered = match (state, &genesis.origin) {
+        (Some(state), _) => Some(recovery::install(&home, &genesis, state, shares)?),
+        (None, Some(origin)) if config.node.role == Role::Validator => {
+            return Err(NodeError::NoLostState {
+                chain: origin.chain.to_string(),
+            }
+            .into());
+        }
+        (None, _) => None,
+    };
+    if let Some(origin) = &genesis.origin {
+        context.output.recovered(&origin.chain, origin.executed);
+    }
     init::install_genesis(&home, &genesis)?;
     if !peers.is_empty() {
         config.p2p.peers = peers;
         config.save(&home.config())?;
     }
     let chain = genesis.chain_id().to_string();
-    let value = json!({ "genesis_hash": chain, "peers": config.p2p.peers });
+    let value = json!({
+        "genesis_hash": chain,
+        "peers": config.p2p.peers,
+        "recovered": genesis.origin.as_ref().map(genesis::origin),
+        "supply": recovered.map(|installed| format_amount(installed.supply)),
+    });
     context.output.result(&value, || format!("installed {chain}"));
     Ok(())
 }

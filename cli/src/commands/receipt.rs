@@ -1,16 +1,16 @@
-//! `tacit verify`: a receipt, offline.
+//! `tacit verify FILE`: a receipt, offline.
 
 use serde_json::json;
 use tacit_wallet::{MAX_RECEIPT_FILE_BYTES, OutcomeText, ReceiptFile};
 
 use crate::{
-    args::VerifyArgs,
+    args::VerifyReceipt,
     commands::genesis,
     context::{Context, read_text},
     failure::{Done, Failure},
 };
 
-pub(crate) fn verify(context: &Context, args: &VerifyArgs) -> Done {
+pub(crate) fn verify(context: &Context, args: &VerifyReceipt) -> Done {
     // The file proves nothing by itself: everything hangs on whose genesis this is.
     let genesis = genesis::read(context, &args.genesis)?;
     let text = read_text(&args.file, MAX_RECEIPT_FILE_BYTES)?;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tacit_attest::{Platform, Suspension, Vendor};
-use tacit_consensus::{Ed25519Signer, Signer};
+use tacit_consensus::{Ed25519Signer, PublicKey, Signer};
 use tacit_ledger::{SuspendVote, SystemTx};
 use tacit_node::{config::Config, home::Home, init, keyring};
 use tacit_wallet::{Api, HttpTransport};
@@ -99,6 +99,9 @@ fn seat(api: &Api<'_>, own: &str) -> Done<(u64, u16)> {
 /// Whom the options name; the parser sees to it that they name one group.
 fn target(args: &SuspendArgs) -> Done<Suspension> {
     let word = |text: &Option<String>| text.clone().unwrap_or_default();
+    if let Some(key) = &args.validator {
+        return named(&format!("validator={key}"));
+    }
     named(&match (&args.chip, &args.family, &args.measurement) {
         (Some(chip), _, _) => format!("chip={}:{chip}", word(&args.vendor)),
         (None, Some(family), _) => format!("family={family}"),
@@ -107,7 +110,8 @@ fn target(args: &SuspendArgs) -> Done<Suspension> {
     })
 }
 
-/// A group of machines in one word: `platform=P`, `family=NAME`, `chip=VENDOR:HEX`, `measurement=P:HEX`.
+/// A group of machines in one word: `platform=P`, `family=NAME`, `chip=VENDOR:HEX`, `measurement=P:HEX`; or one
+/// validator by its consensus key: `validator=HEX`.
 pub(crate) fn named(text: &str) -> Done<Suspension> {
     let wrong = |what: &str, text: &str| Failure::usage(format!("{text:?} is no {what}"));
     let platform = |text: &str| -> Done<Platform> {
@@ -144,8 +148,12 @@ pub(crate) fn named(text: &str) -> Done<Suspension> {
             platform: platform(space)?,
             value: of.parse().map_err(|_| wrong("measurement: 96 hex digits", of))?,
         }),
+        "validator" => {
+            let key = PublicKey::from_hex(of).map_err(|_| wrong("consensus key: 64 hex digits", of))?;
+            Ok(Suspension::Validator { key: key.0 })
+        }
         _ => Err(wrong(
-            "group of machines: platform=, family=, chip= or measurement=",
+            "target: platform=, family=, chip=, measurement= or validator=",
             text,
         )),
     }
@@ -163,6 +171,7 @@ mod tests {
             family: own(family),
             measurement: own(measurement),
             platform: Some("sev-snp".to_owned()),
+            validator: None,
         }
     }
 

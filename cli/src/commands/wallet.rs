@@ -402,6 +402,7 @@ fn shown(trust: &Trust) -> Value {
     let state = trust.state();
     json!({
         "genesis_hash": trust.chain().to_string(),
+        "recovered": trust.genesis().origin.as_ref().map(crate::commands::genesis::origin),
         "name": state.name,
         "class": trust.class().to_string(),
         "epoch": state.record.epoch,

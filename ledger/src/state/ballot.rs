@@ -30,6 +30,10 @@ impl Registry {
         if have != need || have == newest {
             return Err(SystemRefusal::Version { have, need });
         }
+        let (have, min) = (proposal.protocol, self.newest_protocol());
+        if have < min {
+            return Err(SystemRefusal::ProtocolBack { have, min });
+        }
         let id = proposal.id();
         if let Some(open) = self.proposals.get(&proposal.member) {
             if open.id == id {
@@ -166,6 +170,7 @@ impl Registry {
             policy: &proposal.policy,
             digest: policy_digest(&proposal.policy),
             reinstate: &proposal.reinstate,
+            protocol: proposal.protocol,
         };
         let acceptable = self.bench(scene).acceptable(&terms).staying();
         let seats = scene.current.validators.len();
@@ -187,11 +192,12 @@ impl Registry {
     fn adopt(&mut self, open: &OpenProposal, scene: &Scene<'_>) -> Result<(), SystemRefusal> {
         let PolicyProposal {
             policy,
+            protocol,
             reinstate,
             allow_below_quorum,
             ..
         } = &open.proposal;
-        let active_from_ms = active_from(&self.in_force.policy, policy, reinstate, scene.time_ms);
+        let active_from_ms = active_from(&self.in_force, &open.proposal, scene.time_ms);
         // A newer policy that comes earlier takes the place of those that would come later.
         let in_force = self.in_force.policy.version;
         let mut policies = self.policies.clone();
@@ -213,6 +219,7 @@ impl Registry {
             active_from_ms,
             reinstate: reinstate.clone(),
             allow_below_quorum: *allow_below_quorum,
+            protocol: *protocol,
         };
         policies.insert(policy.version, Arc::new(adopted));
         self.policies = policies;
@@ -243,11 +250,14 @@ fn authorised<'a>(
     })
 }
 
-/// S9: a change that only admits less is due at once, every other one after the delay of the policy in force.
-fn active_from(old: &Policy, new: &Policy, reinstate: &[Suspension], now_ms: Millis) -> Millis {
-    let loosens = !reinstate.is_empty() || Policy::compare(old, new) == Change::Loosens;
+/// S9: a change that only admits less is due at once, every other one after the delay of the policy in force. So is
+/// another protocol: who runs an older build is to hear of it in time.
+fn active_from(old: &AdoptedPolicy, new: &PolicyProposal, now_ms: Millis) -> Millis {
+    let loosens = !new.reinstate.is_empty()
+        || new.protocol != old.protocol
+        || Policy::compare(&old.policy, &new.policy) == Change::Loosens;
     if loosens {
-        now_ms.saturating_add(old.loosening_delay_ms)
+        now_ms.saturating_add(old.policy.loosening_delay_ms)
     } else {
         now_ms
     }

@@ -102,6 +102,7 @@ impl PublicState {
                 policy,
                 digest: policy_digest(policy),
                 reinstate: &open.proposal.reinstate,
+                protocol: open.proposal.protocol,
             };
             (set, terms)
         }));

@@ -105,6 +105,16 @@ impl PrivateState {
         state
     }
 
+    /// The same contents as the state at height 0 of a chain that goes on with them: nothing of the old one's keys is
+    /// left, the tree comes with the new one's.
+    pub fn begin_anew(self) -> Self {
+        Self {
+            history: History::new(self.history.values().clone(), 0),
+            tree: None,
+            supply: self.supply,
+        }
+    }
+
     /// Builds the tree at the present height under the chain's state keys. Older heights lose their proofs.
     ///
     /// # Panics

@@ -11,19 +11,19 @@ use std::{
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use tacit_attest::{Collateral, Policy, Suspension, TrustRoots};
-use tacit_consensus::{Block, Committee, Digest, Epoch, Height, Millis, hash};
+use tacit_consensus::{Block, Committee, Digest, Epoch, Height, Millis, PublicKey, hash};
 
 use crate::{
     codec::encode,
-    epoch::EpochRecord,
+    epoch::{EpochRecord, ValidatorRecord},
     genesis::{Genesis, Params},
     governance::Governance,
     registration::Registration,
     state::{
         history::KEEP_VERSIONS,
         registry::{
-            AdoptedPolicy, Fixed, OpenProposal, RecentBlocks, Registered, Registry, Scene, Suspended,
-            difference,
+            AdoptedPolicy, Convicted, Fixed, Leaving, OpenProposal, RecentBlocks, Registered, Registry,
+            Scene, Suspended, difference,
         },
         seats::{Bench, Decision, Terms},
         tail::{Step, SystemError, Tail},
@@ -82,11 +82,11 @@ pub enum PublicEntry {
     Tail,
     /// All collateral held: [`crate::collateral_digest`].
     Collateral,
-    /// An adopted policy by version: `H("adopted policy", digest, borsh(adoption, active from, reinstate, licence))`.
+    /// An adopted policy by version: `H("adopted policy", digest, borsh(adoption, active from, reinstate, licence, protocol))`.
     PolicyVersion(u64),
     /// The open proposal of a member: `H("open proposal", id, borsh(signature, height, time, approvals))`.
     Proposal(u16),
-    /// Suspended machines: `H("suspended", borsh(since))`.
+    /// Suspended machines or a suspended validator: `H("suspended", borsh(since))`.
     Suspension(Suspension),
     /// Votes of this epoch to suspend machines: `H("suspend votes", borsh(seats))`.
     SuspendVotes(Suspension),
@@ -94,6 +94,12 @@ pub enum PublicEntry {
     Recovery,
     /// What genesis fixes for ever: `H("constants", borsh(chain, parameters, trust roots, governance))`.
     Constants,
+    /// A validator that asked to leave, by name: `H("leaving", borsh(Leaving))`.
+    Leaving(String),
+    /// A consensus key that equivocated: `H("convicted", borsh(Convicted))`.
+    Convicted(PublicKey),
+    /// Somebody would come in or go if the epoch ended: `H("membership")`, absent otherwise.
+    Membership,
 }
 
 impl PublicEntry {
@@ -114,7 +120,11 @@ impl PublicState {
             genesis.governance.clone(),
         );
         let record = Arc::new(genesis.record0());
-        let policy = Arc::new(AdoptedPolicy::genesis(genesis.policy.clone(), genesis.time_ms));
+        let policy = Arc::new(AdoptedPolicy::genesis(
+            genesis.policy.clone(),
+            genesis.protocol,
+            genesis.time_ms,
+        ));
         let mut registry = Registry {
             registered: BTreeMap::new(),
             policies: BTreeMap::from([(policy.policy.version, policy.clone())]),
@@ -125,6 +135,9 @@ impl PublicState {
             collateral: Arc::new(genesis.collateral().unwrap_or_default()),
             collateral_digest: record.collateral,
             recovery: false,
+            leaving: BTreeMap::new(),
+            convicted: BTreeMap::new(),
+            membership: false,
         };
         let verdicts = Verdicts::default();
         let founders = genesis.validators.iter().map(|registration| {
@@ -189,8 +202,11 @@ impl PublicState {
             self.registry.turn(record.policy_version);
             self.current = Arc::new(record);
             self.records.insert(self.current.epoch, self.current.clone());
-            self.seated = Arc::new(Seated::of(&self.current, &self.registry));
+            self.seated = Arc::new(Seated::of(&self.current, &self.registry, Some(&self.seated)));
             self.tail = None;
+            self.registry.purge(&self.current, header.height, header.time_ms);
+            let scene = self.scene(header.time_ms);
+            self.registry.membership = self.registry.bench(&scene).membership_changes();
         }
         if let Some(before) = before {
             writes.extend(difference(&before, &self.leaves()));
@@ -288,6 +304,24 @@ impl PublicState {
         self.registry.votes.iter()
     }
 
+    /// Who asked to leave, by name. Some have a seat still, some have gone.
+    pub fn leaving(&self) -> impl Iterator<Item = (&str, &Leaving)> {
+        self.registry
+            .leaving
+            .iter()
+            .map(|(name, one)| (name.as_str(), one))
+    }
+
+    /// Consensus keys that equivocated.
+    pub fn convicted(&self) -> impl Iterator<Item = (&PublicKey, &Convicted)> {
+        self.registry.convicted.iter()
+    }
+
+    /// Whether the epoch is to end for somebody who comes or goes, as soon as it has lasted `epoch_ms_min`.
+    pub fn membership_due(&self) -> bool {
+        self.registry.membership
+    }
+
     /// The collateral held.
     pub fn collateral(&self) -> &Collateral {
         &self.registry.collateral
@@ -374,6 +408,7 @@ impl PublicState {
         Scene {
             fixed: &self.fixed,
             current: &self.current,
+            records: &self.records,
             recent: &self.recent,
             verdicts: &self.verdicts,
             height: self.height.saturating_add(1),
@@ -384,7 +419,7 @@ impl PublicState {
     pub(crate) fn assemble(parts: Parts) -> Self {
         let seated = parts
             .seated
-            .unwrap_or_else(|| Seated::of(&parts.current, &parts.registry));
+            .unwrap_or_else(|| Seated::of(&parts.current, &parts.registry, None));
         let mut state = Self {
             fixed: Arc::new(parts.fixed),
             registry: parts.registry,
@@ -419,13 +454,19 @@ impl PublicState {
 }
 
 impl Seated {
-    /// As of the block that closes the epoch before: no ordinary transaction stands between it and the decision.
-    fn of(record: &EpochRecord, registry: &Registry) -> Self {
-        let seats = record.validators.iter();
+    /// As of the block that closes the epoch before: no ordinary transaction stands between it and the decision. A seat of
+    /// a kept set that the registry has with other keys is as it was before.
+    fn of(record: &EpochRecord, registry: &Registry, before: Option<&Self>) -> Self {
+        let seat = |seat: &ValidatorRecord| {
+            let held = registry.registered.get(&seat.name);
+            let before = before.into_iter().flat_map(|before| &before.registrations);
+            held.into_iter()
+                .chain(before)
+                .find(|one| one.seat == *seat)
+                .cloned()
+        };
         Self {
-            registrations: seats
-                .filter_map(|seat| registry.registered.get(&seat.name).cloned())
-                .collect(),
+            registrations: record.validators.iter().filter_map(seat).collect(),
             collateral: registry.collateral.clone(),
         }
     }

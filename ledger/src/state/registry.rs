@@ -1,7 +1,8 @@
-//! What ordinary system transactions change: registrations, policies and proposals, suspensions, collateral.
+//! What ordinary system transactions change: registrations, policies and proposals, suspensions, convictions,
+//! collateral.
 //!
 //! A block's transactions are played one after the other on a copy; the block counts only if all of them do (S3).
-//! Proposals, approvals and suspensions are in `ballot.rs`.
+//! Proposals, approvals and suspensions are in `ballot.rs`; registering, leaving and convictions in `members.rs`.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -12,7 +13,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use tacit_attest::{
     ChipId, Collateral, CollateralNeeds, CollateralUpdate, Policy, Suspension, TrustRoots, Vendor,
 };
-use tacit_consensus::{Digest, Epoch, Height, Millis, hash};
+use tacit_consensus::{Digest, Epoch, Height, Millis, PublicKey, hash};
 
 use crate::{
     codec::encode,
@@ -22,12 +23,7 @@ use crate::{
     limits::{MAX_POLICIES_KEPT, RECENT_BLOCKS},
     refusal::SystemRefusal,
     registration::Registration,
-    state::{
-        public::PublicEntry,
-        seats::{Bench, Terms},
-        tree::LeafWrite,
-        verdicts::Verdicts,
-    },
+    state::{public::PublicEntry, seats::Bench, tree::LeafWrite, verdicts::Verdicts},
     system::SystemTx,
 };
 
@@ -110,6 +106,8 @@ pub struct AdoptedPolicy {
     pub reinstate: Vec<Suspension>,
     /// Whether it may leave fewer than a quorum of seats, at the turn that brings it.
     pub allow_below_quorum: bool,
+    /// The version of the protocol that comes into force with it.
+    pub protocol: u16,
 }
 
 /// When and by whom a policy was adopted.
@@ -126,7 +124,7 @@ pub struct Adoption {
 }
 
 impl AdoptedPolicy {
-    pub(crate) fn genesis(policy: Policy, time_ms: Millis) -> Self {
+    pub(crate) fn genesis(policy: Policy, protocol: u16, time_ms: Millis) -> Self {
         Self {
             digest: policy_digest(&policy),
             policy,
@@ -134,6 +132,7 @@ impl AdoptedPolicy {
             active_from_ms: time_ms,
             reinstate: Vec::new(),
             allow_below_quorum: false,
+            protocol,
         }
     }
 
@@ -143,6 +142,7 @@ impl AdoptedPolicy {
             self.active_from_ms,
             &self.reinstate,
             self.allow_below_quorum,
+            self.protocol,
         );
         hash("adopted policy", &[&self.digest.0, &encode(&terms)])
     }
@@ -175,12 +175,35 @@ impl OpenProposal {
     }
 }
 
-/// Since when machines are suspended.
+/// Since when machines or a validator are suspended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Suspended {
     /// The epoch whose validators decided it; it ended for it.
     pub epoch: Epoch,
     /// The block with the last vote.
+    pub height: Height,
+    /// Its time.
+    pub time_ms: Millis,
+}
+
+/// A validator whose operator asked to leave. It goes when an epoch ends, in the order of asking, as long as a quorum of
+/// the seats stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Leaving {
+    /// Higher than that of everybody who asked before and has not gone.
+    pub number: u64,
+    /// The block with the request.
+    pub height: Height,
+    /// Its time.
+    pub time_ms: Millis,
+}
+
+/// A consensus key that signed what no honest one signs: it never gets a seat again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Convicted {
+    /// The epoch in which it did.
+    pub epoch: Epoch,
+    /// The block with the proof.
     pub height: Height,
     /// Its time.
     pub time_ms: Millis,
@@ -202,12 +225,19 @@ pub(crate) struct Registry {
     pub(crate) collateral_digest: Digest,
     /// A kept set could be replaced as of the newest block that changed something.
     pub(crate) recovery: bool,
+    /// By name. Who has gone stays listed as long as the registry has the name.
+    pub(crate) leaving: BTreeMap<String, Leaving>,
+    /// By consensus key.
+    pub(crate) convicted: BTreeMap<PublicKey, Convicted>,
+    /// Somebody would come in or go, if the epoch ended, as of the newest block that asked for it or of its beginning.
+    pub(crate) membership: bool,
 }
 
 /// The block in which transactions are played.
 pub(crate) struct Scene<'a> {
     pub(crate) fixed: &'a Fixed,
     pub(crate) current: &'a EpochRecord,
+    pub(crate) records: &'a BTreeMap<Epoch, Arc<EpochRecord>>,
     pub(crate) recent: &'a RecentBlocks,
     pub(crate) verdicts: &'a Verdicts,
     pub(crate) height: Height,
@@ -261,12 +291,12 @@ impl Registry {
             SystemTx::Propose(proposal) => self.propose(proposal, scene),
             SystemTx::Approve(approval) => self.approve(approval, scene),
             SystemTx::Suspend(vote) => self.vote(vote, scene),
-            SystemTx::Register(registration) => self.renew(registration, scene),
-            SystemTx::EndEpoch { .. }
-            | SystemTx::Contribute(_)
-            | SystemTx::CloseEpoch(_)
-            | SystemTx::Leave(_)
-            | SystemTx::Convict(_) => Err(SystemRefusal::NotOrdinary { kind: tx.kind() }),
+            SystemTx::Register(registration) => self.register(registration, scene),
+            SystemTx::Leave(request) => self.leave(request, scene),
+            SystemTx::Convict(proof) => self.convict(proof, scene),
+            SystemTx::EndEpoch { .. } | SystemTx::Contribute(_) | SystemTx::CloseEpoch(_) => {
+                Err(SystemRefusal::NotOrdinary { kind: tx.kind() })
+            }
         }
     }
 
@@ -300,6 +330,12 @@ impl Registry {
         newest.copied().unwrap_or(self.in_force.policy.version)
     }
 
+    /// The protocol of the newest adopted policy.
+    pub(crate) fn newest_protocol(&self) -> u16 {
+        let newest = self.policies.values().next_back();
+        newest.map_or(self.in_force.protocol, |policy| policy.protocol)
+    }
+
     /// S4.
     fn take_collateral(&mut self, update: &CollateralUpdate, scene: &Scene<'_>) -> Result<(), SystemRefusal> {
         let mut collateral = Collateral::clone(&self.collateral);
@@ -312,84 +348,6 @@ impl Registry {
             .map_err(SystemRefusal::Collateral)?;
         self.collateral_digest = collateral_digest(&collateral);
         self.collateral = Arc::new(collateral);
-        Ok(())
-    }
-
-    /// S8.
-    fn renew(&mut self, registration: &Registration, scene: &Scene<'_>) -> Result<(), SystemRefusal> {
-        let name = &registration.name;
-        let held = self
-            .registered
-            .get(name)
-            .ok_or_else(|| SystemRefusal::UnknownName { name: name.clone() })?;
-        let keys = [
-            ("consensus", held.seat.consensus_key == registration.consensus_key),
-            ("node", held.seat.node_key == registration.node_key),
-        ];
-        if let Some((key, _)) = keys.into_iter().find(|(_, same)| !same) {
-            let name = name.clone();
-            return Err(SystemRefusal::OtherKey { name, key });
-        }
-        self.check_place(registration, held.registration.height, scene)?;
-
-        let mut renewed = Registered::new(registration.clone(), scene.height, scene.time_ms, None);
-        let verified = self
-            .bench(scene)
-            .verdict(&renewed, &Terms::of(&self.in_force))
-            .map_err(SystemRefusal::Registration)?;
-        if let Some(target) = self.suspensions.keys().find(|target| target.covers(&verified)) {
-            return Err(SystemRefusal::MachineSuspended { target: *target });
-        }
-        let chip = (verified.vendor(), verified.chip);
-        let mut others = self.registered.values().filter(|one| one.seat.name != *name);
-        if self.in_force.policy.chip_unique
-            && let Some(other) = others.find(|one| one.chip == Some(chip))
-        {
-            let other = other.seat.name.clone();
-            return Err(SystemRefusal::DuplicateChip { other });
-        }
-        renewed.chip = Some(chip);
-        self.registered.insert(name.clone(), Arc::new(renewed));
-        Ok(())
-    }
-
-    /// S8: what the evidence is bound to besides the keys. `held` is the height that the evidence held is bound to.
-    fn check_place(
-        &self,
-        registration: &Registration,
-        held: Height,
-        scene: &Scene<'_>,
-    ) -> Result<(), SystemRefusal> {
-        let (have, need) = (registration.network, scene.fixed.chain);
-        if have != need {
-            return Err(SystemRefusal::OtherNetwork { have, need });
-        }
-        let (have, min, max) = (
-            registration.policy_version,
-            self.in_force.policy.version,
-            self.newest_version(),
-        );
-        if !(min..=max).contains(&have) {
-            return Err(SystemRefusal::PolicyVersion { have, min, max });
-        }
-        let (have, newest) = (registration.height, scene.recent.newest());
-        if have > newest {
-            return Err(SystemRefusal::BlockAhead { have, newest });
-        }
-        let age = self.in_force.policy.block_age_max;
-        let oldest = scene.height.saturating_sub(age).max(scene.recent.first());
-        if have < oldest {
-            return Err(SystemRefusal::BlockOld { have, oldest });
-        }
-        if scene.recent.get(have) != Some(&registration.block) {
-            return Err(SystemRefusal::OtherBlock {
-                height: have,
-                have: registration.block,
-            });
-        }
-        if have <= held {
-            return Err(SystemRefusal::NotNewer { have, held });
-        }
         Ok(())
     }
 
@@ -438,9 +396,20 @@ impl Registry {
             (PublicEntry::Policy, self.in_force.digest),
             (PublicEntry::Collateral, self.collateral_digest),
         ];
+        let leaving = self.leaving.iter().map(|(name, one)| {
+            let leaf = hash("leaving", &[&encode(one)]);
+            (PublicEntry::Leaving(name.clone()), leaf)
+        });
+        let convicted = self.convicted.iter().map(|(key, one)| {
+            let leaf = hash("convicted", &[&encode(one)]);
+            (PublicEntry::Convicted(*key), leaf)
+        });
         let recovery = self
             .recovery
             .then(|| (PublicEntry::Recovery, hash("recovery", &[])));
+        let membership = self
+            .membership
+            .then(|| (PublicEntry::Membership, hash("membership", &[])));
         registered
             .chain(policies)
             .chain(proposals)
@@ -448,6 +417,9 @@ impl Registry {
             .chain(votes)
             .chain(single)
             .chain(recovery)
+            .chain(leaving)
+            .chain(convicted)
+            .chain(membership)
             .map(|(entry, leaf)| (entry.tree_key(), leaf))
             .collect()
     }

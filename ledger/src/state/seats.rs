@@ -1,21 +1,26 @@
 //! Who sits in the next epoch: decided once, in the block that ends the one before, at its time.
 //!
-//! 1. Every registered validator's evidence is judged by the policy that is due, with the collateral held: it must
-//!    verify, be young enough, and not be suspended.
-//! 2. Who has a seat keeps the order, others follow by name; of two on one chip the first stays.
+//! 1. Every registered validator is judged by the policy that is due, with the collateral held: its evidence must verify
+//!    and be young enough, its build speak the protocol, and it must be neither suspended nor convicted nor have left.
+//! 2. Who holds its seat keeps the order; others follow: first who comes with other keys for a seat, then by name. Of two on
+//!    one chip the first stays.
 //! 3. A vendor or family above its share loses its last seats until all shares fit.
-//! 4. Newcomers are at most a third of the current seats, so that enough dealers of the next secret carry over.
-//! 5. If fewer than a quorum of the current seats remain, the current set stays whole, unless the policy that comes
+//! 4. Who asked to leave goes, in the order of asking, as long as a quorum of the current seats stays and no share makes
+//!    another go for it.
+//! 5. Newcomers are at most a third of the current seats, so that enough dealers of the next secret carry over, and none
+//!    that would be above its share of those who sit then.
+//! 6. If fewer than a quorum of the current seats remain, the current set stays whole, unless the policy that comes
 //!    into force was approved for that and at least one remains.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use tacit_attest::{Family, Policy, Suspension, Vendor};
-use tacit_consensus::{Digest, Millis, hash};
+use tacit_consensus::{Digest, Millis, PublicKey, hash};
 
 use crate::{
     epoch::{Dropped, EpochRecord, ValidatorRecord},
+    limits::MAX_VALIDATORS,
     state::{
         registry::{AdoptedPolicy, Fixed, Registered, Registry},
         verdicts::{Verdict, Verdicts},
@@ -33,6 +38,8 @@ pub struct Decision {
     pub policy_version: u64,
     /// [`crate::policy_digest`] of it.
     pub policy: Digest,
+    /// As [`EpochRecord::protocol`]. A kept set goes on with the version that it speaks.
+    pub protocol: u16,
     /// [`crate::collateral_digest`] of what evidence was judged with.
     pub collateral: Digest,
     /// As [`EpochRecord::kept`].
@@ -45,8 +52,10 @@ pub struct Decision {
 pub(crate) struct Terms<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) digest: Digest,
-    /// Whether a suspension counts.
+    /// Suspensions that do not count.
     pub(crate) reinstate: &'a [Suspension],
+    /// What every build must speak.
+    pub(crate) protocol: u16,
 }
 
 impl<'a> Terms<'a> {
@@ -55,6 +64,7 @@ impl<'a> Terms<'a> {
             policy: &adopted.policy,
             digest: adopted.digest,
             reinstate: &adopted.reinstate,
+            protocol: adopted.protocol,
         }
     }
 }
@@ -68,19 +78,23 @@ pub(crate) struct Bench<'a> {
     pub(crate) now_ms: Millis,
 }
 
-/// Who is acceptable: steps 1 to 3.
+/// Who is acceptable: steps 1 to 4.
 pub(crate) struct Acceptable<'a> {
-    /// Have a seat now, in the order of seats.
-    staying: Vec<&'a Registered>,
-    /// Have none, by name.
-    new: Vec<&'a Registered>,
+    /// Hold their seats and keep them, in the order of seats.
+    staying: Vec<Candidate<'a>>,
+    /// Hold none, in the order of step 2.
+    new: Vec<Candidate<'a>>,
+    /// How many seats leave by themselves.
+    leaving: usize,
+    /// Who asked to leave and must wait.
+    waiting: Vec<&'a str>,
     dropped: BTreeMap<&'a str, &'static str>,
 }
 
 impl Acceptable<'_> {
-    /// How many of the current seats remain.
+    /// How many of the current seats remain, or leave only because they want to.
     pub(crate) fn staying(&self) -> usize {
-        self.staying.len()
+        self.staying.len() + self.leaving
     }
 
     /// Why a registered validator is not acceptable, if it is not: a row of [`crate::codes`].
@@ -89,11 +103,18 @@ impl Acceptable<'_> {
     }
 }
 
+#[derive(Clone, Copy)]
 struct Candidate<'a> {
     registered: &'a Registered,
     seated: bool,
     vendor: Vendor,
     family: Family,
+}
+
+impl<'a> Candidate<'a> {
+    fn name(&self) -> &'a str {
+        &self.registered.seat.name
+    }
 }
 
 impl<'a> Bench<'a> {
@@ -113,31 +134,14 @@ impl<'a> Bench<'a> {
         })
     }
 
-    /// Steps 1 to 3.
+    /// Steps 1 to 4.
     pub(crate) fn acceptable(&self, terms: &Terms<'_>) -> Acceptable<'a> {
         let registry: &'a Registry = self.registry;
-        let seats: BTreeSet<&str> = self
-            .current
-            .validators
-            .iter()
-            .map(|seat| seat.name.as_str())
-            .collect();
-        let staying = self
-            .current
-            .validators
-            .iter()
-            .filter_map(|seat| registry.registered.get(&seat.name));
-        let new = registry
-            .registered
-            .values()
-            .filter(|one| !seats.contains(one.seat.name.as_str()));
-        let in_order = staying.map(|one| (true, one)).chain(new.map(|one| (false, one)));
-
         let (mut candidates, mut dropped, mut chips) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
-        for (seated, registered) in in_order {
-            match self.judge(registered, terms, &mut chips) {
+        for (seated, registered) in self.in_order() {
+            match self.judge(registered, seated, terms, &mut chips) {
                 Ok((vendor, family)) => candidates.push(Candidate {
-                    registered: registered.as_ref(),
+                    registered,
                     seated,
                     vendor,
                     family,
@@ -147,38 +151,89 @@ impl<'a> Bench<'a> {
                 }
             }
         }
-        let groups = |candidates: &[Candidate<'_>]| {
-            let groups: Vec<_> = candidates.iter().map(|one| (one.vendor, one.family)).collect();
-            first_over_share(terms.policy, groups.into_iter())
-        };
-        while let Some(over) = groups(&candidates) {
-            let last = candidates.remove(over.index);
-            dropped.insert(last.registered.seat.name.as_str(), over.code);
+        let mut fitting = within_shares(terms.policy, &candidates);
+        let mut asked: Vec<_> = candidates
+            .iter()
+            .filter(|one| one.seated)
+            .filter_map(|one| Some((registry.leaving.get(one.name())?.number, one.name())))
+            .collect();
+        asked.sort_unstable();
+        let (mut leaving, mut waiting) = (0, Vec::new());
+        let quorum = quorum(self.current.validators.len());
+        for (_, name) in asked {
+            if fitting.over.contains_key(name) {
+                continue;
+            }
+            let without: Vec<_> = candidates
+                .iter()
+                .filter(|one| one.name() != name)
+                .copied()
+                .collect();
+            let then = within_shares(terms.policy, &without);
+            let stay = then.seats.iter().filter(|one| one.seated).count();
+            let stayed = fitting.seats.iter().filter(|one| one.seated).count();
+            if stay >= quorum && stay + 1 == stayed {
+                (candidates, fitting) = (without, then);
+                dropped.insert(name, "epoch.left");
+                leaving += 1;
+            } else {
+                waiting.push(name);
+            }
         }
-        let (staying, new): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|one| one.seated);
-        let registered = |list: Vec<Candidate<'a>>| list.into_iter().map(|one| one.registered).collect();
+        dropped.extend(fitting.over);
+        let (staying, new) = fitting.seats.into_iter().partition(|one| one.seated);
         Acceptable {
-            staying: registered(staying),
-            new: registered(new),
+            staying,
+            new,
+            leaving,
+            waiting,
             dropped,
         }
+    }
+
+    /// Step 2: everybody registered, and whether it holds its seat.
+    fn in_order(&self) -> impl Iterator<Item = (bool, &'a Registered)> + use<'a> {
+        let registry: &'a Registry = self.registry;
+        let (current, seats) = (self.current, self.current.validators.iter());
+        let of_seats: Vec<_> = seats
+            .filter_map(|seat| Some((registry.holds(seat), &**registry.registered.get(&seat.name)?)))
+            .collect();
+        let names: BTreeSet<&'a str> = current.validators.iter().map(|seat| seat.name.as_str()).collect();
+        let others = registry.registered.values().map(|one| &**one);
+        let others = others.filter(move |one| !names.contains(one.seat.name.as_str()));
+        let (staying, replaced): (Vec<_>, Vec<_>) = of_seats.into_iter().partition(|(holds, _)| *holds);
+        staying
+            .into_iter()
+            .chain(replaced)
+            .chain(others.map(|one| (false, one)))
     }
 
     /// One validator; a refusal is a row of [`crate::codes`].
     fn judge(
         &self,
         registered: &Registered,
+        seated: bool,
         terms: &Terms<'_>,
         chips: &mut BTreeSet<(Vendor, tacit_attest::ChipId)>,
     ) -> Result<(Vendor, Family), &'static str> {
-        let age_ms = self.now_ms.saturating_sub(registered.seat.registered_ms);
+        let seat = &registered.seat;
+        if self.registry.convicted.contains_key(&seat.consensus_key) {
+            return Err("epoch.convicted");
+        }
+        if !seated && self.registry.leaving.contains_key(&seat.name) {
+            return Err("epoch.left");
+        }
+        if registered.registration.protocol < terms.protocol {
+            return Err("epoch.protocol");
+        }
+        let age_ms = self.now_ms.saturating_sub(seat.registered_ms);
         if age_ms > terms.policy.evidence_age_max_ms {
             return Err("attest.evidence_expired");
         }
         let verified = self.verdict(registered, terms).map_err(|error| error.code())?;
         let suspended = self.registry.suspensions.keys();
         let mut suspended = suspended.filter(|target| !terms.reinstate.contains(target));
-        if suspended.any(|target| target.covers(&verified)) {
+        if suspended.any(|target| target.covers(&verified) || target.covers_key(&seat.consensus_key.0)) {
             return Err("suspend.in_force");
         }
         if !chips.insert((verified.vendor(), verified.chip)) && terms.policy.chip_unique {
@@ -191,41 +246,35 @@ impl<'a> Bench<'a> {
     pub(crate) fn decide(&self) -> Decision {
         let due = self.registry.due(self.now_ms);
         let acceptable = self.acceptable(&Terms::of(due));
-        let seats = self.current.validators.len();
-        let staying = acceptable.staying.len();
-        let quorum = quorum(seats);
+        let quorum = quorum(self.current.validators.len());
+        let staying = acceptable.staying();
         // The licence is for the turn that brings the policy, not for every lapse while it is in force.
         let licensed =
             due.allow_below_quorum && due.policy.version != self.current.policy_version && staying > 0;
         let kept = staying < quorum && !licensed;
         let mut dropped = acceptable.dropped;
+        dropped.extend(acceptable.waiting.iter().map(|name| (*name, "epoch.leave_waits")));
         let validators = if kept {
-            let seats = self.current.validators.iter();
-            let whole = seats.filter_map(|seat| self.registry.registered.get(&seat.name));
-            dropped.extend(
-                acceptable
-                    .new
-                    .iter()
-                    .map(|one| (one.seat.name.as_str(), "epoch.newcomers")),
-            );
-            whole.map(|one| one.seat.clone()).collect()
+            let waiting = acceptable.new.iter();
+            dropped.extend(waiting.map(|one| (one.name(), "epoch.newcomers")));
+            self.whole(&mut dropped)
         } else {
             // With fewer than a quorum staying there are too few dealers for more.
-            let room = if staying < quorum { 0 } else { (seats / 3).max(1) };
-            let (new, waiting) = acceptable.new.split_at(room.min(acceptable.new.len()));
-            dropped.extend(
-                waiting
-                    .iter()
-                    .map(|one| (one.seat.name.as_str(), "epoch.newcomers")),
-            );
-            let seats = acceptable.staying.iter().chain(new);
-            seats.map(|one| one.seat.clone()).collect()
+            let room = if staying < quorum {
+                0
+            } else {
+                self.room(acceptable.staying.len())
+            };
+            let (seats, waiting) = admit(due, acceptable.staying, acceptable.new, room);
+            dropped.extend(waiting);
+            seats.iter().map(|one| one.registered.seat.clone()).collect()
         };
         Decision {
             judged_ms: self.now_ms,
             validators,
             policy_version: due.policy.version,
             policy: due.digest,
+            protocol: if kept { self.current.protocol } else { due.protocol },
             collateral: self.registry.collateral_digest,
             kept,
             dropped: dropped
@@ -237,6 +286,92 @@ impl<'a> Bench<'a> {
                 .collect(),
         }
     }
+
+    /// Step 5: how many may come in beside `staying` seats.
+    fn room(&self, staying: usize) -> usize {
+        let third = (self.current.validators.len() / 3).max(1);
+        third.min(MAX_VALIDATORS.saturating_sub(staying))
+    }
+
+    /// Step 6: the set as it is, each seat with its newest evidence. One whose keys were replaced stays as it was: the
+    /// others know no other holder of it.
+    fn whole(&self, dropped: &mut BTreeMap<&'a str, &'static str>) -> Vec<ValidatorRecord> {
+        let registry: &'a Registry = self.registry;
+        let seat = |seat: &'a ValidatorRecord| match registry.registered.get(&seat.name) {
+            Some(one) if registry.holds(seat) => one.seat.clone(),
+            _ => {
+                dropped.insert(&seat.name, "epoch.replaced");
+                seat.clone()
+            }
+        };
+        let current: &'a EpochRecord = self.current;
+        current.validators.iter().map(seat).collect()
+    }
+
+    /// Whether an epoch that ended now would take somebody in, or let go somebody who left, came with other keys, or was
+    /// convicted.
+    pub(crate) fn membership_changes(&self) -> bool {
+        let decision = self.decide();
+        let sits =
+            |key: &PublicKey, seats: &[ValidatorRecord]| seats.iter().any(|one| one.consensus_key == *key);
+        let (current, next) = (&self.current.validators, &decision.validators);
+        let comes = next.iter().any(|seat| !sits(&seat.consensus_key, current));
+        let asked = |seat: &ValidatorRecord| {
+            !self.registry.holds(seat)
+                || self.registry.leaving.contains_key(&seat.name)
+                || self.registry.convicted.contains_key(&seat.consensus_key)
+        };
+        let mut gone = current.iter().filter(|seat| !sits(&seat.consensus_key, next));
+        comes || gone.any(asked)
+    }
+}
+
+/// Steps 2 and 3: candidates whose groups keep to their shares.
+struct WithinShares<'a> {
+    seats: Vec<Candidate<'a>>,
+    over: BTreeMap<&'a str, &'static str>,
+}
+
+fn within_shares<'a>(policy: &Policy, candidates: &[Candidate<'a>]) -> WithinShares<'a> {
+    let (mut seats, mut over) = (candidates.to_vec(), BTreeMap::new());
+    let first = |seats: &[Candidate<'_>]| {
+        let groups: Vec<_> = seats.iter().map(|one| (one.vendor, one.family)).collect();
+        first_over_share(policy, groups.into_iter())
+    };
+    while let Some(one) = first(&seats) {
+        let last = seats.remove(one.index);
+        over.insert(last.name(), one.code);
+    }
+    WithinShares { seats, over }
+}
+
+/// Step 5: those who come in, after those who stay, and why the others do not.
+fn admit<'a>(
+    due: &AdoptedPolicy,
+    mut seats: Vec<Candidate<'a>>,
+    mut new: Vec<Candidate<'a>>,
+    mut room: usize,
+) -> (Vec<Candidate<'a>>, Vec<(&'a str, &'static str)>) {
+    let above = |seats: &[Candidate<'a>], one: &Candidate<'a>| {
+        let groups = seats.iter().chain([one]).map(|one| (one.vendor, one.family));
+        let groups: Vec<_> = groups.collect();
+        let over = first_over_share(&due.policy, groups.into_iter());
+        // The last of a group goes first: a share that others are above is not its fault.
+        over.filter(|over| over.index == seats.len())
+            .map(|over| over.code)
+    };
+    while room > 0
+        && let Some(place) = new.iter().position(|one| above(&seats, one).is_none())
+    {
+        seats.push(new.remove(place));
+        room -= 1;
+    }
+    let why = |one: &Candidate<'a>| match room {
+        0 => "epoch.newcomers",
+        _ => above(&seats, one).unwrap_or("epoch.newcomers"),
+    };
+    let waiting = new.iter().map(|one| (one.name(), why(one))).collect();
+    (seats, waiting)
 }
 
 /// How many of `seats` decide: n - f, as [`tacit_consensus::Committee::quorum`].

@@ -8,7 +8,7 @@ use std::{
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use tacit_attest::{ChipId, Collateral, Policy, Suspension, TrustRoots, Vendor};
-use tacit_consensus::{Digest, Height, Millis};
+use tacit_consensus::{Digest, Height, Millis, PublicKey};
 
 use crate::{
     codec::{decode, encode},
@@ -20,7 +20,8 @@ use crate::{
     state::{
         public::{Parts, PublicState, Seated},
         registry::{
-            AdoptedPolicy, Adoption, Fixed, OpenProposal, RecentBlocks, Registered, Registry, Suspended,
+            AdoptedPolicy, Adoption, Convicted, Fixed, Leaving, OpenProposal, RecentBlocks, Registered,
+            Registry, Suspended,
         },
         tail::Tail,
         verdicts::Verdicts,
@@ -30,7 +31,7 @@ use crate::{
 /// Largest encoded public state, in bytes: decades of daily epochs of 4 validators, or a year of 128.
 pub const MAX_PUBLIC_STATE_BYTES: usize = 256 * 1024 * 1024;
 
-const STORED_VERSION: u8 = 2;
+const STORED_VERSION: u8 = 3;
 
 #[derive(BorshSerialize, BorshDeserialize)]
 struct Stored {
@@ -47,6 +48,9 @@ struct Stored {
     votes: BTreeMap<Suspension, BTreeSet<u16>>,
     collateral: Collateral,
     recovery: bool,
+    leaving: BTreeMap<String, Leaving>,
+    convicted: BTreeMap<PublicKey, Convicted>,
+    membership: bool,
     records: Vec<EpochRecord>,
     /// What the current set was judged by, where it is no longer in the registry: by seat.
     seated: Vec<Option<StoredRegistration>>,
@@ -71,6 +75,7 @@ struct StoredPolicy {
     active_from_ms: Millis,
     reinstate: Vec<Suspension>,
     allow_below_quorum: bool,
+    protocol: u16,
 }
 
 #[derive(BorshSerialize, BorshDeserialize)]
@@ -106,6 +111,7 @@ impl From<&AdoptedPolicy> for StoredPolicy {
             active_from_ms: one.active_from_ms,
             reinstate: one.reinstate.clone(),
             allow_below_quorum: one.allow_below_quorum,
+            protocol: one.protocol,
         }
     }
 }
@@ -119,6 +125,7 @@ impl From<StoredPolicy> for AdoptedPolicy {
             active_from_ms: one.active_from_ms,
             reinstate: one.reinstate,
             allow_below_quorum: one.allow_below_quorum,
+            protocol: one.protocol,
         }
     }
 }
@@ -169,6 +176,9 @@ impl PublicState {
             votes: registry.votes.clone(),
             collateral: Collateral::clone(&registry.collateral),
             recovery: registry.recovery,
+            leaving: registry.leaving.clone(),
+            convicted: registry.convicted.clone(),
+            membership: registry.membership,
             records: self.records().cloned().collect(),
             seated: self.seated.registrations.iter().map(changed).collect(),
             seated_collateral: (*collateral != registry.collateral).then(|| Collateral::clone(collateral)),
@@ -238,6 +248,9 @@ impl Stored {
             collateral_digest: collateral_digest(&collateral),
             collateral,
             recovery: self.recovery,
+            leaving: self.leaving,
+            convicted: self.convicted,
+            membership: self.membership,
         };
         let parts = Parts {
             fixed: Fixed::new(self.chain, self.params, self.trust, self.governance),

@@ -4,7 +4,7 @@
 //! | rule | |
 //! |---|---|
 //! | T1 | a block follows the state: its height is the next, its epoch the current |
-//! | T2 | `EndEpoch` stands first, in the first block for which an end is due, in no other, with the reason that made it due: epoch 0 ends in its first block; then the first that holds of: machines were suspended in this epoch, an adopted policy's time has come, the epoch has lasted, a kept set can be replaced |
+//! | T2 | `EndEpoch` stands first, in the first block for which an end is due, in no other, with the reason that made it due: epoch 0 ends in its first block; then the first that holds of: machines were suspended in this epoch, an adopted policy's time has come, the epoch has lasted, a kept set can be replaced, the epoch has lasted `epoch_ms_min` and somebody comes or goes |
 //! | T3 | from that block on no block names batches |
 //! | T4 | `Contribute` stands only there, at most one a block: by the block's leader, who has a seat in the next set and has not contributed, to the next epoch, one share a seat; the last needed one only in a block whose header states execution up to the block before `EndEpoch` or later, so that it certifies the private state with which the next epoch begins |
 //! | T5 | `CloseEpoch` stands last, exactly in the block that brings the last needed contribution |
@@ -12,7 +12,7 @@
 //! | T7 | `header.next_epoch` is the record's digest, and absent in every other block |
 //! | S1 | ordinary transactions stand only in blocks of an epoch that is not ending, not beside `EndEpoch` |
 //! | S2 | at most 128 of them and 384 KiB in a block, 128 KiB each, one proposal |
-//! | S3 | each is valid on the state that those before it leave; `registry.rs` and `ballot.rs` have S4 to S9 |
+//! | S3 | each is valid on the state that those before it leave; `registry.rs`, `ballot.rs` and `members.rs` have S4 to S11 |
 
 use std::sync::Arc;
 
@@ -172,7 +172,7 @@ pub enum SystemError {
         /// The field that differs.
         field: &'static str,
     },
-    /// S1 to S9.
+    /// S1 to S11.
     #[error("system transaction {index}: {source} [{}]", source.code())]
     Refused {
         /// Its place in the block.
@@ -247,7 +247,7 @@ impl Room {
 }
 
 impl PublicState {
-    /// Checks a block that follows this state against T1 to T7 and S1 to S9, as far as no secret is needed. `leader` is
+    /// Checks a block that follows this state against T1 to T7 and S1 to S11, as far as no secret is needed. `leader` is
     /// the proposer's index in the current set. Pure: the state of an uncommitted parent is [`Self::after`].
     pub fn check_system(&self, header: &Header, payload: &Payload, leader: u16) -> Result<(), SystemError> {
         self.judge(header, payload, leader).map(drop)
@@ -307,6 +307,10 @@ impl PublicState {
             ),
             (EpochReason::Schedule, time_ms >= self.scheduled_ms()),
             (EpochReason::Recovery, registry.recovery),
+            (
+                EpochReason::Membership,
+                registry.membership && time_ms >= self.membership_ms(),
+            ),
         ];
         reasons
             .into_iter()
@@ -319,7 +323,8 @@ impl PublicState {
             return 0;
         }
         let policies = self.policies_pending().map(|policy| policy.active_from_ms);
-        policies.fold(self.scheduled_ms(), Millis::min)
+        let membership = self.registry.membership.then(|| self.membership_ms());
+        policies.chain(membership).fold(self.scheduled_ms(), Millis::min)
     }
 
     /// The seats of the next epoch, if the block that follows this state at `time_ms` is of its end.
@@ -355,12 +360,7 @@ impl PublicState {
 
     /// The next epoch's record, if the block that follows this state at `time_ms` brings `own` and that is the
     /// last contribution needed.
-    pub fn next_record(
-        &self,
-        time_ms: Millis,
-        own: &Contribution,
-        keys: &EpochKeys,
-    ) -> Option<EpochRecord> {
+    pub fn next_record(&self, time_ms: Millis, own: &Contribution, keys: &EpochKeys) -> Option<EpochRecord> {
         let reason = self.tail().map(|tail| tail.reason).or(self.end_due(time_ms))?;
         let before = self.tail().map_or(&[][..], |tail| &tail.contributions);
         let all = [before, std::slice::from_ref(own)].concat();
@@ -460,6 +460,15 @@ impl PublicState {
             })?;
         }
         registry.recovery = self.current().kept && !registry.bench(&scene).decide().kept;
+        let members = |(_, tx): &(usize, SystemTx)| {
+            matches!(
+                tx,
+                SystemTx::Register(_) | SystemTx::Leave(_) | SystemTx::Convict(_)
+            )
+        };
+        if ordinary.iter().any(members) {
+            registry.membership = registry.bench(&scene).membership_changes();
+        }
         Ok(Some(registry))
     }
 
@@ -537,6 +546,11 @@ impl PublicState {
         if record.state_keys.len() != WRAPPED_STATE_KEYS_BYTES {
             return Err(SystemError::Record { field: "state keys" });
         }
+        if record.recovery.as_ref().is_some_and(|one| !one.is_well_formed()) {
+            return Err(SystemError::Record {
+                field: "recovery package",
+            });
+        }
         let keys = EpochKeys {
             sealing_key,
             state_keys: record.state_keys.clone(),
@@ -575,7 +589,7 @@ impl PublicState {
             collateral: decision.collateral,
             kept: decision.kept,
             dropped: decision.dropped.clone(),
-            protocol: self.current().protocol,
+            protocol: decision.protocol,
             state_keys: keys.state_keys.clone(),
             recovery: keys.recovery.clone(),
         }
@@ -588,6 +602,11 @@ impl PublicState {
             .iter()
             .position(|seat| seat.consensus_key == key)?;
         u16::try_from(seat).ok()
+    }
+
+    /// From when on a block ends the epoch because somebody comes or goes.
+    fn membership_ms(&self) -> Millis {
+        self.current().start_ms.saturating_add(self.params().epoch_ms_min)
     }
 
     /// From when on a block ends the epoch because it has lasted.
@@ -606,6 +625,7 @@ fn difference(have: &EpochRecord, expected: &EpochRecord) -> Option<&'static str
         ("suite", have.suite == expected.suite),
         ("policy version", have.policy_version == expected.policy_version),
         ("policy", have.policy == expected.policy),
+        ("protocol", have.protocol == expected.protocol),
         ("reason", have.reason == expected.reason),
         ("transcript", have.transcript == expected.transcript),
         ("time of judgement", have.judged_ms == expected.judged_ms),

@@ -153,6 +153,7 @@ fn proposal() -> PolicyProposal {
     PolicyProposal {
         chain: CHAIN,
         policy: genesis().policy,
+        protocol: 1,
         reinstate: vec![Suspension::Platform(Platform::Simulated)],
         allow_below_quorum: true,
         sequence: 5,

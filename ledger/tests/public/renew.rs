@@ -1,4 +1,4 @@
-//! Renewals: a registered validator attests again.
+//! Renewals: a registered validator attests again, with its keys.
 
 use tacit_attest::{Platform, Refusal};
 use tacit_consensus::Digest;
@@ -72,61 +72,62 @@ fn a_validator_may_move_to_another_machine() {
 }
 
 #[test]
-fn only_registered_names_and_keys_renew() {
+fn a_validator_renews_without_its_operator_and_with_a_fresh_kem_key() {
+    let mut world = world();
+    let renewal = Applicant {
+        kem: kem(9),
+        ..Applicant::founder(0, Machine::new(GENOA, 0)).unsigned()
+    };
+    let renewal = world.apply(&renewal);
+    world.block(&[renewal]);
+    assert_eq!(world.state.registered("val-0").unwrap().seat.kem_key, kem(9));
+    assert!(!world.state.membership_due(), "nobody comes or goes");
+    // The seat of this epoch keeps the key that its shares are sealed to.
+    assert_eq!(world.state.current().validators[0].kem_key, kem(0));
+    world.wait(10 * HOUR);
+    assert_eq!(world.turn().validators[0].kem_key, kem(9));
+}
+
+#[test]
+fn signatures_cover_evidence_and_name() {
     let mut world = world();
     let place = world.place();
-    let SystemTx::Register(good) = renew(0, Machine::new(GENOA, 0), &place) else {
-        unreachable!()
-    };
-    let unknown = Registration {
-        name: "val-9".to_owned(),
+    let good = register(0, Machine::new(GENOA, 0), &place);
+    // Anybody's bytes under a validator's keys: the signatures do not hold.
+    let exchanged = Registration {
+        evidence: register(1, Machine::new(GENOA, 1), &place).evidence,
         ..good.clone()
     };
     assert_eq!(
-        world.refused(SystemTx::Register(unknown)),
-        SystemRefusal::UnknownName {
-            name: "val-9".to_owned()
-        }
+        world.refused(SystemTx::Register(exchanged)),
+        SystemRefusal::Registration(RegistrationError::ConsensusSignature)
     );
-    let of_another = Registration {
-        name: "val-1".to_owned(),
-        ..good.clone()
-    };
-    let name = "val-1".to_owned();
-    assert_eq!(
-        world.refused(SystemTx::Register(of_another)),
-        SystemRefusal::OtherKey {
-            name,
-            key: "consensus"
-        }
-    );
-    let other_node = Registration {
-        node_key: tacit_consensus::PublicKey([7; 32]),
-        ..good.clone()
-    };
-    let name = "val-0".to_owned();
-    assert_eq!(
-        world.refused(SystemTx::Register(other_node)),
-        SystemRefusal::OtherKey { name, key: "node" }
-    );
-    // A fresh KEM key is what a renewal is for, but nobody gives a validator another's.
-    let other_kem = Registration {
+    // Nobody gives a validator another's KEM key either.
+    let given = Registration {
         kem_key: kem(9),
         ..good.clone()
     };
     assert_eq!(
-        world.refused(SystemTx::Register(other_kem)),
+        world.refused(SystemTx::Register(given)),
         SystemRefusal::Registration(RegistrationError::ConsensusSignature)
     );
-    // Anybody's bytes under a validator's keys: the signatures do not hold.
-    let unsigned = Registration {
-        evidence: register(1, Machine::new(GENOA, 1), &place).evidence,
-        ..good
+    let node = Registration {
+        node_signature: good.consensus_signature,
+        ..good.clone()
     };
     assert_eq!(
-        world.refused(SystemTx::Register(unsigned)),
-        SystemRefusal::Registration(RegistrationError::ConsensusSignature)
+        world.refused(SystemTx::Register(node)),
+        SystemRefusal::Registration(RegistrationError::NodeSignature)
     );
+    let renamed = Registration {
+        name: "val-9".to_owned(),
+        kem_key: kem(9),
+        consensus_key: tacit_consensus::PublicKey([7; 32]),
+        node_key: tacit_consensus::PublicKey([8; 32]),
+        ..good
+    };
+    let refusal = world.refused(SystemTx::Register(renamed));
+    assert_eq!(refusal.code(), "register.signature");
 }
 
 #[test]

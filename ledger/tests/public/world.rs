@@ -1,7 +1,7 @@
 //! A network in one public state: blocks are applied as a quorum would have committed them. Every block is also
 //! applied to a copy that was stored and read again and remembers no verdict: both must agree to the byte.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use tacit_attest::{
     CollateralUpdate, Generation, Measurement, NetworkClass, Policy, SimulatedQuoter, SimulatedTdQuoter,
@@ -50,6 +50,20 @@ impl Machine {
             build: MEASUREMENT,
         }
     }
+
+    fn quote<T>(&self, make: impl FnOnce(&dyn tacit_attest::Quoter) -> T) -> T {
+        let seed = [self.chip; 32];
+        match self.kind {
+            Kind::Snp(generation) => {
+                let chip = AUTHORITY.issue_chip(seed, generation, TIME).unwrap();
+                make(&SimulatedQuoter::new(chip, self.build))
+            }
+            Kind::Td => {
+                let td = AUTHORITY.issue_td(seed, TIME).unwrap();
+                make(&SimulatedTdQuoter::new(td, self.build))
+            }
+        }
+    }
 }
 
 pub(crate) fn consensus_key(n: u8) -> Ed25519Signer {
@@ -70,19 +84,81 @@ pub(crate) fn member_key(n: u16) -> AccountKey {
 
 /// Validator `n`'s registration on a machine.
 pub(crate) fn register(n: u8, machine: Machine, place: &RegistrationPlace) -> Registration {
-    let (name, seed) = (format!("val-{n}"), [machine.chip; 32]);
-    let make = |quoter: &dyn tacit_attest::Quoter| {
-        Registration::make(&name, &consensus_key(n), &node_key(n), &kem(n), place, quoter).unwrap()
-    };
-    match machine.kind {
-        Kind::Snp(generation) => {
-            let chip = AUTHORITY.issue_chip(seed, generation, TIME).unwrap();
-            make(&SimulatedQuoter::new(chip, machine.build))
+    Applicant::founder(n, machine).register(place)
+}
+
+/// Answers for validator `n` outside its machine, where its node key does not.
+pub(crate) fn operator_key(n: u8) -> Ed25519Signer {
+    Ed25519Signer::from_seed([&[n][..], &[0xee; 31]].concat().try_into().unwrap())
+}
+
+/// Who registers: with which keys, on what, and on whose word.
+#[derive(Clone)]
+pub(crate) struct Applicant {
+    pub(crate) name: String,
+    pub(crate) consensus: Arc<Ed25519Signer>,
+    pub(crate) node: Arc<Ed25519Signer>,
+    pub(crate) kem: SealingPublic,
+    pub(crate) operator: Arc<Ed25519Signer>,
+    /// Whether the operator signs, or is only named.
+    pub(crate) signed: bool,
+    pub(crate) protocol: u16,
+    pub(crate) machine: Machine,
+}
+
+impl Applicant {
+    /// A newcomer with an operator of its own.
+    pub(crate) fn new(n: u8, machine: Machine) -> Self {
+        Self {
+            name: format!("val-{n}"),
+            consensus: consensus_key(n).into(),
+            node: node_key(n).into(),
+            kem: kem(n),
+            operator: operator_key(n).into(),
+            signed: true,
+            protocol: PROTOCOL_VERSION,
+            machine,
         }
-        Kind::Td => {
-            let td = AUTHORITY.issue_td(seed, TIME).unwrap();
-            make(&SimulatedTdQuoter::new(td, machine.build))
+    }
+
+    /// Founder `n`, whose node key is its operator's, on its own machine.
+    pub(crate) fn founder(n: u8, machine: Machine) -> Self {
+        Self {
+            operator: node_key(n).into(),
+            ..Self::new(n, machine)
         }
+    }
+
+    /// The same name and operator with the keys of number `k`.
+    pub(crate) fn with_keys(self, k: u8) -> Self {
+        Self {
+            consensus: consensus_key(k).into(),
+            node: node_key(k).into(),
+            kem: kem(k),
+            ..self
+        }
+    }
+
+    pub(crate) fn unsigned(self) -> Self {
+        Self {
+            signed: false,
+            ..self
+        }
+    }
+
+    pub(crate) fn register(&self, place: &RegistrationPlace) -> Registration {
+        let terms = RegistrationTerms {
+            name: &self.name,
+            operator: match self.signed {
+                true => Operator::Signs(&*self.operator),
+                false => Operator::Named(self.operator.public()),
+            },
+            protocol: self.protocol,
+        };
+        let make = |quoter: &dyn tacit_attest::Quoter| {
+            Registration::make_for(&terms, &*self.consensus, &*self.node, &self.kem, place, quoter).unwrap()
+        };
+        self.machine.quote(make)
     }
 }
 
@@ -137,6 +213,8 @@ pub(crate) struct World {
     /// How each epoch came to be, as a node stores it.
     pub(crate) links: Vec<EpochLink>,
     pub(crate) head: Option<Header>,
+    /// Whether each block is applied to a copy from the disk as well. A story of hundreds of validators does without.
+    pub(crate) compared: bool,
 }
 
 impl World {
@@ -156,6 +234,7 @@ impl World {
             now: TIME,
             links: Vec::new(),
             head: None,
+            compared: true,
         };
         let record = world.turn();
         assert_eq!((record.epoch, record.reason), (1, EpochReason::Genesis));
@@ -219,6 +298,12 @@ impl World {
         system: &[SystemTx],
     ) -> Result<(), SystemError> {
         let block = self.draft(after_ms, leader, system);
+        if !self.compared {
+            self.state.apply(&block)?;
+            self.now = block.header.time_ms;
+            self.head = Some(block.header);
+            return Ok(());
+        }
         let bytes = self.state.to_bytes();
         let mut cold = PublicState::from_bytes(&bytes).unwrap();
         assert_eq!(cold.root(cold.height()), self.state.root(self.state.height()));
@@ -331,6 +416,28 @@ impl World {
         SystemTx::Register(register(n, machine, &self.place()))
     }
 
+    /// An applicant's registration, bound to the newest block.
+    pub(crate) fn apply(&self, applicant: &Applicant) -> SystemTx {
+        SystemTx::Register(applicant.register(&self.place()))
+    }
+
+    /// A request to leave for what the registry holds under a name.
+    pub(crate) fn leave(&self, name: &str, operator: &Ed25519Signer) -> SystemTx {
+        let held = self.state.registration(name).unwrap();
+        SystemTx::Leave(LeaveRequest::sign(self.chain(), held, operator))
+    }
+
+    /// Waits until somebody may come or go, and turns.
+    pub(crate) fn change_members(&mut self) -> EpochRecord {
+        assert!(self.state.membership_due());
+        let due_ms = self.state.current().start_ms + self.genesis.params.epoch_ms_min;
+        assert_eq!(self.state.end_due_ms(), due_ms);
+        self.now = self.now.max(due_ms - 1_000);
+        let record = self.turn();
+        assert_eq!(record.reason, EpochReason::Membership);
+        record
+    }
+
     /// A policy for the next version.
     pub(crate) fn policy(&self, change: impl FnOnce(&mut Policy)) -> Policy {
         let mut policy = self.state.policy().clone();
@@ -344,6 +451,7 @@ impl World {
         let proposal = PolicyProposal {
             chain: self.chain(),
             policy,
+            protocol: 1,
             reinstate: Vec::new(),
             allow_below_quorum: false,
             sequence: self.now,

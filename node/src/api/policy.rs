@@ -34,6 +34,9 @@ pub(crate) struct PolicyBody {
     reinstate: Vec<String>,
     /// Whether members accepted that it may leave fewer than a quorum of the seats.
     allow_below_quorum: bool,
+    /// The version of the protocol that comes into force with it.
+    #[schema(example = 1)]
+    protocol: u16,
     /// The rules.
     policy: serde_json::Value,
     /// Borsh of the rules, base64.
@@ -114,6 +117,9 @@ pub(crate) struct ProposalBody {
     reinstate: Vec<String>,
     /// Whether it may leave fewer than a quorum of the seats.
     allow_below_quorum: bool,
+    /// The version of the protocol that would come into force with it.
+    #[schema(example = 1)]
+    protocol: u16,
     /// Digest of the rules.
     digest: String,
     /// The rules.
@@ -249,6 +255,7 @@ fn describe(api: &Api, state: &PublicState, adopted: &AdoptedPolicy) -> Answer<P
         }),
         reinstate: adopted.reinstate.iter().map(ToString::to_string).collect(),
         allow_below_quorum: adopted.allow_below_quorum,
+        protocol: adopted.protocol,
         policy: serde_json::to_value(policy).map_err(Refusal::internal)?,
         bytes: borsh64(policy)?,
     })
@@ -282,6 +289,7 @@ fn proposal(state: &PublicState, open: &OpenProposal) -> Answer<ProposalBody> {
         time: time(open.time_ms),
         reinstate: proposal.reinstate.iter().map(ToString::to_string).collect(),
         allow_below_quorum: proposal.allow_below_quorum,
+        protocol: proposal.protocol,
         digest: policy_digest(policy).to_string(),
         policy: serde_json::to_value(policy).map_err(Refusal::internal)?,
         bytes: borsh64(policy)?,

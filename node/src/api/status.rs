@@ -33,6 +33,8 @@ pub(crate) struct StatusBody {
     genesis_hash: String,
     /// Whether there is no hardware protection.
     simulated: bool,
+    /// Where the chain goes on from, if it was recovered.
+    recovered: Option<RecoveredBody>,
     node: NodeBody,
     tee: TeeBody,
     sync: SyncBody,
@@ -41,6 +43,31 @@ pub(crate) struct StatusBody {
     /// Connected peers.
     peers: u64,
     mempool: MempoolBody,
+}
+
+/// The lost chain that a recovered one goes on from.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RecoveredBody {
+    /// Hash of its genesis.
+    chain: String,
+    /// Its name.
+    name: String,
+    /// Its newest epoch, whose shares its members released.
+    epoch: u64,
+    /// The height whose state was brought back.
+    height: u64,
+}
+
+impl RecoveredBody {
+    pub(crate) fn of(genesis: &Genesis) -> Option<Self> {
+        let origin = genesis.origin.as_ref()?;
+        Some(Self {
+            chain: origin.chain.to_string(),
+            name: origin.name.clone(),
+            epoch: origin.epoch,
+            height: origin.executed,
+        })
+    }
 }
 
 /// Who the node is.
@@ -125,6 +152,7 @@ pub(crate) async fn status(State(api): State<Api>) -> Response {
         chain_id: genesis.name.clone(),
         genesis_hash: node.chain_id().to_string(),
         simulated: is_simulated(genesis),
+        recovered: RecoveredBody::of(genesis),
         node: NodeBody {
             id: hex::encode(now.node_id),
             name: now.name.clone(),
@@ -304,6 +332,8 @@ pub(crate) struct GenesisBody {
     class: &'static str,
     /// Whether there is no hardware protection.
     simulated: bool,
+    /// Where the chain goes on from, if it was recovered.
+    recovered: Option<RecoveredBody>,
 }
 
 /// The canonical genesis and its hash.
@@ -321,6 +351,7 @@ pub(crate) async fn genesis(State(api): State<Api>) -> Answer<Response> {
                 NetworkClass::Dev => "dev",
             },
             simulated: is_simulated(genesis),
+        recovered: RecoveredBody::of(genesis),
         };
         tagged(&body, true)
     })

@@ -9,18 +9,17 @@ use std::{
     },
 };
 
-use tacit_consensus::Height;
-use tacit_ledger::{Batch, ChainLog, Store, codec};
+use tacit_ledger::{Batch, codec};
 use tacit_p2p::{Event, GossipToken, Offence, PeerId, ResponseChannel, Topic, Verdict, node_key_of};
 use tokio::sync::mpsc;
 
 use crate::{
     handle::{NodeHandle, ToReplica},
     replica::{Input, Question, SystemSource},
+    serving,
     wire::{
-        Announcement, Direct, FETCH_ANSWER_TARGET_BYTES, FetchRequest, FetchResponse, MAX_ANNOUNCEMENT_BYTES,
-        MAX_BATCHES_PER_FETCH, MAX_BLOCKS_PER_FETCH, MAX_DIRECT_BYTES, MAX_FETCH_REQUEST_BYTES,
-        RelayAccepted, RelayRefused, SyncBlock, SystemGossip,
+        Announcement, Direct, FetchRequest, FetchResponse, MAX_ANNOUNCEMENT_BYTES, MAX_BATCHES_PER_FETCH,
+        MAX_DIRECT_BYTES, MAX_FETCH_REQUEST_BYTES, RelayAccepted, RelayRefused, SystemGossip,
     },
 };
 
@@ -155,14 +154,21 @@ fn announcement(node: &NodeHandle, author: PeerId, bytes: &[u8], token: GossipTo
     }
 }
 
-/// Old blocks and what is relayed are served by workers; batches may be in the replica's memory only.
+/// What the store alone answers and what is relayed are served by workers; batches may be in the replica's memory only.
 async fn request(node: &NodeHandle, from: PeerId, bytes: &[u8], channel: ResponseChannel) -> Option<Input> {
     match codec::decode::<FetchRequest>(bytes, MAX_FETCH_REQUEST_BYTES) {
-        Ok(FetchRequest::Blocks { from, limit }) => {
+        Ok(
+            what @ (FetchRequest::Blocks { .. }
+            | FetchRequest::Epochs { .. }
+            | FetchRequest::Manifest(_)
+            | FetchRequest::Chunk { .. }),
+        ) => {
+            let asker = node_key_of(&from)?;
             let (store, network) = (node.shared.store.clone(), node.shared.network.clone());
+            let record = node.shared.record();
             tokio::task::spawn_blocking(move || {
-                let blocks = blocks(&*store, from, limit.min(MAX_BLOCKS_PER_FETCH));
-                if let Ok(bytes) = borsh::to_vec(&FetchResponse::Blocks(blocks)) {
+                let answer = serving::answer(&*store, &record, &asker, &what);
+                if let Some(Ok(bytes)) = answer.map(|answer| borsh::to_vec(&answer)) {
                     network.respond(channel, bytes);
                 }
             });
@@ -173,7 +179,10 @@ async fn request(node: &NodeHandle, from: PeerId, bytes: &[u8], channel: Respons
         }
         Ok(FetchRequest::Share { epoch }) => {
             if let Some(asker) = node_key_of(&from) {
-                let _ = node.replica.send(ToReplica::WantShare(asker, epoch, channel)).await;
+                let _ = node
+                    .replica
+                    .send(ToReplica::WantShare(asker, epoch, channel))
+                    .await;
             }
         }
         Ok(FetchRequest::Standing) => ask(node, &from, Question::Standing, channel).await,
@@ -223,44 +232,4 @@ async fn ask(node: &NodeHandle, from: &PeerId, question: Question, channel: Resp
         // The replica has stopped if this fails; the peer asks again, or another.
         let _ = node.replica.send(ToReplica::Ask(asker, question, channel)).await;
     }
-}
-
-/// Committed blocks from a height on, until there are no more or the answer is long enough. What cannot be
-/// read ends the answer: the asker turns to another peer.
-fn blocks(store: &dyn Store, from: Height, limit: u16) -> Vec<SyncBlock> {
-    let mut answer = Vec::new();
-    let mut bytes = 0;
-    for height in (from..).take(usize::from(limit)) {
-        let Some(block) = sync_block(store, height) else {
-            break;
-        };
-        bytes += borsh::object_length(&block).unwrap_or(FETCH_ANSWER_TARGET_BYTES);
-        if bytes > FETCH_ANSWER_TARGET_BYTES && !answer.is_empty() {
-            break;
-        }
-        answer.push(block);
-    }
-    answer
-}
-
-fn sync_block(store: &dyn Store, height: Height) -> Option<SyncBlock> {
-    let log = ChainLog::new(store);
-    let committed = log.block(height).ok().flatten()?;
-    let mut batches = Vec::new();
-    for digest in &committed.block.payload.batches {
-        batches.push(log.batch(digest).ok().flatten()?);
-    }
-    let mut receipts = Vec::new();
-    for id in log.result(height).ok().flatten()?.envelopes {
-        // An observer that has not got this receipt yet has none of the later ones to give either.
-        let Some(stored) = log.receipt(&id).ok().flatten() else {
-            break;
-        };
-        receipts.push(stored.sealed);
-    }
-    Some(SyncBlock {
-        committed,
-        batches,
-        receipts,
-    })
 }

@@ -204,7 +204,10 @@ impl Outbound {
                 refused,
             } => {
                 let record = self.shared.record();
-                let name = record.validators.get(usize::from(leader)).map(|seat| seat.name.as_str());
+                let name = record
+                    .validators
+                    .get(usize::from(leader))
+                    .map(|seat| seat.name.as_str());
                 tracing::warn!(
                     height,
                     view,
@@ -224,6 +227,17 @@ impl Outbound {
                 self.shared.system().committed(&system);
                 self.shared.metrics.system_committed(system.len() as u64);
                 self.committed(height, &envelopes, unopened);
+            }
+            Effect::Load(job) => {
+                let replica = self.replica.clone();
+                self.runtime.spawn_blocking(move || {
+                    let input = Input::Loaded(Box::new(job.run()));
+                    // The replica has stopped if this fails, and wants no answer.
+                    let _ = replica.blocking_send(ToReplica::Input(input));
+                });
+            }
+            Effect::Jumped { height } => {
+                self.shared.head.send_replace(height);
             }
             Effect::Expired(ids) => {
                 let mut pending = self.shared.pending();

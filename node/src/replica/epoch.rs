@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use tacit_consensus::{Anchor, Block, Config as CoreConfig, Core, Height, Millis};
-use tacit_ledger::{Contribution, Durability, EpochRecord, Genesis, SystemTx, ValidatorRecord};
+use tacit_ledger::{Contribution, EpochRecord, Genesis, SystemTx, ValidatorRecord};
 
-use super::{Effect, Replica, accuse::Unopened, execute::PRUNE_LIMIT};
+use super::{Effect, Replica, accuse::Unopened};
 use crate::NodeError;
 
 impl Replica {
@@ -68,6 +68,8 @@ impl Replica {
         self.step_aside()?;
         self.start_core(now, anchor, None, None, Vec::new());
         self.find_secret(now);
+        self.join(now);
+        self.plan_pruning(now);
         Ok(())
     }
 
@@ -78,24 +80,17 @@ impl Replica {
         if self.validator.is_none() || (self.me.is_some() && !blind) {
             return Ok(());
         }
-        if self.private.take().is_some() {
+        if self.private.is_some() {
             tracing::error!(
                 epoch = self.record.epoch,
                 seat = self.me,
                 "this validator cannot open what is sealed to the epoch: it follows, and holds no private state any more"
             );
         }
-        if self.me.is_some() {
-            return Ok(());
-        }
-        loop {
-            let old = self
-                .log()
-                .prune_below(self.head.height.saturating_add(1), PRUNE_LIMIT)?;
-            if old.is_empty() {
-                return Ok(());
-            }
-            self.store.commit(old, Durability::Synced)?;
+        (self.private, self.checkpoint) = (None, 0);
+        match self.me {
+            Some(_) => Ok(()),
+            None => self.delete_private_state(self.head.height),
         }
     }
 
@@ -104,7 +99,8 @@ impl Replica {
         let record = &self.record;
         let before = record.epoch.checked_sub(1).filter(|epoch| *epoch > 0);
         if let Some(before) = before.and_then(|epoch| self.public.record(epoch)) {
-            let same = |seat: &&ValidatorRecord| before.validators.iter().any(|old| old.kem_key == seat.kem_key);
+            let same =
+                |seat: &&ValidatorRecord| before.validators.iter().any(|old| old.kem_key == seat.kem_key);
             for seat in record.validators.iter().filter(same) {
                 tracing::warn!(
                     epoch = record.epoch,
@@ -168,12 +164,6 @@ impl Replica {
         self.core = None;
         self.wake = None;
         self.work = false;
-        if self.me.is_some() && self.private.is_none() {
-            tracing::error!(
-                epoch = self.record.epoch,
-                "this validator has a seat again, and not the private state: it follows and does not vote"
-            );
-        }
         // Without the private state it cannot tell which blocks are right.
         let (Some(parts), Some(_), true) = (self.validator.as_ref(), self.me, self.private.is_some()) else {
             return;

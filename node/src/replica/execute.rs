@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use tacit_consensus::{Block, CommitProof, Digest, Executed, Height, Millis};
+use tacit_consensus::{Block, CommitProof, Digest, Executed, Header, Height, Millis};
 use tacit_ledger::{
-    BlockContext, BlockResult, CommittedBlock, Durability, Envelope, EpochLink, Executable, SealedReceipt,
-    StoreError, StoredReceipt, SystemRecord, TxRecord, WriteBatch, block_receipts_root, chain_receipts,
-    encode, encrypt_checkpoint, encrypt_frame, open_envelope,
+    BlockContext, BlockResult, CommittedBlock, Durability, Envelope, EpochLink, Executable, Manifest,
+    PublicSnapshot, SealedReceipt, SnapshotId, SnapshotKind, StoreError, StoredReceipt, SystemRecord, TxRecord,
+    WriteBatch, block_receipts_root, chain_receipts, encode, encrypt_checkpoint, encrypt_frame,
+    open_envelope,
 };
 
 use super::{Certified, Effect, Final, Head, Replica, system::ordinary};
@@ -18,6 +19,8 @@ const KEPT_RESULTS: u64 = 256;
 const CHECKPOINT_EVERY: u64 = 1_000;
 /// The public state changes at epochs only; a restart repeats at most so many blocks on top of the stored one.
 const PUBLIC_EVERY: u64 = 128;
+/// Public snapshots of the newest epochs that are kept: who fetches one is not cut off by an epoch's end.
+const PUBLIC_SNAPSHOTS_KEPT: u64 = 2;
 /// Superfluous frames deleted at once.
 pub(super) const PRUNE_LIMIT: usize = 4_096;
 
@@ -119,7 +122,8 @@ impl Replica {
             true => self.execute_private(&block, &envelopes, public_root, &mut writes)?,
             false => self.follow(&block, &envelopes, public_root, synced.unwrap_or_default()),
         };
-        self.write_block(&mut writes, &block, &proof, &envelopes, &results);
+        self.write_block(&mut writes, &block, &proof, &envelopes, &results)
+            .map_err(|e| format!("the store refused a read: {e}"))?;
         let system: Vec<Digest> = ordinary(&block).into_iter().map(|(id, _)| id).collect();
         for (index, id) in (0u32..).zip(&system) {
             writes.put_system(id, &SystemRecord { height, index });
@@ -129,7 +133,12 @@ impl Replica {
             .map_err(|e| format!("the store refused a block: {e}"))?;
 
         if self.checkpoint == height {
-            self.prune(height)
+            // What an epoch began with stays while it lasts: newcomers take it.
+            let kept = match block.header.next_epoch {
+                Some(_) => None,
+                None => self.first_height().checked_sub(1),
+            };
+            self.prune(height, kept)
                 .map_err(|e| format!("the store refused to prune: {e}"))?;
         }
         self.executed.insert(height, results.executed);
@@ -245,8 +254,10 @@ impl Replica {
                     outcome.private_root = private.root();
                 }
                 let sealed = encrypt_checkpoint(&keys.data, header.height, &private.to_checkpoint());
-                writes.put_checkpoint(header.height, &sealed.map_err(|e| e.to_string())?);
+                let sealed = sealed.map_err(|e| e.to_string())?;
+                writes.put_checkpoint(header.height, &sealed);
                 self.checkpoint = header.height;
+                self.offer_private(writes, header.height, &sealed)?;
             }
         } else if let Some(keys) = &self.state_keys {
             let frame = encrypt_frame(&keys.data, header.height, &outcome.frame.to_bytes());
@@ -304,6 +315,39 @@ impl Replica {
         }
     }
 
+    /// A checkpoint of an epoch's start is what newcomers take; the one before it is sealed under keys that are gone.
+    fn offer_private(&self, writes: &mut WriteBatch, height: Height, sealed: &[u8]) -> Result<(), String> {
+        let kind = SnapshotKind::Private;
+        let epoch = self.record.epoch + 1;
+        let before = self.log().manifest(SnapshotId {
+            kind,
+            epoch: epoch - 1,
+        });
+        if let Some(before) = before.map_err(|e| e.to_string())? {
+            writes.delete_snapshot(&before);
+        }
+        writes.put_manifest(&Manifest::of(SnapshotId { kind, epoch }, height, sealed));
+        Ok(())
+    }
+
+    /// What fresh nodes begin an epoch with. The one before it stays for those who are fetching it.
+    fn offer_public(&self, writes: &mut WriteBatch, closing: &Header) -> Result<(), StoreError> {
+        let (kind, epoch) = (SnapshotKind::Public, self.public.current().epoch);
+        let older = closing
+            .height
+            .saturating_sub(PublicSnapshot::headers_at(closing.height) - 1);
+        let before = usize::try_from(closing.height - older).unwrap_or(usize::MAX);
+        let mut headers = self.log().headers_from(older, before)?;
+        headers.push(closing.clone());
+        let snapshot = PublicSnapshot::new(headers, &self.public).to_bytes();
+        writes.put_public_snapshot(epoch, closing.height, &snapshot);
+        let old = epoch.checked_sub(PUBLIC_SNAPSHOTS_KEPT);
+        if let Some(old) = old.map(|epoch| self.log().manifest(SnapshotId { kind, epoch })) {
+            old?.iter().for_each(|old| writes.delete_snapshot(old));
+        }
+        Ok(())
+    }
+
     fn write_block(
         &mut self,
         writes: &mut WriteBatch,
@@ -311,7 +355,7 @@ impl Replica {
         proof: &CommitProof,
         envelopes: &[(Digest, Envelope)],
         results: &Results,
-    ) {
+    ) -> Result<(), StoreError> {
         let height = block.header.height;
         writes.put_block(&CommittedBlock {
             block: block.clone(),
@@ -358,17 +402,19 @@ impl Replica {
                 proof: proof.clone(),
                 record,
             });
+            self.offer_public(writes, &block.header)?;
         }
         // What stood beside this block, or below it, has lost.
         let above = self.pending.split_off(&(height + 1, Digest::ZERO));
         for (height, id) in std::mem::replace(&mut self.pending, above) {
             writes.delete_pending(height, &id);
         }
+        Ok(())
     }
 
     /// Deletes frames and checkpoints that the newest checkpoint, durable by now, makes superfluous.
-    fn prune(&self, checkpoint: Height) -> Result<(), StoreError> {
-        let old = self.log().prune_below(checkpoint, PRUNE_LIMIT)?;
+    fn prune(&self, checkpoint: Height, kept: Option<Height>) -> Result<(), StoreError> {
+        let old = self.log().prune_below(checkpoint, kept, PRUNE_LIMIT)?;
         if old.is_empty() {
             Ok(())
         } else {

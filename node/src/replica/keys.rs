@@ -12,7 +12,7 @@ use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use rand_core::Rng;
 use tacit_consensus::{Epoch, Millis};
 use tacit_ledger::{
-    Contribution, EpochKeys, EpochRecord, EpochSecret, SealingPublic, StateKeys, SystemTx, open_secret,
+    Contribution, EpochKeys, EpochRecord, EpochSecret, RecoveryScope, SealingPublic, StateKeys, SystemTx, open_secret,
     open_share, seal_secret,
 };
 use zeroize::Zeroizing;
@@ -65,7 +65,10 @@ impl Replica {
                 .keyring
                 .next_kem(&seed)
                 .map_err(|error| Refused::new(error.code(), error.to_string())),
-            None => Err(Refused::new("query.not_a_validator", "an observer has no KEM keys")),
+            None => Err(Refused::new(
+                "query.not_a_validator",
+                "an observer has no KEM keys",
+            )),
         };
         self.out.push(Effect::KemKey { reply, result });
     }
@@ -117,7 +120,11 @@ impl Replica {
             return Err("a final epoch record names a key that does not follow from its shares".into());
         }
         let keys = StateKeys::unwrap(&secret, &record.state_keys).map_err(|e| e.to_string())?;
-        if self.state_keys.as_ref().is_some_and(|own| own.blinding != keys.blinding) {
+        if self
+            .state_keys
+            .as_ref()
+            .is_some_and(|own| own.blinding != keys.blinding)
+        {
             return Err("a final epoch record wraps another blinding key than this state's".into());
         }
         self.next_keys = Some(keys);
@@ -147,7 +154,11 @@ impl Replica {
     /// The keys that follow from the epoch's secret, where this node holds it: to open envelopes, and of the state.
     pub(super) fn load_epoch_keys(&mut self) {
         (self.opener, self.state_keys) = (None, None);
-        let Some(secret) = self.validator.as_ref().and_then(|v| v.keyring.epoch(self.record.epoch)) else {
+        let Some(secret) = self
+            .validator
+            .as_ref()
+            .and_then(|v| v.keyring.epoch(self.record.epoch))
+        else {
             return;
         };
         match StateKeys::unwrap(secret, &self.record.state_keys) {
@@ -156,7 +167,9 @@ impl Replica {
                 self.state_keys = Some(keys);
             }
             // A vault that kept something else: as good as lost.
-            Err(error) => tracing::error!(epoch = self.record.epoch, code = error.code(), %error, "secret refused"),
+            Err(error) => {
+                tracing::error!(epoch = self.record.epoch, code = error.code(), %error, "secret refused")
+            }
         }
     }
 
@@ -184,11 +197,19 @@ impl Replica {
             0 => StateKeys::derive(secret),
             _ => self.state_keys.as_ref()?.in_epoch(secret),
         };
-        Some(EpochKeys::of(secret, &keys))
+        let scope = RecoveryScope {
+            chain: &self.chain,
+            epoch: self.record.epoch + 1,
+            members: &self.genesis.recovery,
+        };
+        Some(EpochKeys {
+            recovery: scope.package(secret, &keys).ok()?,
+            ..EpochKeys::of(secret, &keys)
+        })
     }
 
     /// Whether this validator has a seat, and not the secret that goes with it, but the KEM key to which it can be sealed.
-    fn lacks_secret(&self) -> bool {
+    pub(super) fn lacks_secret(&self) -> bool {
         let held = |key: &SealingPublic| self.validator.as_ref().is_some_and(|v| v.keyring.kem(key).is_some());
         self.record.sealing_key.is_some() && self.opener.is_none() && self.seat_kem().is_some_and(held)
     }
@@ -238,7 +259,11 @@ impl Replica {
     }
 
     pub(super) fn lost_tick(&mut self, now: Millis) {
-        if self.lost.inflight.is_some_and(|(_, since)| since.saturating_add(ANSWER_MS) <= now) {
+        if self
+            .lost
+            .inflight
+            .is_some_and(|(_, since)| since.saturating_add(ANSWER_MS) <= now)
+        {
             (self.lost.inflight, self.lost.next_ms) = (None, Some(now));
         }
         if self.lost.inflight.is_some() || self.lost.next_ms.is_none_or(|at| at > now) {
@@ -269,7 +294,11 @@ impl Replica {
         let sealed = match response {
             Some(FetchResponse::Share(Ok(sealed))) => sealed,
             Some(FetchResponse::Share(Err(refused))) => {
-                tracing::info!(code = refused.code, detail = refused.detail, "a validator gives no secret");
+                tracing::info!(
+                    code = refused.code,
+                    detail = refused.detail,
+                    "a validator gives no secret"
+                );
                 return;
             }
             Some(_) => {
@@ -281,7 +310,12 @@ impl Replica {
             }
             None => return,
         };
-        let opened = match (&self.validator, self.me, self.seat_kem(), &self.record.sealing_key) {
+        let opened = match (
+            &self.validator,
+            self.me,
+            self.seat_kem(),
+            &self.record.sealing_key,
+        ) {
             (Some(parts), Some(me), Some(key), Some(sealing)) => match parts.keyring.kem(key) {
                 Some(kem) => open_secret(kem, &self.chain, self.record.epoch, me, sealing, &sealed),
                 None => return,
@@ -337,8 +371,14 @@ impl Replica {
             return Err(Refused::new("epoch.not_in_force", detail));
         }
         let seat = self.index_of.get(&from).copied();
-        let seat = seat.ok_or_else(|| Refused::new("epoch.no_seat", format!("the asker has no seat in epoch {epoch}")))?;
-        let key = self.record.validators.get(usize::from(seat)).map(|seat| seat.kem_key.clone());
+        let seat = seat.ok_or_else(|| {
+            Refused::new("epoch.no_seat", format!("the asker has no seat in epoch {epoch}"))
+        })?;
+        let key = self
+            .record
+            .validators
+            .get(usize::from(seat))
+            .map(|seat| seat.kem_key.clone());
         let secret = self.validator.as_ref().and_then(|v| v.keyring.epoch(epoch));
         let (Some(key), Some(secret)) = (key, secret) else {
             return Err(Refused::new("key.lost", "this node does not hold it either"));
@@ -359,7 +399,10 @@ impl Replica {
         }
         let kem = self.validator.as_ref().and_then(|v| v.keyring.kem(kem_key));
         let kem = kem.ok_or_else(|| {
-            let detail = format!("the KEM key {} of this validator's next seat is not here", kem_key.key_id());
+            let detail = format!(
+                "the KEM key {} of this validator's next seat is not here",
+                kem_key.key_id()
+            );
             Refused::new("key.lost", detail)
         })?;
         let share = open_share(kem, &self.chain, contribution, me)

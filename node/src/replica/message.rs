@@ -7,6 +7,7 @@ use tacit_ledger::{
     Answer, Batch, Envelope, EpochRecord, OpenedEnvelope, Query, SealingPublic, SealingSecret, SystemTx,
 };
 
+use super::{LoadJob, Loaded};
 use crate::wire::{Announcement, Direct, FetchRequest, FetchResponse, Hello, SystemGossip};
 
 /// A node's libp2p identity, as its registration names it.
@@ -99,6 +100,8 @@ pub enum Input {
         /// The query.
         query: Box<Query>,
     },
+    /// What an [`Effect::Load`] came to.
+    Loaded(Box<Loaded>),
     /// This validator is to attest again, and needs the KEM key for it; answered by [`Effect::KemKey`].
     WantKem {
         /// The edge's number for the question.
@@ -258,6 +261,13 @@ pub enum Effect {
         unopened: u32,
         /// Ids of the ordinary system transactions in it.
         system: Vec<Digest>,
+    },
+    /// Please run this beside the replica and come back with [`Input::Loaded`].
+    Load(Box<LoadJob>),
+    /// A public snapshot was taken: this height is the head now, and what is below it is not here.
+    Jumped {
+        /// The head.
+        height: Height,
     },
     /// Envelopes that this node let go of: their epoch has closed.
     Expired(Vec<Digest>),

@@ -11,17 +11,23 @@
 //!                                             Commit    execute.rs, and epoch.rs where an epoch ends
 //! ```
 //!
-//! An observer runs the same machine without a core and without private state: `sync.rs` feeds `execute.rs`.
+//! An observer runs the same machine without a core and without private state: `sync.rs` feeds `execute.rs`. Who has a
+//! seat and no private state takes a snapshot of it (`join.rs`), who is far behind one of the public state (`jump.rs`);
+//! both are fetched by `snapshot.rs`. What is too old is deleted by `prune.rs`.
 
 mod accuse;
 mod epoch;
 mod execute;
 mod hello;
+mod join;
+mod jump;
 mod keys;
 mod message;
 mod private_read;
 mod propose;
+mod prune;
 mod restore;
+mod snapshot;
 mod standing;
 mod submit;
 mod sync;
@@ -45,9 +51,12 @@ use tacit_ledger::{
     SealingSecret, Share, StateKeys, Store, WriteBatch,
 };
 
+pub use self::join::{LoadJob, Loaded};
 pub use self::message::{Effect, GossipVerdict, Input, NodeKey, Offence, Question, Refused, SystemSource};
 pub use self::standing::{ProbationStatus, RolledBack};
 pub(crate) use self::system::ordinary;
+pub use self::prune::History;
+pub use self::snapshot::SnapshotProgress;
 pub use self::system_pool::{SystemPool, SystemPoolError, Taken};
 use crate::{
     NodeError,
@@ -83,10 +92,14 @@ pub struct ReplicaConfig {
     pub scheme: Arc<dyn Scheme>,
     /// A validator's keys; `None` makes an observer.
     pub validator: Option<ValidatorParts>,
+    /// How much of the chain it keeps.
+    pub history: History,
     /// The seed of all randomness that the replica uses.
     pub seed: [u8; 32],
     /// The protocol versions that this build speaks.
     pub protocols: RangeInclusive<u16>,
+    /// On a chain that goes on from a lost one: its state, which a founder needs until the first epoch has ended.
+    pub origin: Option<PrivateState>,
 }
 
 /// A proposal whose validation waits for batches or for our own execution.
@@ -151,6 +164,17 @@ pub struct Replica {
     wake: Option<Millis>,
     sync: sync::Sync,
     checkpoint: Height,
+    fetching: Option<snapshot::Fetching>,
+    jump: Option<jump::Jump>,
+    /// Whether it was looked, since the start, how far behind this node is.
+    looked_ahead: bool,
+    history: History,
+    /// The lowest height whose block is kept, and the lowest that is not deleted yet.
+    first: Height,
+    deleted: Height,
+    prune_at: Option<Millis>,
+    /// Until when this validator waits for a secret that it has lost.
+    secret_until: Option<Millis>,
     halted: bool,
     out: Vec<Effect>,
 }
@@ -255,6 +279,10 @@ impl Replica {
             self.lost.next_wake(),
             self.stand.next_wake(),
             self.epoch_due_at(),
+            self.fetching.as_ref().and_then(snapshot::Fetching::next_wake),
+            self.jump.as_ref().and_then(jump::Jump::next_wake),
+            self.prune_at,
+            self.secret_until,
         ]
         .into_iter()
         .flatten()
@@ -317,6 +345,7 @@ impl Replica {
                 failed: _,
             } => self.note_opened(epoch, envelopes),
             Input::Query { reply, query } => self.private_read(reply, &query),
+            Input::Loaded(loaded) => self.loaded(now, *loaded),
             Input::WantKem { reply } => self.want_kem(reply),
             Input::WantShare { reply, from, epoch } => self.want_share(reply, from, epoch),
         }
@@ -340,6 +369,12 @@ impl Replica {
         }
         self.say_system(now);
         self.sync_tick(now);
+        self.join_tick(now);
+        self.jump_on(now);
+        self.fetch_on(now);
+        if self.prune_at.is_some_and(|at| at <= now) {
+            self.prune_history(now);
+        }
         self.lost_tick(now);
         self.standing_tick(now);
         if self.wake.is_some_and(|at| at <= now) {
@@ -519,6 +554,16 @@ impl Replica {
                 self.halt(format!("the store refused a write: {error}"));
                 false
             }
+        }
+    }
+
+    /// Writes; a node whose disk refuses stops.
+    fn write(&mut self, writes: WriteBatch, durability: Durability) {
+        if writes.is_empty() {
+            return;
+        }
+        if let Err(error) = self.store.commit(writes, durability) {
+            self.halt(format!("the store refused a write: {error}"));
         }
     }
 

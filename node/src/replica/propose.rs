@@ -3,9 +3,7 @@
 use std::{borrow::Cow, collections::BTreeSet};
 
 use tacit_consensus::{Block, Content, Digest, Executed, Height, Millis, Payload, View};
-use tacit_ledger::{
-    Contribution, EpochRecord, PublicState, SealingPublic, SystemTx, check_shares, deal,
-};
+use tacit_ledger::{Contribution, EpochRecord, PublicState, SealingPublic, SystemTx, check_shares, deal};
 
 use super::{Refused, Replica};
 

@@ -22,8 +22,6 @@ use crate::{NodeError, mempool::Mempool};
 
 /// Blocks above the head that were voted for and not committed: a few views' worth.
 const MAX_PENDING: usize = 256;
-/// The version of the formats in a store that this release writes and reads.
-const FORMAT: u32 = 3;
 /// Frames read at once.
 const FRAMES: usize = 256;
 
@@ -38,8 +36,10 @@ impl Replica {
             store,
             scheme,
             validator,
+            history,
             seed,
             protocols,
+            origin: lost,
         } = config;
         let chain = genesis.chain_id();
         check_chain(&*store, chain)?;
@@ -100,6 +100,14 @@ impl Replica {
             wake: None,
             sync: Sync::default(),
             checkpoint: 0,
+            fetching: None,
+            jump: None,
+            looked_ahead: false,
+            history,
+            first: ChainLog::new(&*store).first()?,
+            deleted: ChainLog::new(&*store).deleted()?,
+            prune_at: None,
+            secret_until: None,
             halted: false,
             out: Vec::new(),
             head,
@@ -112,12 +120,14 @@ impl Replica {
         // A crash may have come between the block that began this epoch and the end of the old keys.
         replica.erase_old_keys(&record)?;
         replica.install(record);
-        replica.load_private()?;
+        replica.load_private(lost)?;
         replica.load_results()?;
         replica.step_aside()?;
         replica.resume_core(now)?;
         replica.settle_standing(now);
         replica.find_secret(now);
+        replica.join(now);
+        replica.plan_pruning(now);
         replica.update_work(now);
         let effects = replica.take_out();
         Ok((replica, effects))
@@ -125,15 +135,18 @@ impl Replica {
 
     /// The private state from the disk, where this validator can have it: one that has lost its seat let go of it, and one
     /// that has lost the epoch's secret cannot open it.
-    fn load_private(&mut self) -> Result<(), NodeError> {
+    fn load_private(&mut self, lost: Option<PrivateState>) -> Result<(), NodeError> {
         let keys = self.state_keys.as_ref();
+        // One of an earlier epoch is sealed under keys that are gone.
+        let start = self.record.start_height;
+        let of_epoch = |checkpoint: Option<Height>| checkpoint.is_some_and(|height| height + 1 >= start);
         let held = match (self.me, self.record.sealing_key.is_some()) {
             (None, _) => false,
             (Some(_), false) => true,
-            (Some(_), true) => keys.is_some() && self.log().checkpoint()?.is_some(),
+            (Some(_), true) => keys.is_some() && of_epoch(self.log().checkpoint_height()?),
         };
         if held {
-            let (private, checkpoint) = restore_private(&*self.store, &self.genesis, keys, self.head.height)?;
+            let (private, checkpoint) = restore_private(&*self.store, &self.genesis, keys, self.head.height, lost)?;
             (self.private, self.checkpoint) = (Some(private), checkpoint);
         }
         Ok(())
@@ -144,13 +157,16 @@ impl Replica {
         if self.private.is_some() {
             return Ok(());
         }
-        if let Err(error) = self.load_private().and_then(|()| self.load_results()) {
+        if let Err(error) = self.load_private(None).and_then(|()| self.load_results()) {
             tracing::warn!(%error, "the private state on this disk does not reach the head");
             (self.private, self.checkpoint) = (None, 0);
         }
         match self.private.is_some() {
             true => self.resume_core(now),
-            false => Ok(()),
+            false => {
+                self.join(now);
+                Ok(())
+            }
         }
     }
 
@@ -225,7 +241,7 @@ impl Replica {
 
 /// Binds a new store to its chain; refuses one of another.
 fn check_chain(store: &dyn Store, chain: Digest) -> Result<(), NodeError> {
-    let format = FORMAT.to_le_bytes();
+    let format = meta::FORMAT_VERSION.to_le_bytes();
     if let Some(stored) = store
         .get(Column::Meta, meta::FORMAT)?
         .filter(|stored| *stored != format)
@@ -293,11 +309,19 @@ fn restore_private(
     genesis: &Genesis,
     keys: Option<&StateKeys>,
     head: Height,
+    lost: Option<PrivateState>,
 ) -> Result<(PrivateState, Height), NodeError> {
     let log = ChainLog::new(store);
     let Some((checkpoint, sealed)) = log.checkpoint()? else {
         // The closing block of epoch 0 writes the first checkpoint: before it nothing is executed.
-        let mut state = PrivateState::genesis(None, &genesis.allocations);
+        let mut state = match (&genesis.origin, lost) {
+            (None, _) => PrivateState::genesis(None, &genesis.allocations),
+            (Some(_), Some(lost)) => lost.begin_anew(),
+            (Some(origin), None) => {
+                let chain = origin.chain.to_string();
+                return Err(NodeError::NoLostState { chain });
+            }
+        };
         for height in 1..=head {
             let nothing = Frame {
                 height,

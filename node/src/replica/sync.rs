@@ -28,6 +28,8 @@ pub(super) struct Sync {
     peers: BTreeSet<NodeKey>,
     /// Peers that had nothing to give since one last had: all others are asked before them.
     spent: BTreeSet<NodeKey>,
+    /// Peers that do not keep the next blocks any more.
+    pruned: BTreeSet<NodeKey>,
     informed: BTreeMap<NodeKey, Height>,
     inflight: Option<Inflight>,
     behind_since: Option<Millis>,
@@ -93,6 +95,11 @@ impl Sync {
         [answer, patience, batches].into_iter().flatten().min()
     }
 
+    /// Connected peers.
+    pub(super) fn peers(&self) -> &BTreeSet<NodeKey> {
+        &self.peers
+    }
+
     pub(super) fn number(&mut self) -> u64 {
         self.next_request += 1;
         self.next_request
@@ -103,7 +110,11 @@ impl Replica {
     /// A new peer may know more than we do: the cheapest way to learn is to ask.
     pub(super) fn sync_on_connect(&mut self, now: Millis, peer: NodeKey) {
         self.sync.peers.insert(peer);
-        if self.sync.inflight.is_none() {
+        self.jump_at_start(now);
+        if self.holds_blocks() {
+            self.jump_on(now);
+            self.fetch_on(now);
+        } else if self.sync.inflight.is_none() {
             self.ask_blocks(now, peer);
         }
     }
@@ -111,6 +122,10 @@ impl Replica {
     pub(super) fn sync_on_disconnect(&mut self, peer: &NodeKey) {
         self.sync.peers.remove(peer);
         self.sync.spent.remove(peer);
+        self.sync.pruned.remove(peer);
+        if let Some(fetching) = self.fetching.as_mut() {
+            fetching.disconnected(peer);
+        }
     }
 
     pub(super) fn announced(&mut self, now: Millis, from: NodeKey, announcement: &Announcement) {
@@ -165,7 +180,7 @@ impl Replica {
 
     /// Asks for the next blocks, if there are any and nothing is under way.
     pub(super) fn sync_now(&mut self, now: Millis) {
-        if self.sync.inflight.is_some() || self.sync.claimed() <= self.head.height {
+        if self.sync.inflight.is_some() || self.sync.claimed() <= self.head.height || self.holds_blocks() {
             return;
         }
         if self.sync.peers.is_subset(&self.sync.spent) {
@@ -225,12 +240,21 @@ impl Replica {
         if self.met.is(request) {
             return self.took_hello(now, request, from, response);
         }
+        let Some(response) = self.take_part(now, request, response) else {
+            return;
+        };
+        let Some(response) = self.take_jump(now, request, response) else {
+            return;
+        };
         let for_blocks = self.sync.inflight.as_ref().is_some_and(|i| i.request == request);
         if for_blocks {
             self.sync.inflight = None;
         }
         match response {
+            // They are asked for again from where the snapshot leads to.
+            Some(FetchResponse::Blocks(_)) if for_blocks && self.holds_blocks() => {}
             Some(FetchResponse::Blocks(blocks)) if for_blocks => self.apply_fetched(now, from, blocks),
+            Some(FetchResponse::Pruned { first }) if for_blocks => self.pruned(now, from, first),
             Some(FetchResponse::Batches(batches)) => {
                 for batch in batches {
                     if self.sync.wanted.remove(&batch.digest()).is_some() {
@@ -262,6 +286,9 @@ impl Replica {
             return;
         }
         for block in blocks {
+            if self.holds_blocks() {
+                break;
+            }
             if block.committed.block.header.height <= self.head.height {
                 continue;
             }
@@ -284,8 +311,32 @@ impl Replica {
         self.sync.spent.clear();
         // Proposals may have waited for what is executed now.
         self.retry(now);
-        if self.sync.inflight.is_none() {
+        self.sync.pruned.clear();
+        if self.sync.inflight.is_none() && !self.holds_blocks() {
             self.ask_blocks(now, from);
+        }
+    }
+
+    /// A peer does not keep the next blocks. When nobody does, there are snapshots.
+    fn pruned(&mut self, now: Millis, from: NodeKey, first: Height) {
+        if first <= self.head.height.saturating_add(1) {
+            // It denies what it says it has.
+            self.out.push(Effect::Penalise {
+                peer: from,
+                offence: Offence::Invalid,
+            });
+            self.sync.unlearn(&from);
+        } else {
+            tracing::debug!(first, code = "block.pruned", "a peer keeps later blocks only");
+            self.sync.spent.insert(from);
+            self.sync.pruned.insert(from);
+        }
+        if !self.sync.pruned.is_empty() && self.sync.peers.is_subset(&self.sync.pruned) {
+            self.sync.pruned.clear();
+            self.jump_forced(now);
+        }
+        if !self.holds_blocks() {
+            self.sync.behind_since = Some(now);
         }
     }
 

@@ -182,14 +182,23 @@ fn record_refused(record: &EpochRecord, expected: Option<&EpochRecord>) -> Optio
     let refused = |code, what: &str| Some(Refused::new(code, what.to_owned()));
     match expected {
         Some(expected) if expected == record => None,
-        None => refused("deal.record", "an epoch record that this node cannot compute from the shares"),
+        None => refused(
+            "deal.record",
+            "an epoch record that this node cannot compute from the shares",
+        ),
         Some(expected) if expected.sealing_key != record.sealing_key => {
             refused("deal.record", "its sealing key does not follow from the shares")
         }
         Some(expected) if expected.state_keys != record.state_keys => {
             refused("deal.state_keys", "it wraps other keys than those of the state")
         }
-        Some(_) => refused("deal.record", "its epoch record does not follow from shares and decision"),
+        Some(expected) if expected.recovery != record.recovery => {
+            refused("deal.recovery", "its recovery package does not follow from the shares and the members")
+        }
+        Some(_) => refused(
+            "deal.record",
+            "its epoch record does not follow from shares and decision",
+        ),
     }
 }
 

@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
-use tacit_consensus::{Height, Message};
-use tacit_ledger::{Batch, ChainLog, MAX_BATCH_BYTES, Store, codec, open_envelope};
+use tacit_consensus::Message;
+use tacit_ledger::{Batch, MAX_BATCH_BYTES, codec, open_envelope};
 use tacit_node::{
     replica::{Effect, Input, Offence, Question, SystemSource},
+    serving,
     wire::{
-        Direct, FetchRequest, FetchResponse, MAX_BATCHES_PER_FETCH, MAX_BLOCKS_PER_FETCH, MAX_DIRECT_BYTES,
-        MAX_FETCH_RESPONSE_BYTES, RelayRefused, SyncBlock, SystemGossip,
+        Direct, FetchRequest, FetchResponse, MAX_BATCHES_PER_FETCH, MAX_DIRECT_BYTES, MAX_FETCH_RESPONSE_BYTES,
+        RelayRefused, SystemGossip,
     },
 };
 
@@ -63,6 +64,7 @@ impl World {
                 let node = &mut self.nodes[index];
                 match what {
                     FetchRequest::Blocks { .. } => node.seen.asked.0 += 1,
+                    FetchRequest::Chunk { snapshot, index } => node.seen.chunks.push((snapshot, index)),
                     FetchRequest::Share { .. } => node.seen.asked_share += 1,
                     FetchRequest::Standing | FetchRequest::Hello(_) => {}
                     _ => node.seen.asked.1 += 1,
@@ -133,6 +135,16 @@ impl World {
             }
             Effect::Answered { reply, result } => {
                 self.nodes[index].seen.answered.insert(reply, result);
+            }
+            Effect::Load(job) => {
+                let life = self.nodes[index].life;
+                let loaded = Box::new(job.run());
+                self.post(index, index, Packet::Loaded { life, loaded });
+            }
+            Effect::Jumped { height } => {
+                self.note(&[b"jumped", &index.to_le_bytes(), &height.to_le_bytes()]);
+                self.checker.jumped(index, height);
+                self.nodes[index].seen.jumps.push(height);
             }
             Effect::Expired(ids) => self.nodes[index].seen.expired.extend(ids),
             Effect::Penalise { peer, offence } => self.nodes[index].seen.penalties.push((peer, offence)),
@@ -216,6 +228,9 @@ impl World {
             Some(crook) => crook(server, response),
             None => response,
         };
+        if self.silent.contains(&server) {
+            return;
+        }
         let bytes = borsh::to_vec(&response).expect("encoded");
         self.note(&[b"response", &server.to_le_bytes(), &bytes]);
         let response = codec::decode::<FetchResponse>(&bytes, MAX_FETCH_RESPONSE_BYTES).ok();
@@ -291,7 +306,11 @@ impl World {
                     failed,
                 },
             ),
-            Packet::Response { .. } | Packet::Opened { .. } => {}
+            Packet::Loaded {
+                life: asked_in,
+                loaded,
+            } if asked_in == life => self.input(to, Input::Loaded(loaded)),
+            Packet::Response { .. } | Packet::Opened { .. } | Packet::Loaded { .. } => {}
         }
     }
 
@@ -324,15 +343,6 @@ impl World {
 
     fn serve(&mut self, server: usize, asker: usize, life: u64, request: u64, what: FetchRequest) {
         match what {
-            FetchRequest::Blocks { from, limit } => {
-                let store = self.nodes[server].store.clone();
-                let limit = usize::from(limit.min(MAX_BLOCKS_PER_FETCH));
-                let blocks = (from..)
-                    .take(limit)
-                    .map_while(|height| sync_block(&*store, height))
-                    .collect();
-                self.respond(server, asker, life, request, FetchResponse::Blocks(blocks));
-            }
             FetchRequest::Batches(digests) => {
                 assert!(
                     digests.len() <= MAX_BATCHES_PER_FETCH,
@@ -372,28 +382,20 @@ impl World {
                 self.input(server, Input::WantShare { reply, from, epoch });
             }
             FetchRequest::Submit(_) | FetchRequest::System(_) => unreachable!("no replica relays"),
+            stored => {
+                let (store, record) = (
+                    self.nodes[server].store.clone(),
+                    self.nodes[server].up().record().clone(),
+                );
+                let answer = serving::answer(&*store, &record, &node_key(asker), &stored);
+                self.respond(
+                    server,
+                    asker,
+                    life,
+                    request,
+                    answer.expect("what a store alone answers"),
+                );
+            }
         }
     }
-}
-
-/// A committed block with all that goes with it, as a server's store has it.
-pub(crate) fn sync_block(store: &dyn Store, height: Height) -> Option<SyncBlock> {
-    let log = ChainLog::new(store);
-    let committed = log.block(height).expect("readable")?;
-    let digests = &committed.block.payload.batches;
-    let batches = digests
-        .iter()
-        .map(|digest| log.batch(digest).expect("readable"))
-        .collect::<Option<Vec<_>>>()?;
-    let envelopes = log.result(height).expect("readable")?.envelopes;
-    let receipts = envelopes
-        .iter()
-        .map_while(|id| log.receipt(id).expect("readable"))
-        .map(|stored| stored.sealed)
-        .collect();
-    Some(SyncBlock {
-        committed,
-        batches,
-        receipts,
-    })
 }

@@ -1,9 +1,9 @@
 //! Who was away, and who is new.
 
 use tacit_ledger::Outcome;
+use tacit_node::serving::sync_block;
 
 use crate::{
-    carry::sync_block,
     founders::{alice, bob},
     world::{Options, World},
 };

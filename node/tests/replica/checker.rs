@@ -45,6 +45,12 @@ impl Checker {
         self.said.keys().filter(|(by, ..)| *by == index).count()
     }
 
+    /// A node took a public snapshot: its chain goes on from there.
+    pub(crate) fn jumped(&mut self, index: usize, height: Height) {
+        let before = self.heights.insert(index, height).unwrap_or(0);
+        assert!(height > before, "S2: node {index} jumped from {before} back to {height}");
+    }
+
     /// Whether a validator said anything in an epoch.
     pub(crate) fn voted(&self, index: usize, epoch: Epoch, what: &'static str) -> bool {
         let all = (index, epoch, 0, "")..(index, epoch + 1, 0, "");

@@ -1,8 +1,8 @@
 //! What is forgotten: thieves with every disk, the whole chain and the platforms' sealing keys, before and after an epoch has
 //! closed; and what a validator that is left out cannot learn.
 
-use tacit_ledger::{SystemTx, UNIT};
 use tacit_attest::Suspension;
+use tacit_ledger::{SystemTx, UNIT};
 
 use crate::{
     founders::{alice, bob},
@@ -58,10 +58,19 @@ fn after_an_epoch_has_closed_no_disk_and_no_sealing_key_opens_its_envelopes_and_
         turn(&mut world);
         let chain = Chain::of(&world.nodes[0]);
         for old in 1..=epoch {
-            assert_eq!(chain.opened(&keyrings(&world), old), (0, 2), "epoch {old} in {}", epoch + 1);
+            assert_eq!(
+                chain.opened(&keyrings(&world), old),
+                (0, 2),
+                "epoch {old} in {}",
+                epoch + 1
+            );
         }
         // A host that keeps old disks needs the sealing key of its platform, and no more.
-        assert_eq!(chain.opened(&before, epoch), (2, 2), "the thief can open what was not erased");
+        assert_eq!(
+            chain.opened(&before, epoch),
+            (2, 2),
+            "the thief can open what was not erased"
+        );
         world.rotate(0..4);
     }
     world.assert_calm();
@@ -75,7 +84,11 @@ fn an_epoch_is_remembered_for_as_long_as_one_validator_keeps_its_kem_key() {
     work(&mut world, 0..2);
     turn(&mut world);
     let chain = Chain::of(&world.nodes[0]);
-    assert_eq!(chain.opened(&keyrings(&world)[..3], 1), (0, 2), "the others have forgotten");
+    assert_eq!(
+        chain.opened(&keyrings(&world)[..3], 1),
+        (0, 2),
+        "the others have forgotten"
+    );
     assert_eq!(chain.opened(&keyrings(&world), 1), (2, 2));
     // It renews at last: two turns late.
     world.rotate(0..4);
@@ -94,9 +107,9 @@ fn a_cut_anywhere_in_a_turn_leaves_nothing_behind_that_opens_the_epoch() {
         for node in &world.nodes[who.clone()] {
             let vault = node.vault.as_ref().expect("a vault");
             match step {
-                0 => vault.fail_save(0),                                 // the next secret is not kept
-                1 => vault.cut_after_save(0, node.store.clone()),        // it is, the closing block is not stored
-                _ => vault.fail_save(1),                                 // it is, the old keys are not erased
+                0 => vault.fail_save(0),                          // the next secret is not kept
+                1 => vault.cut_after_save(0, node.store.clone()), // it is, the closing block is not stored
+                _ => vault.fail_save(1),                          // it is, the old keys are not erased
             }
         }
         let cut = who.clone();
@@ -136,7 +149,12 @@ fn a_suspended_validator_learns_nothing_of_the_next_epoch() {
         world.carry_through(index, &vote);
     }
     world.run_until("epoch 2 begins", 10_000, |world| world.all_in(2));
-    let seats: Vec<_> = world.record().validators.iter().map(|seat| seat.name.clone()).collect();
+    let seats: Vec<_> = world
+        .record()
+        .validators
+        .iter()
+        .map(|seat| seat.name.clone())
+        .collect();
     assert_eq!(seats, ["val-0", "val-1", "val-2"]);
     for nonce in 2..4 {
         let (envelope, _) = world.seal(&alice(), nonce, pay(bob().id(), UNIT));
@@ -145,15 +163,26 @@ fn a_suspended_validator_learns_nothing_of_the_next_epoch() {
     }
     let all_it_ever_kept = world.nodes[3].vault.as_ref().expect("a vault").history();
     let chain = Chain::of(&world.nodes[0]);
-    assert_eq!(chain.opened(&all_it_ever_kept, 1), (2, 2), "the control: it held epoch 1");
+    assert_eq!(
+        chain.opened(&all_it_ever_kept, 1),
+        (2, 2),
+        "the control: it held epoch 1"
+    );
     assert_eq!(chain.opened(&all_it_ever_kept, 2), (0, 2));
     let (open, all) = chain.states(&all_it_ever_kept, &world.nodes[0]);
     assert!(open == 0 && all > 2, "{open} of {all} states of epoch 2");
     let staying = world.nodes[0].vault.as_ref().expect("a vault").history();
-    assert_eq!(chain.opened(&staying, 2), (2, 2), "the control: who stays holds epoch 2");
+    assert_eq!(
+        chain.opened(&staying, 2),
+        (2, 2),
+        "the control: who stays holds epoch 2"
+    );
     assert_eq!(chain.states(&staying, &world.nodes[0]).0, all);
     // What it keeps itself opens nothing any more.
-    assert_eq!(chain.opened(&[world.nodes[3].vault.as_ref().expect("a vault").plaintext()], 1), (0, 2));
+    assert_eq!(
+        chain.opened(&[world.nodes[3].vault.as_ref().expect("a vault").plaintext()], 1),
+        (0, 2)
+    );
     assert_eq!(chain.states(&staying, &world.nodes[3]).1, 0, "it holds no state");
     assert!(world.nodes.iter().all(|node| node.halted.is_none()));
 }

@@ -41,6 +41,11 @@ pub(crate) fn renewal(n: u8, kem: &SealingPublic, place: &RegistrationPlace) -> 
     register(&REGISTRATIONS.0, n, kem, place)
 }
 
+/// The secret half of [`first_kem`].
+pub(crate) fn first_kem_secret(n: usize) -> SealingSecret {
+    SealingSecret::derive(&kem_seed(n))
+}
+
 /// The KEM key with which validator `n` was founded.
 pub(crate) fn first_kem(n: u8) -> SealingPublic {
     SealingSecret::derive(&kem_seed(n.into())).public().clone()

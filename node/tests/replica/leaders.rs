@@ -18,10 +18,10 @@ fn sign_again(block: &mut Block, leader: usize) {
 }
 
 /// Ids of the blocks that were changed.
-type Changed = Rc<RefCell<BTreeSet<Digest>>>;
+pub(crate) type Changed = Rc<RefCell<BTreeSet<Digest>>>;
 
 /// Changes every proposal of the first leader that `change` finds something to change for.
-fn crooked(world: &mut World, mut change: impl FnMut(&mut Block, usize) -> bool + 'static) -> Changed {
+pub(crate) fn crooked(world: &mut World, mut change: impl FnMut(&mut Block, usize) -> bool + 'static) -> Changed {
     let changed = Changed::default();
     let (ids, mut who) = (changed.clone(), None);
     world.crook = Some(Box::new(move |from, to, message| match message {
@@ -100,7 +100,7 @@ fn a_leader_that_leaves_the_epochs_end_out_or_ends_it_early_gets_no_votes() {
 }
 
 /// Changes the system transactions of a block.
-fn system(block: &mut Block, mut change: impl FnMut(&mut SystemTx) -> bool) -> bool {
+pub(crate) fn system(block: &mut Block, mut change: impl FnMut(&mut SystemTx) -> bool) -> bool {
     let mut any = false;
     for bytes in &mut block.payload.system {
         let mut tx = SystemTx::decode(bytes).expect("an honest replica's");

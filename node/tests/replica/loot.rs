@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use tacit_consensus::Epoch;
 use tacit_ledger::{
-    ChainLog, Contribution, Envelope, EpochRecord, EpochSecret, SealingPublic, SealingSecret, Share, StateKeys,
-    SystemTx, decrypt_checkpoint, decrypt_frame, open_envelope, open_share,
+    ChainLog, Contribution, Envelope, EpochRecord, EpochSecret, SealingPublic, SealingSecret, Share,
+    StateKeys, SystemTx, decrypt_checkpoint, decrypt_frame, open_envelope, open_share,
 };
 
 use crate::node::Node;
@@ -47,8 +47,9 @@ impl Chain {
     /// The secrets of all epochs that these bytes lead to.
     pub(crate) fn secrets(&self, plaintexts: &[Vec<u8>]) -> BTreeMap<Epoch, EpochSecret> {
         let windows = plaintexts.iter().flat_map(|bytes| bytes.windows(32));
-        let candidates: std::collections::BTreeSet<[u8; 32]> =
-            windows.map(|window| window.try_into().expect("32 bytes")).collect();
+        let candidates: std::collections::BTreeSet<[u8; 32]> = windows
+            .map(|window| window.try_into().expect("32 bytes"))
+            .collect();
         let mut found = BTreeMap::new();
         for candidate in candidates {
             let as_kem = SealingSecret::derive(&candidate);
@@ -58,7 +59,8 @@ impl Chain {
                 if record.sealing_key.as_ref() == Some(sealing.public()) {
                     found.insert(*epoch, as_secret.clone());
                 }
-                let seat = |key: &SealingPublic| record.validators.iter().position(|seat| seat.kem_key == *key);
+                let seat =
+                    |key: &SealingPublic| record.validators.iter().position(|seat| seat.kem_key == *key);
                 let dealt = seat(as_kem.public()).and_then(|me| self.combine(*epoch, me, &as_kem));
                 if let Some(secret) = dealt {
                     found.insert(*epoch, secret);

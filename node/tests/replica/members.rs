@@ -30,6 +30,7 @@ impl World {
                 version: state.next_policy_version(),
                 ..state.policy().clone()
             },
+            protocol: state.policy_in_force().protocol,
             reinstate: Vec::new(),
             allow_below_quorum: false,
             sequence: self.now,
@@ -102,7 +103,10 @@ impl World {
         let mut ids = Vec::new();
         for index in nodes {
             let renewal = self.renewal(index);
-            ids.push(self.hand_in(index, &renewal).unwrap_or_else(|refused| panic!("{refused:?}")));
+            ids.push(
+                self.hand_in(index, &renewal)
+                    .unwrap_or_else(|refused| panic!("{refused:?}")),
+            );
         }
         self.run_until("the renewals are in the chain", 30_000, |world| {
             ids.iter().all(|id| world.all_have_system(id))

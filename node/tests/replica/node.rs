@@ -8,10 +8,10 @@ use std::{
 
 use tacit_consensus::{Digest, Epoch, Height, Millis};
 use tacit_ledger::{
-    Answer, ChainLog, CommittedBlock, MemoryStore, PROTOCOL_VERSION, SealingPublic, SealingSecret,
+    Answer, ChainLog, CommittedBlock, MemoryStore, PROTOCOL_VERSION, SealingPublic, SealingSecret, SnapshotId,
 };
 use tacit_node::{
-    replica::{GossipVerdict, NodeKey, Offence, Refused, Replica},
+    replica::{GossipVerdict, History, NodeKey, Offence, Refused, Replica},
     wire::Hello,
 };
 
@@ -34,6 +34,10 @@ pub(crate) struct Seen {
     pub(crate) answered: BTreeMap<u64, Result<Box<Answer>, Refused>>,
     /// Requests for blocks and for batches that it sent.
     pub(crate) asked: (u64, u64),
+    /// Chunks of snapshots that it asked for.
+    pub(crate) chunks: Vec<(SnapshotId, u32)>,
+    /// Heights to which it jumped.
+    pub(crate) jumps: Vec<Height>,
     /// Requests for a lost secret that it sent.
     pub(crate) asked_share: u64,
     /// Proposals that it gave no vote, with their leaders' seats.
@@ -72,6 +76,8 @@ pub(crate) struct Node {
     pub(crate) seen: Seen,
     /// A clock that is wrong by so much, ahead.
     pub(crate) ahead_ms: Millis,
+    /// What it keeps of the chain.
+    pub(crate) history: History,
     pub(crate) last_tick: Option<(Millis, u32)>,
 }
 
@@ -90,6 +96,7 @@ impl Node {
             life: 0,
             seen: Seen::default(),
             ahead_ms: 0,
+            history: History::All,
             last_tick: None,
         }
     }

@@ -39,7 +39,10 @@ fn each_epoch_has_fresh_kem_keys_and_nobody_keeps_older_ones() {
         let record = world.record();
         assert_eq!(record.epoch, epoch);
         for (seat, node) in record.validators.iter().zip(&world.nodes) {
-            assert!(used.insert(seat.kem_key.clone()), "epoch {epoch}: a key that had its time");
+            assert!(
+                used.insert(seat.kem_key.clone()),
+                "epoch {epoch}: a key that had its time"
+            );
             assert_eq!(held(node), BTreeSet::from([seat.kem_key.clone()]));
             assert_eq!(node.kem.as_ref().map(|kem| kem.public()), Some(&seat.kem_key));
         }
@@ -79,13 +82,20 @@ fn a_renewal_that_never_lands_costs_forgetting_and_nothing_else() {
         world.rotate([0, 1, 3]);
         turn(&mut world);
         assert_eq!(world.record().validators[2].kem_key, old);
-        assert_eq!(held(&world.nodes[2]), BTreeSet::from([old.clone(), waiting.clone()]));
+        assert_eq!(
+            held(&world.nodes[2]),
+            BTreeSet::from([old.clone(), waiting.clone()])
+        );
         world.transfer(2, &alice(), nonce, bob().id());
         nonce += 1;
     }
     world.rotate(0..4);
     turn(&mut world);
-    assert_eq!(world.record().validators[2].kem_key, waiting, "the same that it made at first");
+    assert_eq!(
+        world.record().validators[2].kem_key,
+        waiting,
+        "the same that it made at first"
+    );
     assert_eq!(held(&world.nodes[2]), BTreeSet::from([waiting]));
     world.transfer(2, &alice(), nonce, bob().id());
     world.assert_calm();
@@ -100,12 +110,16 @@ fn who_slept_through_turns_follows_them_with_its_keys_one_after_the_other() {
     world.crash(3);
     for nonce in 0..2 {
         let next = world.record().epoch + 1;
-        world.run_until("the others go on", 6 * EPOCH_MS, |world| world.record().epoch >= next);
+        world.run_until("the others go on", 6 * EPOCH_MS, |world| {
+            world.record().epoch >= next
+        });
         world.run_for(1_000);
         world.transfer_among(0..3, &alice(), nonce, bob().id());
     }
     world.start(3);
-    world.run_until("it is back", 30_000, |world| world.nodes[3].epoch() == world.record().epoch);
+    world.run_until("it is back", 30_000, |world| {
+        world.nodes[3].epoch() == world.record().epoch
+    });
     world.settle();
     assert!(world.nodes[3].opener.is_some());
     world.transfer(3, &alice(), 2, bob().id());
@@ -184,7 +198,8 @@ fn a_wrong_secret_is_refused_by_name_and_another_validator_asked() {
                 }
                 1 => FetchResponse::Share(Ok(sealed[1..].to_vec())),
                 2 => {
-                    let mut rng = <rand_chacha::ChaCha20Rng as rand_chacha::rand_core::SeedableRng>::from_seed([1; 32]);
+                    let mut rng =
+                        <rand_chacha::ChaCha20Rng as rand_chacha::rand_core::SeedableRng>::from_seed([1; 32]);
                     let key = &record.validators[1].kem_key;
                     let sealed = seal_secret(&mut rng, &chain, record.epoch, 1, key, &other);
                     FetchResponse::Share(Ok(sealed.expect("sealed")))
@@ -235,12 +250,19 @@ fn who_lost_its_kem_key_follows_and_is_dealt_to_again_after_its_next_renewal() {
     world.start(1);
     world.run_until("epoch 2 begins everywhere", 3 * EPOCH_MS, |world| world.all_in(2));
     assert!(world.nodes[1].halted.is_none() && world.nodes[1].opener.is_none());
-    assert_eq!(world.nodes[1].up().me(), Some(1), "it has a seat, and nothing to sit with");
+    assert_eq!(
+        world.nodes[1].up().me(),
+        Some(1),
+        "it has a seat, and nothing to sit with"
+    );
     world.rotate(0..4);
     turn(&mut world);
     assert_eq!(world.record().epoch, 3);
     assert!(world.nodes[1].opener.is_some(), "it was dealt to");
-    assert_eq!(world.record().validators[1].kem_key, *world.nodes[1].kem.as_ref().expect("held").public());
+    assert_eq!(
+        world.record().validators[1].kem_key,
+        *world.nodes[1].kem.as_ref().expect("held").public()
+    );
     world.transfer_among(2..4, &alice(), 0, bob().id());
     assert!(world.nodes.iter().all(|node| node.halted.is_none()));
 }

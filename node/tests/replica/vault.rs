@@ -86,7 +86,11 @@ impl Vault for MemoryVault {
 fn lists(record: &[u8]) -> (usize, usize) {
     let count = |at: usize| u32::from_le_bytes(record[at..at + 4].try_into().expect("four bytes")) as usize;
     let epochs = 64 + 4 + 33 * count(64);
-    assert_eq!(record.len(), epochs + 4 + 40 * count(epochs), "another format than this");
+    assert_eq!(
+        record.len(),
+        epochs + 4 + 40 * count(epochs),
+        "another format than this"
+    );
     (64, epochs)
 }
 

@@ -7,9 +7,9 @@ use std::{
 
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use tacit_consensus::{Committee, Digest, Ed25519, Epoch, Height, Message, Millis};
-use tacit_ledger::{EpochRecord, Genesis, OpenedEnvelope, Params};
+use tacit_ledger::{EpochRecord, Genesis, OpenedEnvelope, Params, PrivateState};
 use tacit_node::{
-    replica::{Input, NodeKey, Offence, Replica, ReplicaConfig},
+    replica::{History, Input, Loaded, NodeKey, Offence, Replica, ReplicaConfig},
     wire::{Announcement, FetchRequest, FetchResponse},
 };
 
@@ -71,6 +71,10 @@ pub(crate) enum Packet {
         request: u64,
         response: Option<FetchResponse>,
     },
+    Loaded {
+        life: u64,
+        loaded: Box<Loaded>,
+    },
     Opened {
         life: u64,
         epoch: Epoch,
@@ -90,6 +94,9 @@ pub(crate) type Crook = Box<dyn FnMut(usize, usize, Message) -> Vec<Message>>;
 /// What a crooked server makes of an answer.
 pub(crate) type CrookedServer = Box<dyn FnMut(usize, FetchResponse) -> FetchResponse>;
 
+/// A lost network's state, as the founder of this index opens it.
+pub(crate) type LostState = Box<dyn Fn(usize) -> PrivateState>;
+
 /// See the module.
 pub(crate) struct World {
     pub(crate) options: Options,
@@ -102,6 +109,8 @@ pub(crate) struct World {
     pub(crate) server: Option<CrookedServer>,
     /// Nodes whose batches and system transactions are not gossiped.
     pub(crate) mute: BTreeSet<usize>,
+    /// Nodes that take requests and never answer.
+    pub(crate) silent: BTreeSet<usize>,
     /// Pairs between which nothing passes, one way.
     pub(crate) cut: BTreeSet<(usize, usize)>,
     /// The validator of whose disk earlier states are kept.
@@ -114,6 +123,8 @@ pub(crate) struct World {
     pub(crate) next_reply: u64,
     /// The newest direct messages, for replays.
     pub(crate) overheard: VecDeque<(usize, usize, Vec<u8>)>,
+    /// What a recovered network's founders begin with.
+    pub(crate) lost: Option<LostState>,
     queue: BTreeMap<(Millis, u64), Delivery>,
     next_event: u64,
     chance: u64,
@@ -124,6 +135,18 @@ impl World {
     /// Four validators at genesis, started and connected.
     pub(crate) fn new(options: Options) -> Self {
         let genesis = genesis(options.params);
+        Self::of(options, genesis, None)
+    }
+
+    /// The same on another genesis, that of a recovered network with its founders' beginning.
+    pub(crate) fn of(options: Options, genesis: Arc<Genesis>, lost: Option<LostState>) -> Self {
+        let mut world = Self::empty(options, genesis, lost);
+        (0..4).for_each(|index| world.start(index));
+        world
+    }
+
+    /// Four validators that are not started.
+    pub(crate) fn empty(options: Options, genesis: Arc<Genesis>, lost: Option<LostState>) -> Self {
         let mut world = Self {
             chain: genesis.chain_id(),
             now: genesis.time_ms + 100,
@@ -132,6 +155,7 @@ impl World {
             crook: None,
             server: None,
             mute: BTreeSet::new(),
+            silent: BTreeSet::new(),
             cut: BTreeSet::new(),
             sealing: ChaCha20Rng::seed_from_u64(options.seed),
             next_reply: 0,
@@ -143,13 +167,13 @@ impl World {
             next_event: 0,
             chance: options.seed,
             trace: blake3::Hasher::new(),
+            lost,
             genesis,
             options,
         };
         for index in 0..4 {
             world.nodes.push(Node::new(index, Some(MemoryVault::default())));
         }
-        (0..4).for_each(|index| world.start(index));
         world
     }
 
@@ -165,6 +189,16 @@ impl World {
     pub(crate) fn add_observer(&mut self) -> usize {
         let index = self.nodes.len();
         self.nodes.push(Node::new(index, None));
+        self.start(index);
+        index
+    }
+
+    /// Adds an observer that keeps the blocks of so many closed epochs only.
+    pub(crate) fn add_forgetful_observer(&mut self, epochs: u64) -> usize {
+        let index = self.nodes.len();
+        let mut node = Node::new(index, None);
+        node.history = History::Epochs(epochs.try_into().expect("an epoch at least"));
+        self.nodes.push(node);
         self.start(index);
         index
     }
@@ -188,8 +222,10 @@ impl World {
             store: node.store.clone(),
             scheme: Arc::new(Ed25519),
             validator: node.vault.as_ref().map(|vault| parts(node.identity, vault)),
+            history: node.history,
             seed,
             protocols: node.protocols.clone(),
+            origin: self.lost.as_ref().map(|lost| lost(index)),
         };
         let (replica, effects) = Replica::open(config, self.now + node.ahead_ms)?;
         self.checker.restarted(index, replica.head().height);

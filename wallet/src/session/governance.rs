@@ -8,14 +8,15 @@ use super::Wallet;
 use crate::{entropy, error::Error};
 
 impl Wallet {
-    /// Signs a proposal of a whole policy, whose version must be that of the newest adopted one plus one. It counts as
-    /// this member's approval, and takes the place of a proposal that this member has open.
+    /// Signs a proposal of a whole policy, whose version must be that of the newest adopted one plus one, and of the
+    /// version of the protocol that comes with it, not below the newest adopted one. It counts as this member's approval, and takes the place of a proposal that this member has open.
     ///
     /// # Errors
     /// [`Error::NotAMember`]: the genesis lists who may propose.
     pub fn propose(
         &mut self,
         policy: Policy,
+        protocol: u16,
         reinstate: Vec<Suspension>,
         allow_below_quorum: bool,
     ) -> Result<PolicyProposal, Error> {
@@ -23,6 +24,7 @@ impl Wallet {
         let proposal = PolicyProposal {
             chain: self.chain(),
             policy,
+            protocol,
             reinstate,
             allow_below_quorum,
             sequence: (self.options.clock)(),

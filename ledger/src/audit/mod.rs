@@ -1,0 +1,659 @@
+//! A whole chain, from genesis to its newest block, checked offline: everything that public data can show.
+//!
+//! | what | is checked against | codes |
+//! |---|---|---|
+//! | place | network, epoch, height, parent, time | `chain.foreign` `epoch` `height` `parent` `time` |
+//! | payload | its root in the header, bounds | `chain.payload` |
+//! | finality | the commit certificate of the epoch's set; no two certified blocks of one height | `chain.certificate` `fork` `epilogue` |
+//! | proposal | its leader's signature, the parent's certificate, timeouts, the certificate that it carries | `chain.proposer` `justify` `timeout` `carried` |
+//! | batches | digest, author's signature, bounds | `chain.batch` `batch_author` |
+//! | envelopes | each once, of its epoch, not expired; its receipt is there | `chain.receipt` `receipt_missing` |
+//! | public lane | rules T1 to T7 and S1 to S9 on the state that the blocks before give: evidence, approvals, votes, collateral, contributions, the next epoch's record | `chain.registration` `policy` `suspension` `collateral` `share` `epoch_end` `epoch_record` `system` |
+//! | execution | public and receipts root of every stated height, the supply, when the private root may change | `chain.public_root` `receipts_root` `supply` `private_root` `executed` |
+//! | tables | what a node stores beside its blocks ([`audit_store`]) | `chain.result` `link` `index` `state` |
+//!
+//! [`Auditor`] takes blocks in their order and remembers the public state, what could still be repeated and what is not
+//! yet stated: its memory does not grow with the number of blocks. The first defect ends it. A chain whose beginning was
+//! pruned is followed by the links of its epochs ([`Auditor::link`]).
+//!
+//! What it cannot show: that the private state was executed as the rules say. That rests on the evidence of the
+//! validators, which it checks, and on a quorum's signatures.
+
+mod claims;
+mod defect;
+mod envelopes;
+mod statements;
+mod store;
+mod summary;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tacit_attest::Platform;
+use tacit_consensus::{
+    Anchor, Block, Certificate, Committee, CommitProof, Digest, Executed, Header, Height, Millis, Payload,
+    Phase, Scheme, View,
+};
+
+pub use claims::{SignatureCheck, SignatureClaim, Signed, first_bad};
+pub use defect::{AuditError, Defect};
+pub use store::audit_store;
+pub use summary::AuditSummary;
+
+use crate::{
+    batch::Batch,
+    chainlog::CommittedBlock,
+    epoch::EpochRecord,
+    genesis::Genesis,
+    light::EpochLink,
+    limits::SEALED_RECEIPT_BYTES,
+    receipt::{SealedReceipt, block_receipts_root},
+    state::{PublicState, SystemError},
+    system::SystemTx,
+};
+use claims::Claims;
+use envelopes::Counted;
+use statements::Statements;
+
+/// A block with everything public that goes with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditBlock {
+    /// The block and why it is final.
+    pub committed: CommittedBlock,
+    /// The batches that it names, in its order.
+    pub batches: Vec<Batch>,
+    /// The sealed receipts of the envelopes in them.
+    pub receipts: BTreeMap<Digest, SealedReceipt>,
+}
+
+/// What a checked block gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Audited {
+    /// The block's id.
+    pub id: Digest,
+    /// Its height.
+    pub height: Height,
+    /// The ids of its envelopes that count, in order.
+    pub envelopes: Vec<Digest>,
+    /// The root over their receipts.
+    pub block_receipts: Digest,
+    /// The root over all receipts so far, where it is known.
+    pub receipts_root: Option<Digest>,
+    /// The public root after it, where it is known.
+    pub public_root: Option<Digest>,
+}
+
+/// The block that the next one grows from.
+struct Head {
+    id: Digest,
+    height: Height,
+    view: View,
+    time_ms: Millis,
+    executed: Executed,
+}
+
+/// See the module.
+pub struct Auditor<'a> {
+    chain: Digest,
+    check: &'a SignatureCheck,
+    claims: Claims,
+    /// What the running epoch grows from.
+    anchor: Anchor,
+    head: Head,
+    record: EpochRecord,
+    committee: Committee,
+    /// Ids of headers that were certified below a block which is still to come.
+    promised: BTreeMap<Height, Digest>,
+    /// None behind a pruned part.
+    public: Option<PublicState>,
+    counted: Counted,
+    statements: Statements,
+    summary: AuditSummary,
+}
+
+impl<'a> Auditor<'a> {
+    /// Begins with a genesis whose origin the caller trusts; verifies all of it. `check` answers for signatures.
+    pub fn new(genesis: &Genesis, check: &'a SignatureCheck) -> Result<Self, AuditError> {
+        genesis.verify().map_err(|error| AuditError::new(0, error))?;
+        let public = PublicState::genesis(genesis);
+        let public_root = public.root(0).unwrap_or_default();
+        let anchor = genesis.anchor(public_root, Digest::ZERO);
+        let mut auditor = Self {
+            chain: genesis.chain_id(),
+            check,
+            claims: Claims::new(),
+            anchor,
+            head: Head::of_anchor(&anchor),
+            record: public.current().clone(),
+            committee: public.committee(),
+            promised: BTreeMap::new(),
+            counted: Counted::default(),
+            statements: Statements::genesis(anchor.executed),
+            summary: AuditSummary {
+                chain: genesis.chain_id(),
+                registrations: genesis.validators.len() as u64,
+                ..AuditSummary::default()
+            },
+            public: Some(public),
+        };
+        auditor.note_seats();
+        Ok(auditor)
+    }
+
+    /// The height of the block that comes next.
+    pub fn next_height(&self) -> Height {
+        self.head.height.saturating_add(1)
+    }
+
+    /// The running epoch.
+    pub fn record(&self) -> &EpochRecord {
+        &self.record
+    }
+
+    /// The public state after the newest block; none behind a pruned part.
+    pub fn public(&self) -> Option<&PublicState> {
+        self.public.as_ref()
+    }
+
+    /// Follows the link to the next epoch in the place of the blocks of this one. To be called before any block, as often
+    /// as the chain was pruned.
+    pub fn link(&mut self, link: &EpochLink) -> Result<(), AuditError> {
+        let EpochLink {
+            header,
+            proof,
+            record,
+        } = link;
+        let height = header.height;
+        let follow = || {
+            self.check_place(header, None)?;
+            if height < self.record.start_height {
+                return Err(Defect::Height {
+                    have: height,
+                    need: self.record.start_height,
+                });
+            }
+            self.check_commit(header, proof)?;
+            check_follows(header, &self.record, record)
+        };
+        self.settled(height, follow())?;
+        self.summary.certificates += 1;
+        self.summary.pruned = Some(height.saturating_add(1));
+        self.public = None;
+        self.statements.skip_to(height, header.executed, None);
+        self.turn(header, record.clone());
+        self.settle_if_full()
+    }
+
+    /// Goes on with the public lane from the state that the newest link's closing block left. Its root is compared with what
+    /// the first header states of it.
+    ///
+    /// # Errors
+    /// A state of another network, height or epoch.
+    pub fn resume(&mut self, state: PublicState) -> Result<(), AuditError> {
+        let height = self.head.height;
+        if *state.chain() != self.chain {
+            let (have, need) = (*state.chain(), self.chain);
+            return Err(AuditError::new(height, Defect::Foreign { have, need }));
+        }
+        let root = state.root(height);
+        if state.height() != height || *state.current() != self.record || root.is_none() {
+            let what = "the public state that is to follow is of another block";
+            let epoch = self.record.epoch;
+            return Err(AuditError::new(height, Defect::Record { epoch, what }));
+        }
+        self.statements.skip_to(height, self.head.executed, root);
+        self.public = Some(state);
+        self.summary.resumed = true;
+        self.note_seats();
+        Ok(())
+    }
+
+    /// Checks the next block. After an error nothing more is to be asked.
+    pub fn block(&mut self, block: &AuditBlock) -> Result<Audited, AuditError> {
+        let height = self.next_height();
+        let audited = self.follow(block);
+        let audited = self.settled(height, audited)?;
+        self.settle_if_full()?;
+        Ok(audited)
+    }
+
+    /// Checks what was left open, and says what there was.
+    pub fn finish(mut self) -> Result<AuditSummary, AuditError> {
+        self.settle()?;
+        self.summary.height = self.head.height;
+        self.summary.head = self.head.id;
+        self.summary.time_ms = self.head.time_ms;
+        self.summary.epoch = self.record.epoch;
+        self.summary.signatures = self.claims.checked();
+        self.summary.certified = *self.statements.stated();
+        Ok(self.summary)
+    }
+
+    /// A defect counts only if no signature asked about before is bad: that one came first.
+    fn settled<T>(&self, height: Height, result: Result<T, Defect>) -> Result<T, AuditError> {
+        result.or_else(|defect| {
+            self.settle()?;
+            Err(AuditError::new(height, defect))
+        })
+    }
+
+    fn settle_if_full(&self) -> Result<(), AuditError> {
+        if self.claims.is_full() {
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn settle(&self) -> Result<(), AuditError> {
+        self.claims
+            .settle(self.check)
+            .map_err(|claim| AuditError::of_claim(&claim))
+    }
+
+    fn follow(&mut self, block: &AuditBlock) -> Result<Audited, Defect> {
+        let CommittedBlock { block: inner, proof } = &block.committed;
+        let header = &inner.header;
+        self.check_place(header, Some(self.next_height()))?;
+        if header.parent != self.head.id {
+            let (have, need) = (header.parent, self.head.id);
+            return Err(Defect::Parent { have, need });
+        }
+        if !inner.payload.is_bounded() {
+            return Err(Defect::PayloadBound);
+        }
+        let (have, need) = (inner.payload.root(), header.payload_root);
+        if have != need {
+            return Err(Defect::Payload { have, need });
+        }
+        self.check_commit(header, proof)?;
+        self.check_promise(header, proof)?;
+        self.check_proposal(inner)?;
+        self.statements.check(&header.executed, self.head.height)?;
+        self.check_batches(inner, &block.batches)?;
+
+        let public_root = self.play(inner)?;
+        let next = self.next_record(inner)?;
+        let audited = self.count(block, public_root, next.is_some())?;
+        self.head = Head {
+            id: audited.id,
+            height: header.height,
+            view: header.view,
+            time_ms: header.time_ms,
+            executed: header.executed,
+        };
+        if let Some(record) = next {
+            self.turn(header, record);
+        }
+        self.summary.blocks += 1;
+        self.summary.certificates += 1;
+        Ok(audited)
+    }
+
+    /// Network, epoch, height and time.
+    fn check_place(&self, header: &Header, height: Option<Height>) -> Result<(), Defect> {
+        if header.chain != self.chain {
+            let (have, need) = (header.chain, self.chain);
+            return Err(Defect::Foreign { have, need });
+        }
+        if let Some(need) = height.filter(|need| *need != header.height) {
+            let have = header.height;
+            return Err(Defect::Height { have, need });
+        }
+        if header.epoch != self.record.epoch {
+            let (have, need) = (header.epoch, self.record.epoch);
+            return Err(Defect::Epoch { have, need });
+        }
+        if header.time_ms <= self.head.time_ms {
+            let (have, parent) = (header.time_ms, self.head.time_ms);
+            return Err(Defect::Time { have, parent });
+        }
+        Ok(())
+    }
+
+    /// That a quorum of the epoch's set made the header final.
+    fn check_commit(&self, header: &Header, proof: &CommitProof) -> Result<(), Defect> {
+        let signed = Signed::Commit;
+        let scheme = self.claims.at(header.height, signed);
+        proof
+            .verify(header.id(), &self.chain, &self.committee, scheme)
+            .map_err(|source| {
+                let what = signed.name();
+                Defect::Proof { what, source }
+            })?;
+        let certified = proof.path.last().unwrap_or(header);
+        let certificate = &proof.certificate;
+        if certificate.view != certified.view || certificate.height != certified.height {
+            let what = "it is of another view or height than the block that it names";
+            return Err(Defect::Misfit { signed, what });
+        }
+        if proof.path.first().is_some_and(|child| header.height.checked_add(1) != Some(child.height)) {
+            let what = "its path does not begin above the block";
+            return Err(Defect::Misfit { signed, what });
+        }
+        if header.next_epoch.is_some() {
+            proof.path.iter().try_for_each(|one| check_epilogue(header, one))?;
+        }
+        Ok(())
+    }
+
+    /// A certificate of a later block certifies all headers on its path: they must turn out to be the chain.
+    fn check_promise(&mut self, header: &Header, proof: &CommitProof) -> Result<(), Defect> {
+        let theirs = header.id();
+        if let Some(ours) = self.promised.remove(&header.height).filter(|ours| *ours != theirs) {
+            return Err(Defect::Fork { ours, theirs });
+        }
+        if header.next_epoch.is_some() {
+            return Ok(()); // epilogue blocks do not become part of the chain
+        }
+        for later in &proof.path {
+            let theirs = later.id();
+            let ours = *self.promised.entry(later.height).or_insert(theirs);
+            if ours != theirs {
+                return Err(Defect::Fork { ours, theirs });
+            }
+        }
+        Ok(())
+    }
+
+    /// R4: why the leader of this view could propose this block.
+    fn check_proposal(&mut self, block: &Block) -> Result<(), Defect> {
+        let Block {
+            header,
+            justify,
+            timeout,
+            commit,
+            ..
+        } = block;
+        let height = header.height;
+        let leader = self.committee.leader(header.view);
+        let key = self.committee.key(leader).ok_or(Defect::Misfit {
+            signed: Signed::Proposal,
+            what: "its view has no leader",
+        })?;
+        let message = block.signed_header().message();
+        self.claims
+            .at(height, Signed::Proposal)
+            .verify(key, &message.0, &block.signature);
+
+        let misfit = |signed, what| Err(Defect::Misfit { signed, what });
+        let first = self.head.height == self.anchor.height;
+        if first {
+            if *justify != Certificate::genesis(&self.anchor) {
+                return misfit(Signed::Justify, "it is not that of the block that the epoch grows from");
+            }
+        } else {
+            let of_parent =
+                (justify.block, justify.height, justify.view) == (self.head.id, self.head.height, self.head.view);
+            if !of_parent {
+                return misfit(Signed::Justify, "it certifies another block than the parent");
+            }
+            self.check_certificate(height, justify, Phase::Certify, Signed::Justify)?;
+        }
+        let Some(expected) = header.view.checked_sub(1) else {
+            return misfit(Signed::Proposal, "view 0 is nobody's");
+        };
+        match timeout {
+            None if justify.view != expected => {
+                return misfit(Signed::Timeout, "views were left out, and none is there");
+            }
+            None => {}
+            Some(tc) => {
+                if tc.view != expected || justify.view >= tc.view || tc.max_high_view() > justify.view {
+                    return misfit(Signed::Timeout, "it does not excuse the views that were left out");
+                }
+                let scheme = self.claims.at(height, Signed::Timeout);
+                tc.verify(&self.chain, &self.committee, scheme)
+                    .map_err(|source| Defect::Certificate {
+                        signed: Signed::Timeout,
+                        source,
+                    })?;
+                self.summary.certificates += 1;
+            }
+        }
+        let Some(commit) = commit else { return Ok(()) };
+        if commit.height > justify.height {
+            return misfit(Signed::Carried, "it is not of an ancestor");
+        }
+        self.check_certificate(height, commit, Phase::Finalize, Signed::Carried)?;
+        // The newest blocks are known by their ids: a certificate of another one is a second history.
+        let known = self.public.as_ref().and_then(|state| state.block_id(commit.height));
+        match known.filter(|ours| **ours != commit.block) {
+            Some(ours) => Err(Defect::Fork {
+                ours: *ours,
+                theirs: commit.block,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    fn check_certificate(
+        &mut self,
+        height: Height,
+        certificate: &Certificate,
+        phase: Phase,
+        signed: Signed,
+    ) -> Result<(), Defect> {
+        if certificate.phase != phase {
+            let what = "it is of the other phase";
+            return Err(Defect::Misfit { signed, what });
+        }
+        let scheme = self.claims.at(height, signed);
+        certificate
+            .verify(&self.chain, &self.committee, scheme)
+            .map_err(|source| Defect::Certificate { signed, source })?;
+        self.summary.certificates += 1;
+        Ok(())
+    }
+
+    fn check_batches(&mut self, block: &Block, batches: &[Batch]) -> Result<(), Defect> {
+        let named = &block.payload.batches;
+        if batches.len() != named.len() {
+            let (have, need) = (batches.len(), named.len());
+            return Err(Defect::BatchCount { have, need });
+        }
+        let scheme = self.claims.at(block.header.height, Signed::Batch);
+        for (index, (batch, need)) in batches.iter().zip(named).enumerate() {
+            let (have, need) = (batch.digest(), *need);
+            if have != need {
+                return Err(Defect::BatchOther { index, have, need });
+            }
+            let author = self.record.validators.get(usize::from(batch.author));
+            let author = author.filter(|_| batch.chain == self.chain && batch.epoch == self.record.epoch);
+            let author = author.ok_or(Defect::BatchPlace {
+                index,
+                chain: batch.chain,
+                epoch: batch.epoch,
+                author: batch.author,
+            })?;
+            batch
+                .verify_with(&author.node_key, scheme)
+                .map_err(|source| Defect::Batch { index, source })?;
+        }
+        self.summary.batches += batches.len() as u64;
+        Ok(())
+    }
+
+    /// The public lane; gives the root after the block where the state is known.
+    fn play(&mut self, block: &Block) -> Result<Option<Digest>, Defect> {
+        let txs = decoded(&block.payload)?;
+        let root = match &mut self.public {
+            Some(state) => Some(state.apply(block).map_err(|error| of_kind(error, &txs))?),
+            None => None,
+        };
+        for tx in &txs {
+            let count = match tx {
+                SystemTx::Contribute(_) => &mut self.summary.contributions,
+                SystemTx::Collateral(_) => &mut self.summary.collateral,
+                SystemTx::Suspend(_) | SystemTx::Convict(_) => &mut self.summary.suspensions,
+                SystemTx::Register(_) => &mut self.summary.registrations,
+                _ => continue,
+            };
+            *count += 1;
+        }
+        if let Some(state) = &self.public {
+            let adopted = state.policies().filter(|policy| {
+                let adoption = policy.adoption.as_ref();
+                adoption.is_some_and(|adoption| adoption.height == block.header.height)
+            });
+            self.summary.policies += adopted.count() as u64;
+        }
+        Ok(root)
+    }
+
+    /// The record of the next epoch, of a closing block.
+    fn next_record(&self, block: &Block) -> Result<Option<EpochRecord>, Defect> {
+        if block.header.next_epoch.is_none() {
+            return Ok(None);
+        }
+        // With a known state it was just checked that the two are the same.
+        let record = match &self.public {
+            Some(state) => Some(state.current().clone()),
+            None => decoded(&block.payload)?.into_iter().find_map(|tx| match tx {
+                SystemTx::CloseEpoch(record) => Some(record),
+                _ => None,
+            }),
+        };
+        let epoch = self.record.epoch.saturating_add(1);
+        let what = "the block names it and does not carry it";
+        let record = record.ok_or(Defect::Record { epoch, what })?;
+        check_follows(&block.header, &self.record, &record)?;
+        Ok(Some(record))
+    }
+
+    /// Envelopes and their receipts.
+    fn count(
+        &mut self,
+        block: &AuditBlock,
+        public_root: Option<Digest>,
+        closes: bool,
+    ) -> Result<Audited, Defect> {
+        let header = &block.committed.block.header;
+        let (counted, idle) = self
+            .counted
+            .take(&self.chain, header.epoch, header.height, &block.batches);
+        let mut leaves = Vec::with_capacity(counted.len());
+        let mut unopened = 0;
+        for (id, _) in &counted {
+            let id = *id;
+            let sealed = block.receipts.get(&id).ok_or(Defect::ReceiptMissing { id })?;
+            let (have, need) = (sealed.0.len(), SEALED_RECEIPT_BYTES);
+            if have != need {
+                return Err(Defect::ReceiptSize { id, have, need });
+            }
+            unopened += u64::from(sealed.is_unopened(&id));
+            leaves.push(sealed.leaf(&id));
+        }
+        let envelopes: Vec<Digest> = counted.iter().map(|(id, _)| *id).collect();
+        let block_receipts = block_receipts_root(&leaves);
+        let opened = (envelopes.len() as u64).saturating_sub(unopened);
+        let keys = closes && header.epoch == 0;
+        self.statements
+            .computed(header.height, public_root, block_receipts, opened > 0, keys);
+        self.summary.envelopes += envelopes.len() as u64;
+        self.summary.unopened += unopened;
+        self.summary.idle += idle;
+        Ok(Audited {
+            id: header.id(),
+            height: header.height,
+            envelopes,
+            block_receipts,
+            receipts_root: self.statements.receipts_root(),
+            public_root,
+        })
+    }
+
+    /// The next epoch grows from `closing`.
+    fn turn(&mut self, closing: &Header, record: EpochRecord) {
+        self.anchor = Anchor {
+            epoch: record.epoch,
+            block: closing.id(),
+            height: closing.height,
+            time_ms: closing.time_ms,
+            executed: closing.executed,
+        };
+        self.head = Head::of_anchor(&self.anchor);
+        self.committee = record.committee();
+        self.record = record;
+        self.promised.clear();
+        self.counted.clear();
+        self.summary.turns += 1;
+        self.note_seats();
+    }
+
+    /// Who sits, and on what.
+    fn note_seats(&mut self) {
+        let seated = self.public.as_ref().map(|state| &state.seated().registrations);
+        let mut platforms: BTreeMap<&str, Platform> = BTreeMap::new();
+        for one in seated.into_iter().flatten() {
+            platforms.insert(&one.registration.name, one.registration.evidence.platform);
+        }
+        for seat in &self.record.validators {
+            let known: &mut BTreeSet<Platform> = self.summary.validators.entry(seat.name.clone()).or_default();
+            known.extend(platforms.get(seat.name.as_str()));
+        }
+    }
+}
+
+impl Head {
+    fn of_anchor(anchor: &Anchor) -> Self {
+        Self {
+            id: anchor.block,
+            height: anchor.height,
+            view: 0,
+            time_ms: anchor.time_ms,
+            executed: anchor.executed,
+        }
+    }
+}
+
+/// What every closing header and its record must satisfy by themselves, as a light client checks it.
+fn check_follows(closing: &Header, current: &EpochRecord, next: &EpochRecord) -> Result<(), Defect> {
+    let epoch = current.epoch.saturating_add(1);
+    let wrong = |what| Err(Defect::Record { epoch, what });
+    if closing.next_epoch != Some(next.digest()) {
+        return wrong("the closing header names another one");
+    }
+    if next.epoch != epoch {
+        return wrong("it is of another epoch");
+    }
+    if closing.height.checked_add(1) != Some(next.start_height) {
+        return wrong("it begins at another height");
+    }
+    if closing.time_ms != next.start_ms {
+        return wrong("it begins at another time");
+    }
+    next.check_shape().map_err(|what| Defect::RecordShape { what })
+}
+
+/// R12: what follows a closing block in its epoch orders nothing and states nothing new.
+fn check_epilogue(closing: &Header, header: &Header) -> Result<(), Defect> {
+    let wrong = |what| Err(Defect::Epilogue { what });
+    if header.payload_root != Payload::default().root() {
+        return wrong("it has a payload");
+    }
+    if header.executed != closing.executed {
+        return wrong("it states another execution");
+    }
+    if header.next_epoch.is_some() {
+        return wrong("it closes the epoch again");
+    }
+    Ok(())
+}
+
+fn decoded(payload: &Payload) -> Result<Vec<SystemTx>, Defect> {
+    let decode = |(index, bytes): (usize, &Vec<u8>)| {
+        SystemTx::decode(bytes).map_err(|source| Defect::Unreadable { index, source })
+    };
+    payload.system.iter().enumerate().map(decode).collect()
+}
+
+/// Names the kind of the transaction that broke a rule.
+fn of_kind(error: SystemError, txs: &[SystemTx]) -> Defect {
+    let kind = match &error {
+        SystemError::Refused { index, .. } => txs.get(*index).map(SystemTx::kind),
+        _ => None,
+    };
+    match kind {
+        Some(kind) => Defect::Ordinary { kind, source: error },
+        None => Defect::System(error),
+    }
+}
