@@ -105,7 +105,7 @@ fn record() -> EpochRecord {
         kept: true,
         dropped: vec![dropped("node-2")],
         protocol: 1,
-        state_keys: vec![9; 112],
+        state_keys: vec![9; WRAPPED_STATE_KEYS_BYTES],
         recovery: None,
     }
 }
@@ -308,6 +308,10 @@ fn formats() -> Vec<(&'static str, Vec<u8>)> {
         ("epoch.sealing", secret.sealing().public().0.clone()),
         ("state.keys", keys.to_bytes().to_vec()),
         ("state.keys.wrapped", keys.wrap(&secret)),
+        (
+            "epoch.secret.sealed",
+            seal_secret(&mut rng(3), &CHAIN, 1, 0, kem.public(), &secret).unwrap(),
+        ),
         (
             "system.end",
             SystemTx::EndEpoch {

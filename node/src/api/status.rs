@@ -351,7 +351,7 @@ pub(crate) async fn genesis(State(api): State<Api>) -> Answer<Response> {
                 NetworkClass::Dev => "dev",
             },
             simulated: is_simulated(genesis),
-        recovered: RecoveredBody::of(genesis),
+            recovered: RecoveredBody::of(genesis),
         };
         tagged(&body, true)
     })

@@ -9,8 +9,8 @@ use tacit_node::{
     replica::{Effect, Input, Offence, Question, SystemSource},
     serving,
     wire::{
-        Direct, FetchRequest, FetchResponse, MAX_BATCHES_PER_FETCH, MAX_DIRECT_BYTES, MAX_FETCH_RESPONSE_BYTES,
-        RelayRefused, SystemGossip,
+        Direct, FetchRequest, FetchResponse, MAX_BATCHES_PER_FETCH, MAX_DIRECT_BYTES,
+        MAX_FETCH_RESPONSE_BYTES, RelayRefused, SystemGossip,
     },
 };
 

@@ -14,7 +14,12 @@ fn a_forgetful_observer_keeps_its_epochs_and_still_follows() {
     world.settle();
     let node = &world.nodes[observer];
     let first = node.up().first_kept();
-    let start = node.up().public().record(node.epoch() - 1).expect("a record").start_height;
+    let start = node
+        .up()
+        .public()
+        .record(node.epoch() - 1)
+        .expect("a record")
+        .start_height;
     assert_eq!(first, start - 1);
     let blocks = node.log().blocks_from(0, 10_000).expect("readable");
     assert_eq!(blocks.first().map(|one| one.block.header.height), Some(first));

@@ -61,7 +61,12 @@ fn who_lost_its_seat_and_has_one_again_takes_the_state_and_votes() {
     world.reinstate(3);
     world.run_until("it votes", 20_000, |world| world.votes(3));
     let node = &world.nodes[3];
-    assert!(node.seen.chunks.iter().all(|(id, _)| id.kind == SnapshotKind::Private));
+    assert!(
+        node.seen
+            .chunks
+            .iter()
+            .all(|(id, _)| id.kind == SnapshotKind::Private)
+    );
     assert!(!node.seen.chunks.is_empty());
     assert!(node.up().snapshot_progress().is_none());
     // Its vote is needed now, and its state is everybody's.
