@@ -53,7 +53,9 @@ pub fn answer(
         FetchRequest::Batches(_)
         | FetchRequest::Submit(_)
         | FetchRequest::System(_)
-        | FetchRequest::Share { .. } => return None,
+        | FetchRequest::Share { .. }
+        | FetchRequest::Standing
+        | FetchRequest::Hello(_) => return None,
     })
 }
 

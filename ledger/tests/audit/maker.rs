@@ -566,6 +566,7 @@ impl Maker {
         let proposal = PolicyProposal {
             chain,
             policy,
+            protocol: self.state.current().protocol,
             reinstate: Vec::new(),
             allow_below_quorum: false,
             sequence: self.now,

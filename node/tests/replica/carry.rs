@@ -387,7 +387,7 @@ impl World {
                     self.nodes[server].store.clone(),
                     self.nodes[server].up().record().clone(),
                 );
-                let answer = serving::answer(&*store, &record, &node_key(asker), &stored);
+                let answer = serving::answer(&*store, &record, &crate::founders::node_key(asker), &stored);
                 self.respond(
                     server,
                     asker,

@@ -436,10 +436,6 @@ impl World {
         found.map_or_else(|| self.genesis.committee0(), |link| link.record.committee())
     }
 
-    pub(crate) fn index_of(&self, key: &NodeKey) -> usize {
-        self.holders(key)[0]
-    }
-
     /// The nodes with this identity: one, or a validator and its twins.
     pub(crate) fn holders(&self, key: &NodeKey) -> Vec<usize> {
         let holders: Vec<usize> = (0..self.nodes.len())
