@@ -271,6 +271,41 @@ fn who_lost_its_kem_key_follows_and_is_dealt_to_again_after_its_next_renewal() {
     assert!(world.nodes.iter().all(|node| node.halted.is_none()));
 }
 
+/// Its host puts an old keyring back beside the newest database: keys that had their time are erased again, and the node is
+/// dealt to once it has registered with one that had not.
+#[test]
+fn a_keyring_that_was_set_back_gives_up_keys_that_had_their_time() {
+    let mut world = World::at_epoch_1(Options::epochs_of(EPOCH_MS));
+    world.rotate(0..4);
+    let vault = world.nodes[1].vault.clone().expect("a vault");
+    let old = vault.plaintext();
+    for _ in 0..2 {
+        turn(&mut world);
+        world.rotate(0..4);
+    }
+    world.crash(1);
+    vault.tamper(old);
+    assert_eq!(held(&world.nodes[1]).len(), 2);
+    world.start(1);
+    assert!(
+        held(&world.nodes[1]).is_empty(),
+        "both had a seat in the meantime"
+    );
+    let fresh = world.next_kem(1);
+    assert!(
+        world
+            .public()
+            .records()
+            .all(|record| !record.kem_keys().contains(&fresh))
+    );
+    world.run_until("epoch 4 begins everywhere", 3 * EPOCH_MS, |world| world.all_in(4));
+    world.rotate(0..4);
+    turn(&mut world);
+    assert_eq!(world.record().validators[1].kem_key, fresh);
+    assert!(world.nodes[1].opener.is_some(), "it was dealt to");
+    assert!(world.nodes.iter().all(|node| node.halted.is_none()));
+}
+
 /// Seeds of the story below: a few, or as many as `TACIT_SIM_SEEDS` says.
 fn seeds() -> std::ops::Range<u64> {
     let many = std::env::var("TACIT_SIM_SEEDS").ok();

@@ -358,6 +358,8 @@ impl Node for Stage {
             seat: Some(0),
             membership: scene.membership.clone(),
             attempt: scene.attempt.clone(),
+            fetching: None,
+            first_kept: 1,
             draining: false,
             pending: 0,
             advancing: true,
