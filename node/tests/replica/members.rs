@@ -78,15 +78,25 @@ impl World {
 
     /// The KEM key that a validator's next registration is to name.
     pub(crate) fn next_kem(&mut self, index: usize) -> SealingPublic {
+        self.try_next_kem(index).expect("a key")
+    }
+
+    /// The same, where its vault may fail.
+    fn try_next_kem(&mut self, index: usize) -> Result<SealingPublic, Refused> {
         let reply = self.reply();
         self.input(index, Input::WantKem { reply });
         let answer = self.nodes[index].seen.kem_keys.remove(&reply);
-        answer.expect("an answer in the same step").expect("a key")
+        answer.expect("an answer in the same step")
     }
 
     /// A validator's renewal with its next KEM key, bound to its head.
     pub(crate) fn renewal(&mut self, index: usize) -> SystemTx {
-        let kem = self.next_kem(index);
+        self.try_renewal(index).expect("a key")
+    }
+
+    /// The same, or none where its vault fails.
+    pub(crate) fn try_renewal(&mut self, index: usize) -> Option<SystemTx> {
+        let kem = self.try_next_kem(index).ok()?;
         let head = self.nodes[index].up().head();
         let place = RegistrationPlace {
             network: self.chain,
@@ -95,7 +105,7 @@ impl World {
             policy_version: self.nodes[index].up().public().policy().version,
         };
         let n = u8::try_from(index).expect("few");
-        SystemTx::Register(renewal(n, &kem, &place))
+        Some(SystemTx::Register(renewal(n, &kem, &place)))
     }
 
     /// These validators attest again with fresh KEM keys, and everybody knows it.

@@ -123,9 +123,11 @@ fn places(table: &mut Table, network: &Network<'_>) {
         "register.block_ahead",
         &|place| place.height = height + 1,
     );
-    bound("bound to the end of all blocks", "register.block_ahead", &|place| {
-        place.height = u64::MAX
-    });
+    bound(
+        "bound to the end of all blocks",
+        "register.block_ahead",
+        &|place| place.height = u64::MAX,
+    );
     bound("bound to a block one too old", "register.block_old", &|place| {
         *place = network.place(height - BLOCK_AGE_MAX);
     });
