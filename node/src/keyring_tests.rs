@@ -17,8 +17,8 @@ fn quoter(chip: u8, measurement: u8) -> Arc<dyn Quoter> {
 
 fn seeds() -> IdentitySeeds {
     IdentitySeeds {
-        consensus: [1; 32],
-        node: [2; 32],
+        consensus: [11; 32],
+        node: [12; 32],
     }
 }
 
@@ -63,7 +63,7 @@ fn it_opens_on_its_own_chip_and_measurement_only_and_the_error_says_which_differ
     assert_eq!(refused(1, 2), "key.other_measurement");
     assert_eq!(refused(2, 2), "key.other_chip");
     let sealed = std::fs::read(&path).expect("read");
-    assert!([1, 2, 3, 9].into_iter().all(|secret| !holds(&sealed, secret)));
+    assert!([11, 12, 3, 9].into_iter().all(|secret| !holds(&sealed, secret)));
 }
 
 /// The names in the clear cannot be changed without the seal noticing.
