@@ -79,10 +79,15 @@ impl World {
 
     /// The KEM key that a validator's next registration is to name.
     pub(crate) fn next_kem(&mut self, index: usize) -> SealingPublic {
+        self.try_next_kem(index).expect("a key")
+    }
+
+    /// The same, where its vault may fail.
+    fn try_next_kem(&mut self, index: usize) -> Result<SealingPublic, Refused> {
         let reply = self.reply();
         self.input(index, Input::WantKem { reply });
         let answer = self.nodes[index].seen.kem_keys.remove(&reply);
-        answer.expect("an answer in the same step").expect("a key")
+        answer.expect("an answer in the same step")
     }
 
     /// A validator's renewal with its next KEM key, bound to its head.
@@ -90,9 +95,18 @@ impl World {
         self.register(index, PROTOCOL_VERSION)
     }
 
+    /// The same, or none where its vault fails.
+    pub(crate) fn try_renewal(&mut self, index: usize) -> Option<SystemTx> {
+        self.try_register(index, PROTOCOL_VERSION)
+    }
+
     /// A validator's registration with its next KEM key, by a build that speaks the protocol up to this version.
     pub(crate) fn register(&mut self, index: usize, protocol: u16) -> SystemTx {
-        let kem = self.next_kem(index);
+        self.try_register(index, protocol).expect("a key")
+    }
+
+    fn try_register(&mut self, index: usize, protocol: u16) -> Option<SystemTx> {
+        let kem = self.try_next_kem(index).ok()?;
         let head = self.nodes[index].up().head();
         let place = RegistrationPlace {
             network: self.chain,
@@ -101,7 +115,7 @@ impl World {
             policy_version: self.nodes[index].up().public().policy().version,
         };
         let n = u8::try_from(index).expect("few");
-        SystemTx::Register(renewal_of(n, &kem, &place, protocol))
+        Some(SystemTx::Register(renewal_of(n, &kem, &place, protocol)))
     }
 
     /// The request of a validator's operator to leave.
