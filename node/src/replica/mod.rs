@@ -385,10 +385,13 @@ impl Replica {
 
     fn direct(&mut self, now: Millis, from: NodeKey, direct: Direct) {
         let Some(sender) = self.index_of.get(&from).copied() else {
-            self.out.push(Effect::Penalise {
-                peer: from,
-                offence: Offence::Invalid,
-            });
+            // It may have had a seat in the epoch that it speaks of, or have one in it.
+            if direct.epoch == self.record.epoch {
+                self.out.push(Effect::Penalise {
+                    peer: from,
+                    offence: Offence::Invalid,
+                });
+            }
             return;
         };
         self.hear(now, &from, direct.incarnation);

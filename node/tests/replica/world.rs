@@ -15,7 +15,7 @@ use tacit_node::{
 
 use crate::{
     checker::Checker,
-    founders::{self, genesis, node_key, parts},
+    founders::{self, genesis_of, node_key, parts},
     node::{Node, Seen},
     vault::MemoryVault,
 };
@@ -25,6 +25,8 @@ use crate::{
 pub(crate) struct Options {
     pub(crate) seed: u64,
     pub(crate) params: Params,
+    /// Accounts with a balance, beside Alice's and Bob's.
+    pub(crate) accounts: u32,
     /// One-way delays, both included.
     pub(crate) delay_ms: (Millis, Millis),
     /// Messages lost, of a thousand.
@@ -35,6 +37,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             seed: 1,
+            accounts: 0,
             params: Params {
                 epoch_ms_max: 3_600_000,
                 ..Params::default()
@@ -128,7 +131,7 @@ pub(crate) struct World {
 impl World {
     /// Four validators at genesis, started and connected.
     pub(crate) fn new(options: Options) -> Self {
-        let genesis = genesis(options.params);
+        let genesis = genesis_of(options.params, options.accounts);
         Self::of(options, genesis, None)
     }
 
@@ -190,6 +193,14 @@ impl World {
         let mut node = Node::new(index, None);
         node.history = History::Epochs(epochs.try_into().expect("an epoch at least"));
         self.nodes.push(node);
+        self.start(index);
+        index
+    }
+
+    /// Adds a machine that may become a validator.
+    pub(crate) fn add_validator(&mut self) -> usize {
+        let index = self.nodes.len();
+        self.nodes.push(Node::new(index, Some(MemoryVault::default())));
         self.start(index);
         index
     }
