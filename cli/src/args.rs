@@ -20,7 +20,7 @@ pub(crate) use chain::{
 };
 pub(crate) use gov::{GovNoun, GovVerb, ShareVerb};
 pub(crate) use moment::{bits, moment};
-pub(crate) use nodes::{LoadKind, NodeVerb, SuspendArgs, TeeChoice, TestnetVerb, UpArgs};
+pub(crate) use nodes::{KeysChoice, LoadKind, NodeVerb, Nodes, SuspendArgs, TeeChoice, TestnetVerb, UpArgs};
 pub(crate) use wallet::{ClassChoice, NameVerb, RoomVerb, TrustVerb, WalletNoun, WalletOptions, WalletVerb};
 
 /// A BFT ledger whose operators cannot read it.

@@ -121,7 +121,9 @@ pub enum StandingError {
     #[error(transparent)]
     Certificate(#[from] CertificateError),
     /// Its timeout certificate reports a certificate above the highest that it brings.
-    #[error("timeout certificate of view {view} reports view {reported}, the highest brought is of view {high}")]
+    #[error(
+        "timeout certificate of view {view} reports view {reported}, the highest brought is of view {high}"
+    )]
     Unjustified {
         /// The view given up.
         view: View,

@@ -39,7 +39,9 @@ pub use crate::committee::Committee;
 pub use crate::core::{Core, Status};
 pub use crate::crypto::{Ed25519, Ed25519Signer, Scheme, Signer};
 pub use crate::effect::Effect;
-pub use crate::error::{CertificateError, DecodeError, EvidenceError, Fault, ProofError, Refusal, StandingError};
+pub use crate::error::{
+    CertificateError, DecodeError, EvidenceError, Fault, ProofError, Refusal, StandingError,
+};
 pub use crate::evidence::EquivocationProof;
 pub use crate::input::Input;
 pub use crate::limits::{

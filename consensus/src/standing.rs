@@ -71,9 +71,7 @@ impl Statements {
         certificates: &[&Certificate],
         tc: Option<&TimeoutCertificate>,
     ) {
-        let votes = certificates
-            .iter()
-            .flat_map(|certificate| certificate.votes());
+        let votes = certificates.iter().flat_map(|certificate| certificate.votes());
         votes
             .filter(|vote| vote.voter == voter)
             .for_each(|vote| self.see_vote(vote));
@@ -352,9 +350,19 @@ impl Probation {
         let signed = |view: View, message: &Digest, signature| {
             let key = self.committee.key(self.me);
             let ours = key.is_some_and(|key| self.scheme.verify(key, &message.0, signature));
-            if ours { Ok(()) } else { Err(StandingError::NotOurs(view)) }
+            if ours {
+                Ok(())
+            } else {
+                Err(StandingError::NotOurs(view))
+            }
         };
-        let fits = |view: View, fits: bool| if fits { Ok(()) } else { Err(StandingError::NotOurs(view)) };
+        let fits = |view: View, fits: bool| {
+            if fits {
+                Ok(())
+            } else {
+                Err(StandingError::NotOurs(view))
+            }
+        };
         if let Some(proposal) = &seen.proposal {
             let header = &proposal.header;
             let place = header.chain == self.chain && header.epoch == self.committee.epoch;
@@ -362,10 +370,7 @@ impl Probation {
             fits(header.view, place && led)?;
             signed(header.view, &proposal.message(), &proposal.signature)?;
         }
-        for (vote, phase) in [
-            (&seen.certify, Phase::Certify),
-            (&seen.finalize, Phase::Finalize),
-        ] {
+        for (vote, phase) in [(&seen.certify, Phase::Certify), (&seen.finalize, Phase::Finalize)] {
             let Some(vote) = vote else { continue };
             let place = vote.epoch == self.committee.epoch && vote.phase == phase && vote.voter == self.me;
             fits(vote.view, place)?;
@@ -374,11 +379,7 @@ impl Probation {
         if let Some(timeout) = &seen.timeout {
             let place = timeout.epoch == self.committee.epoch && timeout.voter == self.me;
             fits(timeout.view, place)?;
-            signed(
-                timeout.view,
-                &timeout.message(&self.chain),
-                &timeout.signature,
-            )?;
+            signed(timeout.view, &timeout.message(&self.chain), &timeout.signature)?;
         }
         Ok(())
     }

@@ -491,7 +491,10 @@ impl<'a> ChainLog<'a> {
     pub fn headers_from(&self, from: Height, limit: usize) -> Result<Vec<Header>, StoreError> {
         let column = Column::Headers;
         let entries = self.store.scan(column, &height_key(from), limit, false)?;
-        entries.iter().map(|(_, value)| read(column, value, 1024)).collect()
+        entries
+            .iter()
+            .map(|(_, value)| read(column, value, 1024))
+            .collect()
     }
 
     /// The lowest height whose block this node keeps.
@@ -512,7 +515,13 @@ impl<'a> ChainLog<'a> {
     /// The newest epoch of which this node has a whole snapshot of one kind.
     pub fn newest_snapshot(&self, kind: SnapshotKind) -> Result<Option<Epoch>, StoreError> {
         let column = Column::Snapshots;
-        let mut from = snapshot_chunk_key(SnapshotId { kind, epoch: Epoch::MAX }, u32::MAX);
+        let mut from = snapshot_chunk_key(
+            SnapshotId {
+                kind,
+                epoch: Epoch::MAX,
+            },
+            u32::MAX,
+        );
         loop {
             let Some((key, _)) = self.store.scan(column, &from, 1, true)?.pop() else {
                 return Ok(None);

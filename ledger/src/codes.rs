@@ -60,6 +60,7 @@ const fn row(
 /// All codes, sorted by `code`.
 #[rustfmt::skip] // one row a code reads as a table
 pub const CODES: &[Code] = &[
+    row("admin.unreachable", 3, 0, RETRY, "The node's admin socket does not answer", "start the node of this home: tacit node run; the socket is admin.sock in it"),
     row("attest.advisory_open", 6, 422, FINAL, "An advisory of the vendor is open on the machine", "the operator must update its firmware; or members tolerate the advisory"),
     row("attest.alias_check_incomplete", 6, 422, FINAL, "The machine has not checked its memory for aliases", "the operator must update the firmware"),
     row("attest.attestation_key", 6, 422, FINAL, "The quoting enclave does not vouch for the key that signs the quote", "do not trust this node"),
@@ -266,7 +267,9 @@ pub const CODES: &[Code] = &[
     row("identity.equivocation", 6, 0, FINAL, "A validator signed two contradicting statements", "two processes hold its keys, or its disk was set back: its operator must stop both; it is out from the next epoch, and comes back with new keys: tacit node rejoin"),
     row("identity.two_holders", 6, 0, FINAL, "Two processes speak with the keys of one validator", "its operator must stop one of them at once, before they contradict each other"),
     row("internal", 1, 500, FINAL, "Unexpected failure", "report it with the request id and the log around it"),
+    row("key.file_mode", 8, 0, FINAL, "Others may read this key", "run: chmod 600 FILE"),
     row("key.lost", 9, 0, RETRY, "The epoch's secret is not in this keyring", "the node asks the other validators for it; where its KEM key is lost too, it registers again by itself"),
+    row("key.operator", 8, 0, FINAL, "The operator's key is missing or is none", "put operator.key into the home: it alone may register the name with other keys, or take it off"),
     row("key.other_chip", 8, 0, FINAL, "The keyring was sealed on another chip", "bring the disk back to its machine, or run: tacit node rejoin"),
     row("key.other_measurement", 8, 0, FINAL, "The keyring was sealed by another program", "run the program that sealed it, or run: tacit node rejoin"),
     row("key.sealed_elsewhere", 8, 0, FINAL, "The keyring does not open here: damaged, or of another platform", "run this node where and as it was initialised, or run: tacit node rejoin"),
@@ -280,7 +283,9 @@ pub const CODES: &[Code] = &[
     row("mail.no_key", 4, 0, FINAL, "The recipient has not published a mail key", "ask them to open their wallet once on this chain"),
     row("mempool.full", 5, 503, RETRY, "The node holds as many waiting transactions as it can", "wait for Retry-After seconds, or ask another node"),
     row("names.unknown", 4, 0, FINAL, "No account owns this name", "check the spelling"),
+    row("node.draining", 3, 503, RETRY, "The node is about to be stopped and takes nothing new", "ask another node"),
     row("node.no_epoch_key", 3, 503, RETRY, "There is no epoch key yet", "wait for the first epoch to begin"),
+    row("node.no_vote", 3, 503, RETRY, "The validator has a seat and does not vote yet", "wait, or see: tacit node join"),
     row("node.probation", 3, 503, RETRY, "The validator has just started and asks the others how far they are", "wait a moment, or ask another validator"),
     row("node.syncing", 3, 503, RETRY, "The node is behind the chain", "wait until /readyz says 200, or ask another node"),
     row("peer.protocol", 5, 0, FINAL, "A peer does not speak the protocol version in force", "its operator must upgrade it"),
@@ -372,6 +377,7 @@ pub const CODES: &[Code] = &[
     row("testnet.exists", 9, 0, FINAL, "A test network exists here with other options", "give --reset to start over"),
     row("testnet.not_ready", 3, 0, RETRY, "The test network did not become ready in time", "read its logs: tacit testnet logs"),
     row("testnet.not_running", 9, 0, FINAL, "No test network runs here", "run: tacit testnet up"),
+    row("testnet.not_saved", 4, 0, FINAL, "No copy of this node's home was saved", "save one first: tacit testnet rollback NODE --save"),
     row("testnet.unknown_node", 4, 0, FINAL, "No such node in this test network", "tacit testnet status names them"),
     row("trust.anchor_expired", 7, 0, FINAL, "The trusted state is too old to move forward safely", "pin it anew: tacit wallet trust pin"),
     row("trust.clock_skew", 7, 0, RETRY, "The newest header is from the future", "check this machine's clock"),

@@ -191,7 +191,11 @@ impl EpochRecord {
         if self.state_keys.len() > MAX_WRAPPED_KEYS {
             return Err("state keys");
         }
-        if self.recovery.as_ref().is_some_and(|package| !package.is_well_formed()) {
+        if self
+            .recovery
+            .as_ref()
+            .is_some_and(|package| !package.is_well_formed())
+        {
             return Err("recovery package");
         }
         if !self.committee().is_well_formed() {

@@ -205,7 +205,9 @@ impl PublicSnapshot {
             return refused("its version is unknown");
         }
         if headers.len() as u64 != Self::headers_at(height) || headers.last() != Some(&link.header) {
-            return refused("its headers do not end in the closing one, or are not as many as they should be");
+            return refused(
+                "its headers do not end in the closing one, or are not as many as they should be",
+            );
         }
         let mut ids = Vec::with_capacity(headers.len());
         let mut parent: Option<(Height, Digest)> = None;

@@ -174,12 +174,12 @@ fn typed_records(store: &dyn Store) {
     batch.put_checkpoint(256, &sealed);
     store.commit(batch, Durability::Synced).unwrap();
     assert!(log.checkpoint() == Ok(Some((256, sealed.clone()))));
-    let prune = log.prune_below(256, 9).unwrap();
+    let prune = log.prune_below(256, None, 9).unwrap();
     assert_eq!(prune.ops.len(), 2 + 2);
     store.commit(prune, Durability::Synced).unwrap();
     assert_eq!(log.frames_from(0, 9), Ok(vec![(300, vec![44; 3])]));
     assert!(log.checkpoint() == Ok(Some((256, sealed))));
-    assert!(log.prune_below(256, 9).unwrap().is_empty());
+    assert!(log.prune_below(256, None, 9).unwrap().is_empty());
 
     let mut batch = WriteBatch::new();
     batch.put(Column::Blocks, height_key(1), [1, 2, 3]);

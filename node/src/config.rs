@@ -42,6 +42,26 @@ pub struct NodeSection {
     pub name: String,
     /// What it does.
     pub role: Role,
+    /// Where a validator's keys live between two starts.
+    #[serde(default, skip_serializing_if = "KeyStore::is_default")]
+    pub keys: KeyStore,
+}
+
+/// Where a validator's keys live between two starts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyStore {
+    /// On disk, sealed to chip and measurement; in memory where the platform derives no sealing key.
+    #[default]
+    Sealed,
+    /// In memory alone: after each start the node registers anew.
+    Memory,
+}
+
+impl KeyStore {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What a node does.
@@ -188,6 +208,7 @@ impl Config {
             node: NodeSection {
                 name: name.into(),
                 role,
+                keys: KeyStore::default(),
             },
             p2p: P2pSection::default(),
             api: ApiSection::default(),

@@ -87,6 +87,32 @@ pub enum NodeError {
          keys under its name"
     )]
     SealedElsewhere(PathBuf),
+    /// The operator's key cannot be used.
+    #[error("the operator's key {path}: {detail}")]
+    Operator {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong.
+        detail: String,
+    },
+    /// Others may read a file that is its owner's.
+    #[error("{path} has mode {have:04o}, which lets others read it; it needs {need:04o}")]
+    FileMode {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        have: u32,
+        /// What they must be.
+        need: u32,
+    },
+    /// The running node cannot be told anything.
+    #[error("{path}: {detail}")]
+    Admin {
+        /// Its socket.
+        path: PathBuf,
+        /// What went wrong.
+        detail: String,
+    },
     /// The database failed, or holds what this node never wrote.
     #[error("database: {0}")]
     Store(#[from] StoreError),
@@ -133,6 +159,9 @@ impl NodeError {
             NodeError::OtherChip { .. } => "key.other_chip",
             NodeError::OtherMeasurement { .. } => "key.other_measurement",
             NodeError::SealedElsewhere(_) => "key.sealed_elsewhere",
+            NodeError::Operator { .. } => "key.operator",
+            NodeError::FileMode { .. } => "key.file_mode",
+            NodeError::Admin { .. } => "admin.unreachable",
             NodeError::Store(_) | NodeError::Corrupt(_) => "db.corrupt",
             NodeError::Listen { .. } => "port.in_use",
             NodeError::Quote(_) | NodeError::OtherPlatform { .. } => "quote.failed",

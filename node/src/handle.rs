@@ -2,11 +2,14 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tacit_attest::{Measurement, Platform};
-use tacit_consensus::{Digest, Epoch, Height, Millis};
+use tacit_consensus::{Digest, Epoch, Height, Millis, PublicKey};
 use tacit_ledger::{
     Envelope, EpochRecord, Genesis, OpenError, OpenedEnvelope, PublicState, Query, QueryError, SealingPublic,
     SealingSecret, Store, SystemTx,
@@ -19,7 +22,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::{
     config::Role,
     forecast::{Forecast, SetForecast, ValidatorForecast},
+    home::Home,
     metrics::Metrics,
+    phase::{Phase, Standing},
+    renewal::{self, Attempt},
     replica::{Input, NodeKey, ProbationStatus, Question, Refused, RolledBack},
     system_waiting::{SystemState, SystemWaiting},
     wire::{FetchRequest, FetchResponse, Hello, MAX_FETCH_RESPONSE_BYTES, RelayRefused},
@@ -75,6 +81,13 @@ impl Problem {
             code,
             detail: detail.into(),
         }
+    }
+}
+
+impl Problem {
+    /// Whether the same may be taken later, without anybody's doing.
+    pub(crate) fn passes(&self) -> bool {
+        tacit_ledger::codes::lookup(self.code).is_some_and(|row| row.retryable)
     }
 }
 
@@ -206,6 +219,60 @@ pub struct Status {
     pub turned_ms: Millis,
     /// Readiness, condition by condition.
     pub ready: Vec<Check>,
+    /// Where this node stands between following and voting.
+    pub phase: Phase,
+    /// This node's seat in the epoch in force.
+    pub seat: Option<u16>,
+    /// What the registry holds of this node's key.
+    pub membership: Option<Membership>,
+    /// The last attempt to register or renew, since the process started.
+    pub attempt: Option<Attempt>,
+    /// Whether new envelopes are refused.
+    pub draining: bool,
+    /// Envelopes taken in here that are in no final block yet.
+    pub pending: u64,
+    /// The head is as new as a live chain's must be, and nobody is known to be ahead.
+    pub advancing: bool,
+}
+
+/// A node that is further behind than this many blocks is syncing.
+pub(crate) const LIVE_LAG: u64 = 5;
+
+impl Status {
+    /// Whether the head is the newest there is, as far as this node can tell.
+    pub fn is_synced(&self) -> bool {
+        self.advancing && self.best_known.saturating_sub(self.height) <= LIVE_LAG
+    }
+}
+
+/// What the registry holds of a node's consensus key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Membership {
+    /// The name.
+    pub name: String,
+    /// The block that took the registration in; 0 for a founder.
+    pub height: Height,
+    /// Its time, from which the evidence ages.
+    pub registered_ms: Millis,
+    /// [`tacit_ledger::Registration::digest`].
+    pub registration: Digest,
+    /// Who may re-register the name, and take it off.
+    pub operator_key: PublicKey,
+    /// The newest protocol that the registered build speaks.
+    pub protocol: u16,
+    /// Whether the operator asked to leave.
+    pub leaving: bool,
+    /// What becomes of it if the epoch ends soon; none before the first forecast.
+    pub next: Option<NextSeat>,
+}
+
+/// What the next epoch brings a registered validator, as far as it can be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NextSeat {
+    /// Whether it has a seat then.
+    pub seated: bool,
+    /// Why not, or why only because the set is kept: a row of [`tacit_ledger::codes`].
+    pub code: Option<String>,
 }
 
 /// What the replica's thread publishes after each step.
@@ -223,6 +290,12 @@ pub(crate) struct Snapshot {
     pub(crate) certified_executed: Height,
     pub(crate) turned_ms: Millis,
     pub(crate) idle_ok_until_ms: Millis,
+    /// This node's seat in the epoch in force.
+    pub(crate) seat: Option<u16>,
+    /// Whether it runs consensus.
+    pub(crate) votes: bool,
+    /// Whether it holds the private state.
+    pub(crate) has_state: bool,
     pub(crate) probation: Option<ProbationStatus>,
     pub(crate) rolled_back: Option<RolledBack>,
 }
@@ -279,8 +352,13 @@ pub(crate) struct Shared {
     pub(crate) conflicts: Mutex<BTreeMap<String, &'static str>>,
     pub(crate) platform: Option<Platform>,
     pub(crate) measurement: Option<Measurement>,
-    /// The name under which this node's consensus key is registered; none for an observer.
-    pub(crate) registered_as: Option<String>,
+    /// This node's consensus key; none for an observer.
+    pub(crate) consensus_key: Option<PublicKey>,
+    /// Whether new envelopes are refused.
+    pub(crate) draining: AtomicBool,
+    /// When the operator last asked to register at once, by this node's clock.
+    pub(crate) register_now: watch::Sender<Millis>,
+    pub(crate) attempt: Mutex<Option<Attempt>>,
     pub(crate) forecast: watch::Sender<Arc<Forecast>>,
     pub(crate) started_ms: Millis,
     pub(crate) data: std::path::PathBuf,
@@ -297,6 +375,42 @@ impl Shared {
 
     pub(crate) fn public(&self) -> Arc<PublicState> {
         self.public.borrow().clone()
+    }
+
+    pub(crate) fn note_attempt(&self, attempt: Attempt) {
+        *self.attempt.lock().unwrap_or_else(PoisonError::into_inner) = Some(attempt);
+    }
+
+    /// The last attempt to register; one that was taken in and has lost its place since is refused by that name.
+    fn attempt(&self) -> Option<Attempt> {
+        let attempt = self
+            .attempt
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let mut attempt = attempt?;
+        if let Ok(id) = &attempt.result
+            && let SystemState::Dropped(problem) = self.system().state(id)
+        {
+            attempt.result = Err(problem);
+        }
+        Some(attempt)
+    }
+
+    /// What the registry holds of this node's key.
+    fn membership(&self, state: &PublicState) -> Option<Membership> {
+        let held = renewal::held(state, self.consensus_key.as_ref()?)?;
+        let name = &held.seat.name;
+        Some(Membership {
+            name: name.clone(),
+            height: held.height,
+            registered_ms: held.seat.registered_ms,
+            registration: held.seat.registration,
+            operator_key: held.registration.operator_key,
+            protocol: held.registration.protocol,
+            leaving: renewal::is_leaving(state, name),
+            next: self.forecast.borrow().of(name).map(|own| own.next.clone()),
+        })
     }
 
     pub(crate) fn met(&self) -> MutexGuard<'_, BTreeMap<NodeKey, (Hello, bool)>> {
@@ -386,8 +500,21 @@ impl NodeHandle {
         let now_ms = crate::clock::now_ms();
         let committee = record.committee();
         let forecast = self.forecast();
-        let own = shared.registered_as.as_ref().and_then(|name| forecast.of(name));
+        let membership = shared.membership(&shared.public());
+        let own = membership.as_ref().and_then(|own| forecast.of(&own.name));
         let evidence = own.and_then(ValidatorForecast::today).cloned();
+        let draining = shared.draining.load(Ordering::Relaxed);
+        let left = shared.role == Role::Validator && Home::at(&shared.data).left().exists();
+        let standing = Standing {
+            seated: snapshot.seat.is_some(),
+            votes: snapshot.votes,
+            has_state: snapshot.has_state,
+            probation: snapshot.probation.is_some(),
+            registered: membership.is_some(),
+            leaving: membership.as_ref().is_some_and(|own| own.leaving),
+            left,
+            draining,
+        };
         let mut status = Status {
             name: shared.name.clone(),
             role: shared.role,
@@ -423,6 +550,13 @@ impl NodeHandle {
             certified_executed: snapshot.certified_executed,
             turned_ms: snapshot.turned_ms,
             ready: Vec::new(),
+            phase: Phase::of(&standing),
+            seat: snapshot.seat,
+            membership,
+            attempt: shared.attempt(),
+            draining,
+            pending: shared.pending().since.len() as u64,
+            advancing: now_ms.saturating_sub(snapshot.head_time_ms) <= snapshot.idle_ok_until_ms,
         };
         status.ready = crate::readiness::checks(&status, &snapshot, &shared.data);
         Arc::new(status)
@@ -453,7 +587,12 @@ impl NodeHandle {
         envelope
             .check(&self.shared.chain, epoch, height)
             .map_err(|e| Problem::new(e.code(), e.to_string()))?;
-        if self.shared.role == Role::Observer {
+        if self.shared.draining.load(Ordering::Relaxed) {
+            let detail = "this node is about to be stopped, and takes no new envelopes";
+            return Err(Problem::new("node.draining", detail));
+        }
+        // A validator without a seat holds no more than an observer.
+        if self.shared.snapshot().seat.is_none() && epoch > 0 {
             return self.relay(bytes).await;
         }
         let (key_epoch, secret) = self
@@ -504,6 +643,16 @@ impl NodeHandle {
     /// The public state after the newest block that changed it.
     pub fn public(&self) -> Arc<PublicState> {
         self.shared.public()
+    }
+
+    /// Takes new envelopes, or refuses them from now on; those taken in before go their way.
+    pub fn drain(&self, draining: bool) {
+        self.shared.draining.store(draining, Ordering::Relaxed);
+    }
+
+    /// Registers as soon as that is due, whatever was tried before.
+    pub fn register_now(&self) {
+        self.shared.register_now.send_replace(crate::clock::now_ms());
     }
 
     /// The newest forecast; empty until the first is made.

@@ -71,6 +71,26 @@ impl Home {
         self.root.join("node.seed")
     }
 
+    /// The operator's key, outside the TEE.
+    pub fn operator_key(&self) -> PathBuf {
+        self.root.join("operator.key")
+    }
+
+    /// Who this validator is, public: name and keys.
+    pub fn identity(&self) -> PathBuf {
+        self.root.join("identity.json")
+    }
+
+    /// Says that this validator has left: it does not register by itself while this file is there.
+    pub fn left(&self) -> PathBuf {
+        self.root.join("left")
+    }
+
+    /// The socket through which the operator of this machine, and nobody else, talks to the running node.
+    pub fn admin_socket(&self) -> PathBuf {
+        self.root.join("admin.sock")
+    }
+
     /// The database.
     pub fn database(&self) -> PathBuf {
         self.root.join("db")

@@ -25,7 +25,7 @@ use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
     aead::{Aead, Payload},
 };
-use tacit_attest::{ChipId, Measurement, Quoter};
+use tacit_attest::{ChipId, Measurement, QuoteError, Quoter};
 use tacit_consensus::Epoch;
 use tacit_ledger::{EpochSecret, SealingPublic, SealingSecret};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -350,6 +350,18 @@ impl Keyring {
             .serialize(&mut *plaintext)
             .map_err(|e| NodeError::Corrupt(format!("keyring: {e}")))?;
         self.vault.save(&plaintext)
+    }
+}
+
+/// Whether the platform can seal a keyring at all: Linux offers TDX guests no key of their own.
+///
+/// # Errors
+/// When it should, and fails.
+pub fn seals(quoter: &dyn Quoter) -> Result<bool, NodeError> {
+    match quoter.sealing_key(CONTEXT) {
+        Ok(_) => Ok(true),
+        Err(QuoteError::NoSealingKey { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -4,6 +4,7 @@
 //! Protocol decisions are made in the replica only. A host that runs this process supplies addresses, limits and
 //! verbosity through [`config`]; what is accepted is decided by genesis and the ledger.
 
+pub mod admin;
 pub mod api;
 pub mod clock;
 pub mod config;
@@ -17,6 +18,8 @@ pub mod keyring;
 mod logging;
 pub mod mempool;
 pub mod metrics;
+pub mod operator;
+pub mod phase;
 pub mod proofs;
 mod readiness;
 pub mod recovery;

@@ -25,6 +25,7 @@ use tacit_ledger::PublicState;
 
 use crate::forecast::Forecast;
 use crate::handle::Status;
+use crate::phase::Phase;
 
 /// Media type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -69,6 +70,11 @@ pub const NAMES: &[&str] = &[
     "fsync_seconds",
     "ready",
     "sse_clients",
+    "phase",
+    "seat",
+    "tx_pending",
+    "validator_out_timestamp_seconds",
+    "quorum_lost_timestamp_seconds",
 ];
 
 /// Direction of traffic.
@@ -115,6 +121,13 @@ type Seconds = Gauge<f64, AtomicU64>;
 struct ValidatorSet {
     validator: String,
     set: &'static str,
+}
+
+/// A registered validator that will be out, and the code of the reason.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ValidatorOut {
+    validator: String,
+    code: &'static str,
 }
 
 /// A registered validator, and how it was noticed that two hold its identity.
@@ -166,6 +179,11 @@ pub struct Metrics {
     api_requests: Family<Labels, Counter>,
     api_seconds: Histograms,
     sse_clients: Gauge,
+    phase: Family<Label, Gauge>,
+    seat: Gauge,
+    tx_pending: Gauge,
+    validator_out: Family<ValidatorOut, Seconds>,
+    quorum_lost: Seconds,
 }
 
 impl fmt::Debug for Metrics {
@@ -221,6 +239,11 @@ impl Metrics {
             api_requests: Family::default(),
             api_seconds: Histograms::new_with_constructor(short as fn() -> Histogram),
             sse_clients: Gauge::default(),
+            phase: Family::default(),
+            seat: Gauge::default(),
+            tx_pending: Gauge::default(),
+            validator_out: Family::default(),
+            quorum_lost: Seconds::default(),
         };
         metrics.register(&mut registry);
         metrics.registry = registry;
@@ -379,6 +402,31 @@ impl Metrics {
         );
         r.register("ready", "Checks of /readyz, 1 when they pass", self.ready.clone());
         r.register("sse_clients", "Open event streams", self.sse_clients.clone());
+        r.register(
+            "phase",
+            "Where this node stands, 1 for the phase that holds",
+            self.phase.clone(),
+        );
+        r.register(
+            "seat",
+            "This node's seat in the epoch in force; -1 without one",
+            self.seat.clone(),
+        );
+        r.register(
+            "tx_pending",
+            "Sealed transactions submitted here that are in no final block",
+            self.tx_pending.clone(),
+        );
+        r.register(
+            "validator_out_timestamp_seconds",
+            "From when on a validator will have no seat unless somebody acts, by reason",
+            self.validator_out.clone(),
+        );
+        r.register(
+            "quorum_lost_timestamp_seconds",
+            "From when on too few of the set are acceptable unless somebody acts; 0 where nothing known leads there",
+            self.quorum_lost.clone(),
+        );
     }
 
     /// Takes over what a snapshot of the node says; called at each scrape.
@@ -408,6 +456,13 @@ impl Metrics {
                 .get_or_create(&[("role", role(validator))])
                 .set(signed(count as u64));
         }
+        for phase in Phase::ALL {
+            self.phase
+                .get_or_create(&[("phase", phase.name())])
+                .set(i64::from(phase == status.phase));
+        }
+        self.seat.set(status.seat.map_or(-1, i64::from));
+        self.tx_pending.set(signed(status.pending));
         for check in &status.ready {
             self.ready
                 .get_or_create(&[("check", check.name)])
@@ -436,6 +491,21 @@ impl Metrics {
                 self.tcb_ok.get_or_create(&labels).set(i64::from(worst.accepted));
             }
         }
+        self.validator_out.clear();
+        for validator in &forecast.validators {
+            let Some(out) = validator.out(forecast.made_ms) else {
+                continue;
+            };
+            let labels = ValidatorOut {
+                validator: validator.name.clone(),
+                code: out.code,
+            };
+            self.validator_out
+                .get_or_create(&labels)
+                .set(seconds(out.from_ms));
+        }
+        self.quorum_lost
+            .set(forecast.below_quorum_from_ms().map_or(0.0, seconds));
         for (source, issued_ms) in oldest_in_use(state.collateral()) {
             let labels = [("source", source)];
             self.collateral_issued
@@ -708,6 +778,12 @@ mod tests {
         metrics.ready.get_or_create(&[("check", "lag")]).set(1);
         metrics.attest_verified(Platform::Simulated, "accepted", Duration::from_millis(2));
         metrics.renewed("accepted");
+        metrics.phase.get_or_create(&[("phase", "voting")]).set(1);
+        let labels = ValidatorOut {
+            validator: "val-0".into(),
+            code: "attest.leaf_expired",
+        };
+        metrics.validator_out.get_or_create(&labels).set(1.0);
         metrics.system_received("accepted");
         metrics
             .collateral_issued

@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::{
     config::Role,
     handle::{Check, Snapshot, Status},
+    phase::Phase,
 };
 
 /// A node that is more blocks behind than this is not ready.
@@ -59,6 +60,24 @@ pub(crate) fn checks(status: &Status, snapshot: &Snapshot, data: &Path) -> Vec<C
             code: Some("disk.full"),
         },
     ];
+    // A validator that has its seat and does not vote, or is about to stop, should get no work.
+    let idle = status.role == Role::Validator && status.seat.is_some() && !status.phase.is_serving();
+    checks.push(Check {
+        name: "serving",
+        ok: !idle && !status.draining,
+        value: status.phase.name().into(),
+        limit: match status.role {
+            Role::Observer => Phase::Following,
+            Role::Validator => Phase::Voting,
+        }
+        .name()
+        .into(),
+        code: Some(if status.draining {
+            "node.draining"
+        } else {
+            "node.no_vote"
+        }),
+    });
     checks.push(Check {
         name: "set_judged",
         ok: !status.set_kept,

@@ -236,7 +236,10 @@ fn open(
     let (seat, kem) = own.next().ok_or_else(|| RecoveryError::Origin {
         reason: "this node is no founder of the network that goes on with it".to_owned(),
     })?;
-    let shares = shares.iter().map(|text| released(text)).collect::<Result<Vec<_>, _>>()?;
+    let shares = shares
+        .iter()
+        .map(|text| released(text))
+        .collect::<Result<Vec<_>, _>>()?;
     Ok(reconstruct(genesis, origin, bytes, &shares, seat, kem)?)
 }
 
@@ -292,7 +295,9 @@ fn read(path: &Path, max: usize) -> Result<Vec<u8>, NodeError> {
     let failed = |error| NodeError::file(path, error);
     let file = File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
-    file.take(max as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    file.take(max as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
     if bytes.len() > max {
         let reason = format!("{} is longer than {max} bytes", path.display());
         return Err(RecoveryError::State { reason }.into());

@@ -1,36 +1,47 @@
-//! A validator attests again by itself: in each epoch, with a fresh KEM key for the shares of the next; when half of the
-//! time has passed for which its evidence counts; and when what is registered is refused or soon will be, which a
-//! repaired machine can cure.
+//! A validator registers by itself, and attests again by itself: when nobody of its name is registered, when its name
+//! is registered with other keys than it has now (another chip, another build), in each epoch with a fresh KEM key for the
+//! shares of the next, when half of the time has passed for which its evidence counts, and when what is registered is
+//! refused or soon will be, which a repaired machine can cure. Who was taken off by its operator does none of it until
+//! told to.
 //!
 //! Fresh evidence is bound to the newest block and judged here, by today's policy, before it is handed in: a machine
-//! that would be refused spends nobody's block. Nothing is kept: after a restart the question is asked anew.
+//! that would be refused spends nobody's block. What came of the last attempt is there for the operator to read. Nothing
+//! is kept: after a restart the question is asked anew.
 
 use std::{fmt, sync::Arc};
 
 use tacit_attest::{Policy, Quoter, forecast};
-use tacit_consensus::{Millis, PublicKey, Signer};
+use tacit_consensus::{Digest, Height, Millis, PublicKey, Signer};
 use tacit_ledger::{
-    Operator, PROTOCOL_VERSION, PublicState, Registration, RegistrationPlace, RegistrationTerms,
+    Operator, PROTOCOL_VERSION, PublicState, Registered, Registration, RegistrationPlace, RegistrationTerms,
     SealingPublic, SystemTx, ValidatorRecord,
 };
 
 use crate::{
     forecast::{Forecast, ForecastSet},
     handle::{NodeHandle, Problem},
+    home::Home,
+    operator::OperatorKey,
 };
 
 /// Between two attempts, in milliseconds, or an eighth of the age that evidence may have, where that is less: a device or
 /// a policy that refuses is not asked in a loop.
 const EVERY_MS: Millis = 600_000;
+/// The same for who has no place yet: somebody waits for it, and members may admit it at any moment.
+const JOIN_EVERY_MS: Millis = 10_000;
 /// Fresh evidence must count for so much longer than what is held, in milliseconds, to be worth a block before it is due.
 const GAIN_MS: Millis = 3_600_000;
 /// Evidence that is refused within this time is renewed at once, in milliseconds: two days, in which people can act
 /// if that does not help.
 const SOON_MS: Millis = 48 * 3_600_000;
 
-/// Why a validator attests again.
+/// Why a validator attests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Why {
+pub enum Why {
+    /// Nobody of its name is registered.
+    Join,
+    /// Its name is registered with other keys.
+    Rejoin,
     /// Half of the time has passed for which its evidence counts.
     Aged,
     /// Its seat's KEM key is the one that is registered, or one that its keyring holds no more: the epoch is forgotten only
@@ -40,9 +51,29 @@ enum Why {
     Ill,
 }
 
+impl Why {
+    /// The word for it in interfaces.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Join => "join",
+            Self::Rejoin => "rejoin",
+            Self::Aged => "aged",
+            Self::Forgetting => "forgetting",
+            Self::Ill => "ill",
+        }
+    }
+
+    /// Whether the operator must sign.
+    fn needs_operator(self) -> bool {
+        matches!(self, Self::Join | Self::Rejoin)
+    }
+}
+
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Join => "nobody of its name is registered",
+            Self::Rejoin => "its name is registered with other keys",
             Self::Aged => "half of its time has passed",
             Self::Forgetting => "the next epoch is to be dealt to a fresh KEM key",
             Self::Ill => "what is registered is refused, or soon will be",
@@ -50,21 +81,72 @@ impl fmt::Display for Why {
     }
 }
 
+/// An attempt to register or to renew, and what came of it so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// Why it was made.
+    pub why: Why,
+    /// When, by this node's clock.
+    pub at_ms: Millis,
+    /// The height of the block that its evidence is bound to; 0 when there is none.
+    pub height: Height,
+    /// The id under which it waits for a block, or why it was refused.
+    pub result: Result<Digest, Problem>,
+}
+
 /// What makes a validator's evidence.
 pub(crate) struct Attester {
     pub(crate) quoter: Arc<dyn Quoter>,
     pub(crate) consensus: Arc<dyn Signer>,
     pub(crate) node: Arc<dyn Signer>,
-    attempted_ms: Option<Millis>,
+    name: String,
+    home: Home,
+    attempted: Option<Attempted>,
+}
+
+/// When the last attempt was made, and by which policy it was judged.
+struct Attempted {
+    at_ms: Millis,
+    policy: u64,
+}
+
+/// What an attester looks at.
+pub(crate) struct Scene<'a> {
+    pub(crate) state: &'a PublicState,
+    pub(crate) head: (Height, Digest),
+    pub(crate) forecast: &'a Forecast,
+    /// The KEM key that the next registration is to name.
+    pub(crate) kem: &'a SealingPublic,
+    pub(crate) now: Millis,
+    /// The head is the newest there is, as far as this node can tell.
+    pub(crate) synced: bool,
+    /// The operator asked for it now.
+    pub(crate) asked: bool,
+}
+
+/// What was made, or why nothing was.
+pub(crate) struct Made {
+    why: Why,
+    at_ms: Millis,
+    height: Height,
+    result: Result<SystemTx, Problem>,
 }
 
 impl Attester {
-    pub(crate) fn new(quoter: Arc<dyn Quoter>, consensus: Arc<dyn Signer>, node: Arc<dyn Signer>) -> Self {
+    pub(crate) fn new(
+        quoter: Arc<dyn Quoter>,
+        consensus: Arc<dyn Signer>,
+        node: Arc<dyn Signer>,
+        name: String,
+        home: Home,
+    ) -> Self {
         Self {
             quoter,
             consensus,
             node,
-            attempted_ms: None,
+            name,
+            home,
+            attempted: None,
         }
     }
 
@@ -73,71 +155,109 @@ impl Attester {
         self.consensus.public()
     }
 
-    /// Renews if it is time to. Blocks on the device: a worker's job.
-    pub(crate) fn renew_if_due(
-        &mut self,
-        state: &PublicState,
-        head: (u64, tacit_consensus::Digest),
-        forecast: &Forecast,
-        kem: &SealingPublic,
-        now: Millis,
-    ) -> Option<SystemTx> {
-        let held = held(state, &self.key())?;
-        let why = due(state, &held.seat, kem, forecast, now)?;
-        let age_ms = state.policy().evidence_age_max_ms;
-        let pause = match why {
-            Why::Forgetting => EVERY_MS.min(age_ms / 8).min(state.params().epoch_ms_max / 8),
-            Why::Aged | Why::Ill => EVERY_MS.min(age_ms / 8),
+    /// The last attempt met a refusal that passes by itself: the next one need not wait.
+    pub(crate) fn try_again(&mut self) {
+        self.attempted = None;
+    }
+
+    /// Whether this validator waits for a place, so that it is worth looking again soon.
+    pub(crate) fn waits(&self, state: &PublicState) -> bool {
+        held(state, &self.key()).is_none() && !self.home.left().exists()
+    }
+
+    /// Attests if it is time to. Blocks on the device: a worker's job.
+    pub(crate) fn attend(&mut self, scene: &Scene<'_>) -> Option<Made> {
+        let Scene { state, head, now, .. } = *scene;
+        let why = self.why(scene)?;
+        let most = if why.needs_operator() {
+            JOIN_EVERY_MS
+        } else {
+            EVERY_MS
         };
-        if self.attempted_ms.is_some_and(|at| now < at.saturating_add(pause)) {
+        let pause = most.min(state.policy().evidence_age_max_ms / 8);
+        let policy = state.policy().version;
+        let waited = self
+            .attempted
+            .as_ref()
+            .is_none_or(|last| now >= last.at_ms.saturating_add(pause) || last.policy != policy);
+        if !(waited || scene.asked) || !scene.synced || head.0 == 0 || state.is_ending() {
             return None;
         }
+        let registered = state.registered(&self.name);
         // A registration must be bound to a later block than the one that it replaces.
-        if head.0 <= held.registration.height || state.is_ending() {
+        if registered.is_some_and(|held| head.0 <= held.registration.height) {
             return None;
         }
-        self.attempted_ms = Some(now);
-        match self.make(state, &held.registration, kem, head, now) {
-            Ok(fresh) if why == Why::Ill && !cures(state, &fresh, &held.registration, now) => {
+        self.attempted = Some(Attempted { at_ms: now, policy });
+        let result = match self.make(scene, why) {
+            Ok(fresh)
+                if why == Why::Ill
+                    && registered.is_some_and(|held| !cures(state, &fresh, &held.registration, now)) =>
+            {
                 tracing::debug!(%why, "fresh evidence would not count for longer");
-                None
+                return None;
             }
             Ok(registration) => {
-                tracing::info!(%why, height = head.0, "attesting again");
-                Some(SystemTx::Register(registration))
+                tracing::info!(%why, height = head.0, "attesting");
+                Ok(SystemTx::Register(registration))
             }
             Err(problem) => {
                 tracing::warn!(
                     %why,
                     code = problem.code,
                     detail = problem.detail,
-                    "fresh evidence of this machine is of no use"
+                    "evidence of this machine is of no use"
                 );
-                None
+                Err(problem)
             }
+        };
+        Some(Made {
+            why,
+            at_ms: now,
+            height: head.0,
+            result,
+        })
+    }
+
+    /// Why this validator should attest now, if it should.
+    fn why(&self, scene: &Scene<'_>) -> Option<Why> {
+        if self.home.left().exists() {
+            return None;
+        }
+        let state = scene.state;
+        match held(state, &self.key()) {
+            Some(held) if is_leaving(state, &held.seat.name) => None,
+            Some(held) => due(state, &held.seat, scene.kem, scene.forecast, scene.now),
+            None if state.registered(&self.name).is_some() => Some(Why::Rejoin),
+            None => Some(Why::Join),
         }
     }
 
-    fn make(
-        &self,
-        state: &PublicState,
-        held: &Registration,
-        kem: &SealingPublic,
-        (height, block): (u64, tacit_consensus::Digest),
-        now: Millis,
-    ) -> Result<Registration, Problem> {
+    fn make(&self, scene: &Scene<'_>, why: Why) -> Result<Registration, Problem> {
+        let Scene { state, now, kem, .. } = *scene;
+        let (height, block) = scene.head;
         let place = RegistrationPlace {
             network: *state.chain(),
             height,
             block,
             policy_version: state.policy().version,
         };
-        let (consensus, node) = (&*self.consensus, &*self.node);
+        let name = held(state, &self.key()).map_or(self.name.as_str(), |held| &held.seat.name);
+        let signs = match why.needs_operator() {
+            true => Some(OperatorKey::load(&self.home.operator_key()).map_err(refused)?),
+            false => None,
+        };
+        let operator = match (&signs, state.registered(name)) {
+            (Some(key), _) => Operator::Signs(key.signer()),
+            (None, Some(held)) => Operator::Named(held.registration.operator_key),
+            (None, None) => return Err(Problem::new("internal", "a renewal of what is not registered")),
+        };
         let terms = RegistrationTerms {
-            name: &held.name,
-            operator: Operator::Named(held.operator_key),
+            name,
+            operator,
             protocol: PROTOCOL_VERSION,
         };
+        let (consensus, node) = (&*self.consensus, &*self.node);
         let made = Registration::make_for(&terms, consensus, node, kem, &place, &*self.quoter)
             .map_err(|error| Problem::new(error.code(), error.to_string()))?;
         made.verify(state.trust(), state.collateral(), state.policy(), now)
@@ -146,7 +266,12 @@ impl Attester {
     }
 }
 
-fn held<'a>(state: &'a PublicState, key: &PublicKey) -> Option<&'a tacit_ledger::Registered> {
+fn refused(error: crate::NodeError) -> Problem {
+    Problem::new(error.code(), error.to_string())
+}
+
+/// The registration that holds a consensus key.
+pub(crate) fn held<'a>(state: &'a PublicState, key: &PublicKey) -> Option<&'a Registered> {
     let name = state
         .registrations()
         .find(|one| one.consensus_key == *key)
@@ -154,7 +279,12 @@ fn held<'a>(state: &'a PublicState, key: &PublicKey) -> Option<&'a tacit_ledger:
     state.registered(name)
 }
 
-/// Why this validator should attest again now, if it should.
+/// Whether the operator of a name asked to leave.
+pub(crate) fn is_leaving(_state: &PublicState, _name: &str) -> bool {
+    false
+}
+
+/// Why a registered validator should attest again now, if it should.
 fn due(
     state: &PublicState,
     seat: &ValidatorRecord,
@@ -201,21 +331,42 @@ fn cures(state: &PublicState, fresh: &Registration, held: &Registration, now: Mi
     policies.any(|policy| until(fresh, policy) > until(held, policy).saturating_add(GAIN_MS))
 }
 
-/// Hands in what [`Attester::renew_if_due`] made.
-pub(crate) async fn hand_in(node: &NodeHandle, tx: SystemTx) {
-    let result = node.submit_system(tx.encode()).await;
-    let word = result
-        .as_ref()
-        .map_or_else(|problem| problem.code, |_| "accepted");
-    node.shared.metrics.renewed(word);
-    match result {
-        Ok(accepted) => tracing::info!(id = %accepted.id, "the renewal waits for a block"),
+/// Hands in what [`Attester::attend`] made, and notes what came of it. True when it was refused for what passes by itself.
+pub(crate) async fn hand_in(node: &NodeHandle, made: Made) -> bool {
+    let Made {
+        why,
+        at_ms,
+        height,
+        result,
+    } = made;
+    let result = match result {
+        Ok(tx) => {
+            let result = node.submit_system(tx.encode()).await.map(|accepted| accepted.id);
+            let word = result
+                .as_ref()
+                .map_or_else(|problem| problem.code, |_| "accepted");
+            node.shared.metrics.renewed(word);
+            result
+        }
+        Err(problem) => Err(problem),
+    };
+    match &result {
+        Ok(id) => tracing::info!(%id, %why, "the registration waits for a block"),
         Err(problem) => {
             tracing::warn!(
+                %why,
                 code = problem.code,
                 detail = problem.detail,
-                "the renewal was refused"
+                "the registration was refused"
             );
         }
     }
+    let passes = result.as_ref().is_err_and(Problem::passes);
+    node.shared.note_attempt(Attempt {
+        why,
+        at_ms,
+        height,
+        result,
+    });
+    passes
 }

@@ -3,16 +3,16 @@
 use std::{path::PathBuf, sync::Arc};
 
 use tacit_consensus::{Ed25519, Ed25519Signer, Signer};
-use tacit_ledger::{Genesis, PROTOCOL_VERSION, RocksStore, Store};
+use tacit_ledger::{PROTOCOL_VERSION, RocksStore, Store};
 use tacit_p2p::{Identity, Multiaddr};
 use tokio::sync::{mpsc, watch};
 use zeroize::Zeroizing;
 
 use crate::{
-    NodeError,
+    NodeError, admin,
     api::{ApiLimits, serve},
     clock,
-    config::{Config, Role},
+    config::{Config, KeyStore, NodeSection, Role},
     edge::{GossipTokens, TimedStore, serve_network, spawn_replica},
     forecast,
     handle::{NodeHandle, Pending, Shared, Snapshot, ToReplica},
@@ -65,8 +65,9 @@ struct Parts {
     quoter: Option<Arc<dyn tacit_attest::Quoter>>,
 }
 
-fn parts(home: &Home, role: Role) -> Result<Parts, NodeError> {
-    if role == Role::Observer {
+fn parts(home: &Home, node: &NodeSection) -> Result<Parts, NodeError> {
+    let NodeSection { name, role, keys } = node;
+    if *role == Role::Observer {
         let path = home.node_seed();
         let bytes = Zeroizing::new(std::fs::read(&path).map_err(|e| NodeError::file(&path, e))?);
         let seed: [u8; 32] = bytes
@@ -81,11 +82,24 @@ fn parts(home: &Home, role: Role) -> Result<Parts, NodeError> {
             quoter: None,
         });
     }
-    if !home.keyring().exists() {
-        return Err(NodeError::HomeMissing(home.root().to_path_buf()));
-    }
-    let (quoter, _) = init::platform(home)?;
-    let keyring = keyring::open(&home.keyring(), quoter.clone())?;
+    let (quoter, keyring) = match keys {
+        KeyStore::Sealed => {
+            if !home.keyring().exists() {
+                return Err(NodeError::HomeMissing(home.root().to_path_buf()));
+            }
+            let (quoter, _) = init::platform(home)?;
+            let keyring = keyring::open(&home.keyring(), quoter.clone())?;
+            (quoter, keyring)
+        }
+        KeyStore::Memory => {
+            let (quoter, _) = init::platform(home)?;
+            let keyring = init::volatile(home, name)?;
+            tracing::warn!(
+                "this node's keys live in memory: it registers anew under its name, and takes a seat with them"
+            );
+            (quoter, keyring)
+        }
+    };
     let signer: Arc<dyn Signer> = Arc::new(Ed25519Signer::from_seed(keyring.identity().consensus));
     let node_signer: Arc<dyn Signer> = Arc::new(Ed25519Signer::from_seed(keyring.identity().node));
     let identity = Identity::from_seed(keyring.identity().node);
@@ -113,7 +127,7 @@ async fn serve_node(home: &Home, config: Config, history: Option<History>) -> Re
         identity,
         node_id,
         quoter,
-    } = parts(home, config.node.role)?;
+    } = parts(home, &config.node)?;
     let metrics = Arc::new(Metrics::new(
         env!("CARGO_PKG_VERSION"),
         option_env!("TACIT_COMMIT").unwrap_or("unknown"),
@@ -123,12 +137,14 @@ async fn serve_node(home: &Home, config: Config, history: Option<History>) -> Re
 
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|e| NodeError::Entropy(e.to_string()))?;
-    let key = validator.as_ref().map(|v| v.signer.public());
+    let consensus_key = validator.as_ref().map(|v| v.signer.public());
     let attester = match (&validator, &quoter) {
         (Some(parts), Some(quoter)) => Some(Attester::new(
             quoter.clone(),
             parts.signer.clone(),
             parts.node_signer.clone(),
+            config.node.name.clone(),
+            home.clone(),
         )),
         _ => None,
     };
@@ -192,7 +208,10 @@ async fn serve_node(home: &Home, config: Config, history: Option<History>) -> Re
         conflicts: std::sync::Mutex::default(),
         platform: quoter.as_ref().map(|q| q.platform()),
         measurement: quoter.as_ref().and_then(|q| q.measurement()),
-        registered_as: key.and_then(|key| registered_as(&genesis, &key)),
+        consensus_key,
+        draining: std::sync::atomic::AtomicBool::new(false),
+        register_now: watch::Sender::new(0),
+        attempt: std::sync::Mutex::default(),
         forecast: watch::Sender::new(Arc::default()),
         started_ms,
         data: home.root().to_path_buf(),
@@ -216,6 +235,7 @@ async fn serve_node(home: &Home, config: Config, history: Option<History>) -> Re
     let cleared = tokio::spawn(forget_recovery(home.clone(), shared.public.subscribe()));
     let forecasts = tokio::spawn(forecast::run(node.clone(), attester));
     let (stop_api, api_stop) = watch::channel(false);
+    let admin = tokio::spawn(admin::serve(node.clone(), home.clone(), api_stop.clone()));
     let limits = ApiLimits {
         rate_limit: config.api.rate_limit,
         ..ApiLimits::default()
@@ -246,6 +266,7 @@ async fn serve_node(home: &Home, config: Config, history: Option<History>) -> Re
     forecasts.abort();
     cleared.abort();
     let _ = tokio::time::timeout(std::time::Duration::from_secs(3), api).await;
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(1), admin).await;
     match outcome {
         Ok(()) => {
             tracing::info!("stopped");
@@ -293,13 +314,6 @@ fn greet(shared: &Shared, config: &Config, height: u64) {
         height,
         "tacit starts"
     );
-}
-
-/// The name under which a founder's key is registered: a registration's keys never change.
-fn registered_as(genesis: &Genesis, key: &tacit_consensus::PublicKey) -> Option<String> {
-    let founders = &genesis.validators;
-    let own = founders.iter().find(|one| one.consensus_key == *key)?;
-    Some(own.name.clone())
 }
 
 fn listen_addresses(config: &Config) -> Vec<Multiaddr> {

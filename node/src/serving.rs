@@ -50,8 +50,12 @@ pub fn answer(
             };
             FetchResponse::Chunk(admit(snapshot).and_then(|()| chunk()))
         }
-        // Who answers these needs more than the store.
-        _ => return None,
+        FetchRequest::Batches(_)
+        | FetchRequest::Submit(_)
+        | FetchRequest::System(_)
+        | FetchRequest::Share { .. }
+        | FetchRequest::Standing
+        | FetchRequest::Hello(_) => return None,
     })
 }
 

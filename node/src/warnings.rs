@@ -101,6 +101,7 @@ impl Warning<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::handle::NextSeat;
 
     const NOW: Millis = 1_790_000_000_000;
     const DAY_MS: Millis = 24 * HOUR_MS;
@@ -108,10 +109,16 @@ mod tests {
     fn own(until_ms: Option<Millis>, cause: &str) -> ValidatorForecast {
         ValidatorForecast {
             name: "val-0".into(),
+            seat: Some(0),
+            next: NextSeat {
+                seated: true,
+                code: None,
+            },
             sets: vec![SetForecast {
                 set: ForecastSet::Today,
                 accepted: until_ms.is_some(),
                 code: until_ms.is_none().then_some("attest.tcb_too_low"),
+                ends_for: None,
                 until_ms,
                 cause: cause.into(),
                 update: "the BIOS".into(),

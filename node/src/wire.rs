@@ -12,7 +12,8 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use tacit_consensus::{Digest, Epoch, Height, Standing};
 use tacit_ledger::{
-    Batch, CommittedBlock, EpochLink, MAX_ORDINARY_TX_BYTES, Manifest, SealedReceipt, SnapshotId, SystemTx, codec,
+    Batch, CommittedBlock, EpochLink, MAX_ORDINARY_TX_BYTES, Manifest, SealedReceipt, SnapshotId, SystemTx,
+    codec,
 };
 
 /// The most blocks one fetch asks for; a server may answer with fewer, by size.

@@ -150,6 +150,34 @@ pub enum Error {
         /// The system's answer.
         source: io::Error,
     },
+    /// A node's wish was refused by the chain; its own code is kept.
+    #[error("{name}: {detail}")]
+    Refused {
+        /// The node.
+        name: String,
+        /// Code of the table.
+        code: &'static str,
+        /// The reason.
+        detail: String,
+    },
+    /// A node's command failed.
+    #[error("{name}: {command} ended with {code}: {said}")]
+    Command {
+        /// The node.
+        name: String,
+        /// The words of the command.
+        command: String,
+        /// How it ended.
+        code: String,
+        /// What it said.
+        said: String,
+    },
+    /// No copy of the node's home was saved.
+    #[error("no copy of the home of {name} was saved")]
+    NotSaved {
+        /// The node.
+        name: String,
+    },
     /// SIGINT or SIGTERM arrived; what had been started was stopped.
     #[error("interrupted")]
     Interrupted,
@@ -168,10 +196,13 @@ impl Error {
             Error::PortInUse { .. } | Error::NoFreePorts { .. } => "port.in_use",
             Error::Exited { .. } | Error::NotReady { .. } => "testnet.not_ready",
             Error::Founding { .. } => "genesis.invalid",
-            Error::Wallet { code, .. } => code,
+            Error::Wallet { code, .. } | Error::Refused { code, .. } => code,
+            Error::NotSaved { .. } => "testnet.not_saved",
             Error::Api { .. } => "rpc.unreachable",
             Error::Facts { .. } => "config.invalid",
-            Error::Process { .. } | Error::Io { .. } | Error::Interrupted => "internal",
+            Error::Process { .. } | Error::Command { .. } | Error::Io { .. } | Error::Interrupted => {
+                "internal"
+            }
         }
     }
 

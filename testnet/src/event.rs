@@ -74,6 +74,13 @@ pub enum Event {
         /// `testnet.json`.
         path: PathBuf,
     },
+    /// A node on its way in or out has come to another point.
+    Step {
+        /// The node.
+        name: String,
+        /// Where it is, or what was done.
+        what: String,
+    },
     /// A sealed transfer was committed, its receipt verified.
     Ready {
         /// Since the start of `up`.
@@ -129,6 +136,7 @@ impl fmt::Display for Event {
                 )
             }
             Event::Facts { path } => write!(f, "facts     {}", path.display()),
+            Event::Step { name, what } => write!(f, "{name:<9} {what}"),
             Event::Ready { after, height } => write!(
                 f,
                 "ready in {:.1} s: a sealed transaction committed at height {height}",

@@ -43,6 +43,18 @@ pub struct NodeFacts {
     pub log: PathBuf,
     /// Its process when this file was written; ask [`crate::Testnet::status`] whether it still lives.
     pub pid: Option<u32>,
+    /// The build that it runs, where that is not [`Facts::binary`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<Build>,
+}
+
+/// A build that nodes run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Build {
+    /// Its binary, absolute.
+    pub binary: PathBuf,
+    /// Its simulated measurement, hex.
+    pub measurement: String,
 }
 
 /// One wallet file.
@@ -102,6 +114,9 @@ pub struct Facts {
     pub binary: PathBuf,
     /// The binary's simulated measurement, hex, as the genesis admits it.
     pub measurement: String,
+    /// The build that new nodes run, where that is not [`Facts::binary`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<Build>,
 }
 
 impl Facts {
@@ -146,6 +161,22 @@ impl Facts {
     /// The validators among the nodes.
     pub fn validators(&self) -> impl Iterator<Item = &NodeFacts> {
         self.nodes.iter().filter(|node| node.role == NodeRole::Validator)
+    }
+
+    /// The build that a node runs.
+    pub fn build(&self, node: &NodeFacts) -> Build {
+        node.build.clone().unwrap_or_else(|| Build {
+            binary: self.binary.clone(),
+            measurement: self.measurement.clone(),
+        })
+    }
+
+    /// The build that a new node runs.
+    pub fn newest_build(&self) -> Build {
+        self.newest.clone().unwrap_or_else(|| Build {
+            binary: self.binary.clone(),
+            measurement: self.measurement.clone(),
+        })
     }
 
     /// The index of a node by its name (`val-2`) or its number (`2`).
@@ -204,6 +235,7 @@ pub(crate) mod tests {
                 home: dir.join("val-0"),
                 log: dir.join("val-0/node.log"),
                 pid: None,
+                build: None,
             }],
             wallets: Vec::new(),
             members: Vec::new(),
@@ -212,6 +244,7 @@ pub(crate) mod tests {
             load_accounts: 0,
             binary: "/bin/true".into(),
             measurement: "6b".repeat(48),
+            newest: None,
         }
     }
 

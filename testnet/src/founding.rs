@@ -12,22 +12,20 @@ use std::io::Read;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use tacit_attest::{Measurement, NetworkClass, Policy, SimulatorAuthority, TrustRoots};
+use tacit_attest::{Generation, Measurement, NetworkClass, Policy, SimulatorAuthority, TrustRoots};
 use tacit_ledger::{
     AccountId, AccountKey, Amount, GENESIS_VERSION, Genesis, Governance, GovernanceMember, MAX_GENESIS_BYTES,
-    Params, RecoveryMember, RecoveryMembers, Registration, UNIT,
+    Params, RecoveryMember, RecoveryMembers, UNIT,
 };
-use tacit_node::config::{Config, Role};
+use tacit_node::config::{Config, KeyStore, Role};
 use tacit_node::home::Home;
-use tacit_node::init::{self, InitConfig, Tee};
+use tacit_node::init::{self, Identity, InitConfig, JoinConfig, Tee};
 
 use crate::error::{Error, io_error};
 use crate::facts::{FACTS_VERSION, Facts, NodeFacts, NodeRole, WalletFacts, write_whole};
 use crate::options::Options;
 use crate::{ports, purse, seeds};
 
-/// A local network changes its membership without much ado, in milliseconds.
-const EPOCH_MS_MIN: u64 = 1_000;
 /// The name in the genesis. Development networks must begin with `dev-`.
 const NETWORK: &str = "dev-local";
 /// Owners of the first so many named wallets may change the policy, ...
@@ -42,7 +40,7 @@ pub(crate) fn measure(binary: &Path) -> Result<String, Error> {
     Ok(measurement(binary)?.to_string())
 }
 
-fn measurement(binary: &Path) -> Result<Measurement, Error> {
+pub(crate) fn measurement(binary: &Path) -> Result<Measurement, Error> {
     init::simulated_measurement(binary).map_err(|e| founding("measuring the binary", e))
 }
 
@@ -89,6 +87,7 @@ pub(crate) fn found(
             } else {
                 Tee::Simulated {
                     authority,
+                    generation: options.generation(i),
                     chip_seed,
                     now_ms,
                     measurement,
@@ -116,6 +115,7 @@ pub(crate) fn found(
             home,
             log,
             pid: None,
+            build: None,
         });
     }
 
@@ -137,7 +137,7 @@ pub(crate) fn found(
         time_ms,
         params: Params {
             epoch_ms_max: options.epoch_ms,
-            epoch_ms_min: EPOCH_MS_MIN.min(options.epoch_ms),
+            epoch_ms_min: options.epoch_ms_min.min(options.epoch_ms),
             fee_per_512: options.fee_per_512,
             ..Params::default()
         },
@@ -184,6 +184,7 @@ pub(crate) fn found(
         load_accounts: options.load_accounts,
         binary: binary.to_path_buf(),
         measurement: measurement.to_string(),
+        newest: None,
     };
     wallets(dir, options, &genesis, &mut facts)?;
     place(&mut facts, base)?;
@@ -195,29 +196,14 @@ pub(crate) fn place(facts: &mut Facts, base: u16) -> Result<(), Error> {
     facts.base_port = base;
     for (i, node) in facts.nodes.iter_mut().enumerate() {
         node.rpc = format!("http://127.0.0.1:{}", ports::api(base, i));
-        node.p2p = format!("/ip4/127.0.0.1/tcp/{}", ports::p2p(base, i));
-        // Observers are never dialled: they dial the validators.
-        if node.role == NodeRole::Validator {
-            let peer = tacit_p2p::peer_id_of(&node_key(&node.home)?)
-                .ok_or_else(|| founding("the node's identity", "its key is none"))?;
-            node.p2p.push_str(&format!("/p2p/{peer}"));
-        }
+        node.p2p = match node.role {
+            NodeRole::Validator => address(&node.home, ports::p2p(base, i))?,
+            // Observers are never dialled: they dial the validators.
+            NodeRole::Observer => format!("/ip4/127.0.0.1/tcp/{}", ports::p2p(base, i)),
+        };
     }
-    let validators: Vec<String> = facts.validators().map(|node| node.p2p.clone()).collect();
     for (i, node) in facts.nodes.iter().enumerate() {
-        let mut config = Config::new(&node.name, node_role(node.role));
-        config.p2p.listen = ([127, 0, 0, 1], ports::p2p(base, i)).into();
-        config.p2p.peers = validators
-            .iter()
-            .filter(|peer| **peer != node.p2p)
-            .cloned()
-            .collect();
-        config.api.listen = ([127, 0, 0, 1], ports::api(base, i)).into();
-        // Load comes from one address here; a limit by address would measure itself.
-        config.api.rate_limit = 0;
-        config
-            .save(&Home::at(&node.home).config())
-            .map_err(|e| founding("writing config.toml", e))?;
+        configure(facts, node, ports::api(base, i), ports::p2p(base, i))?;
     }
     Ok(())
 }
@@ -325,10 +311,65 @@ pub(crate) fn read_genesis(facts: &Facts) -> Result<Genesis, Error> {
 
 /// The identity under which a validator's peers know it.
 fn node_key(home: &Path) -> Result<[u8; 32], Error> {
-    let text = read_text(&Home::at(home).registration())?;
-    let registration: Registration =
-        serde_json::from_str(&text).map_err(|e| founding("reading a registration", e))?;
-    Ok(registration.node_key.0)
+    let identity = Identity::load(&Home::at(home)).map_err(|e| founding("reading an identity", e))?;
+    let key = identity
+        .node_key
+        .ok_or_else(|| founding("the node's identity", "its keys live in memory"))?;
+    Ok(key.0)
+}
+
+/// Where a validator's peers reach it, on loopback.
+pub(crate) fn address(home: &Path, p2p: u16) -> Result<String, Error> {
+    let peer = tacit_p2p::peer_id_of(&node_key(home)?)
+        .ok_or_else(|| founding("the node's identity", "its key is none"))?;
+    Ok(format!("/ip4/127.0.0.1/tcp/{p2p}/p2p/{peer}"))
+}
+
+/// A validator's configuration: its ports, and every other validator as a peer.
+pub(crate) fn configure(facts: &Facts, node: &NodeFacts, api: u16, p2p: u16) -> Result<(), Error> {
+    let home = Home::at(&node.home);
+    let mut config = match home.config().exists() {
+        true => Config::load(&home.config()).map_err(|e| founding("reading config.toml", e))?,
+        false => Config::new(&node.name, node_role(node.role)),
+    };
+    config.p2p.listen = ([127, 0, 0, 1], p2p).into();
+    config.p2p.peers = facts
+        .validators()
+        .map(|other| other.p2p.clone())
+        .filter(|peer| *peer != node.p2p)
+        .collect();
+    config.api.listen = ([127, 0, 0, 1], api).into();
+    // Load comes from one address here; a limit by address would measure itself.
+    config.api.rate_limit = 0;
+    config
+        .save(&home.config())
+        .map_err(|e| founding("writing config.toml", e))
+}
+
+/// The authority that issues this network's simulated machines.
+pub(crate) fn authority(facts: &Facts) -> Result<SimulatorAuthority, Error> {
+    SimulatorAuthority::generate(seeds::derive(facts.seed, "simulator authority"), facts.time_ms)
+        .map_err(|e| founding("simulator authority", e))
+}
+
+/// Makes a validator that joins later: its home with the genesis, its keys sealed to a build.
+pub(crate) fn join(facts: &Facts, name: &str, home: &Path, measurement: Measurement) -> Result<(), Error> {
+    let authority = authority(facts)?;
+    let home = Home::at(home);
+    let config = JoinConfig {
+        name: name.to_owned(),
+        tee: Tee::Simulated {
+            authority: &authority,
+            generation: Generation::Genoa,
+            chip_seed: seeds::derive(facts.seed, &format!("chip of {name}")),
+            now_ms: facts.time_ms,
+            measurement,
+        },
+        keys: KeyStore::Sealed,
+        seeds: Some(seeds::derive(facts.seed, &format!("keys of {name}"))),
+    };
+    init::join(&home, config).map_err(|e| founding("a validator that joins", e))?;
+    init::install_genesis(&home, &read_genesis(facts)?).map_err(|e| founding("installing the genesis", e))
 }
 
 /// Reads a file that is no longer than the longest genesis.
@@ -341,7 +382,7 @@ fn read_text(path: &Path) -> Result<String, Error> {
     Ok(text)
 }
 
-fn founding(what: &'static str, detail: impl std::fmt::Display) -> Error {
+pub(crate) fn founding(what: &'static str, detail: impl std::fmt::Display) -> Error {
     Error::Founding {
         what,
         detail: detail.to_string(),

@@ -25,8 +25,10 @@ mod founding;
 mod http;
 mod interrupt;
 mod leak;
+mod life;
 mod load;
 mod log;
+mod members;
 mod options;
 mod pause;
 mod ports;
@@ -40,11 +42,12 @@ mod testnet;
 
 pub use error::Error;
 pub use event::Event;
-pub use facts::{FACTS_FILE, FACTS_VERSION, Facts, NodeFacts, NodeRole, WalletFacts};
+pub use facts::{Build, FACTS_FILE, FACTS_VERSION, Facts, NodeFacts, NodeRole, WalletFacts};
 pub use leak::{
     Captured, Control, Encoding, Extent, Hit, LeakReport, MAX_WORD, MAX_WORDS, MIN_WORD, Searched, Word,
     leakscan,
 };
+pub use life::{Joined, Left, RolledBack, Upgraded};
 pub use load::{LoadKind, LoadOptions, LoadReport, MAX_RATE, MAX_SECONDS, MAX_WALLETS, load};
 pub use options::{DEFAULT_BASE_PORT, DEFAULT_DIR, MAX_ACCOUNTS, MAX_LOAD_ACCOUNTS, MAX_NODES, Options};
 pub use process::ProcessState;

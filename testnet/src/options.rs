@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tacit_attest::Generation;
+
 use crate::error::Error;
 use crate::ports;
 
@@ -30,6 +32,9 @@ pub struct Options {
     pub validators: u16,
     /// The last so many validators are simulated TDX machines; the others are simulated SEV-SNP machines.
     pub tdx: u16,
+    /// The last so many of the SEV-SNP machines are of the Milan generation, the others Genoa: a floor for one of them
+    /// leaves the others alone.
+    pub milan: u16,
     /// Nodes that follow and serve, but hold no secret.
     pub observers: u16,
     /// Node i serves its API on `base_port + 10 i` and its peers on the next port, on loopback.
@@ -42,6 +47,8 @@ pub struct Options {
     pub time_ms: Option<u64>,
     /// An epoch ends at the latest after this, milliseconds.
     pub epoch_ms: u64,
+    /// An epoch that has lasted so long ends when its membership is to change, milliseconds.
+    pub epoch_ms_min: u64,
     /// Fee for each 512 bytes of envelope, in smallest units.
     pub fee_per_512: u64,
     /// Names of the wallets to make.
@@ -71,12 +78,14 @@ impl Default for Options {
             dir: PathBuf::from(DEFAULT_DIR),
             validators: 4,
             tdx: 0,
+            milan: 0,
             observers: 0,
             base_port: DEFAULT_BASE_PORT,
             strict_ports: false,
             seed: 42,
             time_ms: None,
             epoch_ms: 600_000,
+            epoch_ms_min: 1_000,
             fee_per_512: 0,
             accounts: ["alice", "bob", "carol", "faucet"].map(String::from).to_vec(),
             balance: 1_000,
@@ -103,6 +112,15 @@ impl Options {
         (usize::from(snp)..usize::from(self.validators)).contains(&i)
     }
 
+    /// The processor of validator `i`, where it is a simulated SEV-SNP machine.
+    pub(crate) fn generation(&self, i: usize) -> Generation {
+        let snp = self.validators.saturating_sub(self.tdx);
+        match i < usize::from(snp.saturating_sub(self.milan)) {
+            true => Generation::Genoa,
+            false => Generation::Milan,
+        }
+    }
+
     /// Refuses what cannot be made, before anything is touched.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let refuse = |what: String| Err(Error::Usage(what));
@@ -113,6 +131,13 @@ impl Options {
             return refuse(format!(
                 "--tdx {} of {} validators: there are not so many",
                 self.tdx, self.validators
+            ));
+        }
+        if self.milan > self.validators - self.tdx {
+            return refuse(format!(
+                "{} Milan machines of {} SEV-SNP validators: there are not so many",
+                self.milan,
+                self.validators - self.tdx
             ));
         }
         if self.nodes() > usize::from(MAX_NODES) {
@@ -180,6 +205,11 @@ mod tests {
             },
             Options {
                 tdx: 5,
+                ..Options::default()
+            },
+            Options {
+                tdx: 2,
+                milan: 3,
                 ..Options::default()
             },
             Options {

@@ -38,6 +38,15 @@ pub(crate) fn last(base: u16, nodes: usize) -> Option<u16> {
     base.checked_add(u16::try_from(span).ok()?)
 }
 
+/// The ports of one more node: those of place `i`, or of the first free place after it.
+pub(crate) fn free_pair(base: u16, i: usize) -> Result<(u16, u16), Error> {
+    (i..)
+        .take_while(|i| last(base, i + 1).is_some())
+        .find(|i| first_taken(api(base, *i), 1).is_none())
+        .map(|i| (api(base, i), p2p(base, i)))
+        .ok_or(Error::NoFreePorts { base, nodes: i + 1 })
+}
+
 /// A free run of ports; dropping it lets other networks of this machine look at the run again.
 #[derive(Debug)]
 pub(crate) struct Reserved {

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::{Error, io_error};
 use crate::event::Event;
-use crate::facts::Facts;
+use crate::facts::{Build, Facts};
 use crate::options::Options;
 use crate::testnet::Testnet;
 use crate::{founding, ports, process};
@@ -134,14 +134,22 @@ pub(crate) fn claim(dir: &Path) -> Result<File, Error> {
 
 /// A genesis admits one measurement. A rebuilt binary has another, and its node could not even open its own keys.
 pub(crate) fn check_binary(facts: &Facts, binary: &Path) -> Result<(), Error> {
-    let have = founding::measure(binary)?;
-    if have == facts.measurement {
+    check_build(&Build {
+        binary: binary.to_path_buf(),
+        measurement: facts.measurement.clone(),
+    })
+}
+
+/// The same for the build that one node runs.
+pub(crate) fn check_build(build: &Build) -> Result<(), Error> {
+    let have = founding::measure(&build.binary)?;
+    if have == build.measurement {
         return Ok(());
     }
     Err(Error::BinaryChanged {
-        binary: binary.to_path_buf(),
+        binary: build.binary.clone(),
         have,
-        need: facts.measurement.clone(),
+        need: build.measurement.clone(),
     })
 }
 

@@ -137,8 +137,17 @@ pub(crate) fn load_purses(facts: &Facts, options: &LoadOptions) -> Result<Vec<Pu
     Ok(purses)
 }
 
+/// A member's wallet, at one node.
+pub(crate) fn member(facts: &Facts, genesis: &Genesis, name: &str, rpc: &str) -> Result<Wallet, Error> {
+    let trust = Trust::begin(genesis.clone(), &genesis.chain_id(), None).map_err(|e| refused(name, e))?;
+    let keyfile = keyfile(facts, genesis, name)?;
+    wallet(&keyfile, &[rpc.to_owned()], 0, trust).map_err(|e| refused(name, e))
+}
+
 /// One wallet at work: at a validator, and at the next one when that is silent.
 pub(crate) struct Purse {
+    /// Where the network's facts are: validators come and go while a wallet works.
+    dir: PathBuf,
     keyfile: Keyfile,
     wallet: Wallet,
     nodes: Vec<String>,
@@ -157,7 +166,7 @@ impl Purse {
         at: usize,
         patience: Duration,
     ) -> Result<Purse, Error> {
-        let nodes: Vec<String> = facts.validators().map(|node| node.rpc.clone()).collect();
+        let nodes = validators(facts);
         let keyfile = keyfile(facts, genesis, name)?;
         let trust = match trust {
             Some(trust) => trust,
@@ -166,6 +175,7 @@ impl Purse {
         let at = at % nodes.len().max(1);
         let wallet = wallet(&keyfile, &nodes, at, trust).map_err(|e| refused(name, e))?;
         Ok(Purse {
+            dir: facts.genesis.parent().map(Path::to_path_buf).unwrap_or_default(),
             keyfile,
             wallet,
             nodes,
@@ -177,6 +187,9 @@ impl Purse {
 
     /// Goes on at the next validator with everything verified so far.
     fn move_on(&mut self) -> Result<(), WalletError> {
+        if let Ok(facts) = Facts::read(&self.dir) {
+            self.nodes = validators(&facts);
+        }
         let next = (self.at + 1) % self.nodes.len().max(1);
         self.wallet = wallet(&self.keyfile, &self.nodes, next, self.wallet.trust().clone())?;
         self.at = next;
@@ -239,6 +252,11 @@ impl Sender for Purse {
             Err(e) => Fate::Lost(e.code().to_owned()),
         }
     }
+}
+
+/// Where validators serve.
+fn validators(facts: &Facts) -> Vec<String> {
+    facts.validators().map(|node| node.rpc.clone()).collect()
 }
 
 /// Whether another validator may know more.

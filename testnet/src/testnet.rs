@@ -26,7 +26,7 @@ use crate::http::Client;
 use crate::interrupt::Interrupt;
 use crate::options::Options;
 use crate::pause::pause;
-use crate::prepare::{check_binary, claim, prepare};
+use crate::prepare::{check_build, claim, prepare};
 use crate::process::{self, ProcessState};
 use crate::status::{self, NodeStatus, Said};
 use crate::{log, ports, purse};
@@ -38,7 +38,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// A killed process is gone within this, whatever it did.
 const GONE: Duration = Duration::from_secs(5);
 /// A restarted node serves within this: it may have frames to replay.
-const RESTART: Duration = Duration::from_secs(60);
+pub(crate) const RESTART: Duration = Duration::from_secs(60);
 
 /// How a foreground network ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,11 +64,11 @@ pub struct Stopped {
 ///
 /// Made by [`Testnet::up`] without [`Options::detach`], it stops its nodes when dropped; attached, it leaves them be.
 pub struct Testnet {
-    dir: PathBuf,
-    facts: Facts,
+    pub(crate) dir: PathBuf,
+    pub(crate) facts: Facts,
     children: Mutex<BTreeMap<usize, Child>>,
     stop_on_drop: bool,
-    interrupt: Interrupt,
+    pub(crate) interrupt: Interrupt,
 }
 
 impl Testnet {
@@ -222,7 +222,7 @@ impl Testnet {
     /// Stops one node if it runs (SIGTERM, then SIGKILL), starts it, and returns its new pid once it serves.
     pub fn restart(&self, i: usize) -> Result<u32, Error> {
         let _lock = claim(&self.dir)?;
-        check_binary(&self.facts, &self.facts.binary)?;
+        check_build(&self.facts.build(self.node(i)?))?;
         self.stop(i)?;
         let pid = self.start(i)?;
         self.record()?;
@@ -275,7 +275,7 @@ impl Testnet {
         }
     }
 
-    fn node(&self, i: usize) -> Result<&NodeFacts, Error> {
+    pub(crate) fn node(&self, i: usize) -> Result<&NodeFacts, Error> {
         let nodes = self.facts.nodes.len();
         self.facts.nodes.get(i).ok_or_else(|| Error::UnknownNode {
             node: i.to_string(),
@@ -287,9 +287,9 @@ impl Testnet {
         self.children.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn start(&self, i: usize) -> Result<u32, Error> {
+    pub(crate) fn start(&self, i: usize) -> Result<u32, Error> {
         let node = self.node(i)?;
-        let child = process::spawn(&self.facts.binary, &node.home, &node.log)?;
+        let child = process::spawn(&self.facts.build(node).binary, &node.home, &node.log)?;
         let pid = child.id();
         self.children().insert(i, child);
         Ok(pid)
@@ -358,7 +358,7 @@ impl Testnet {
     }
 
     /// Stops one node; true when it had to be killed, None when it did not run.
-    fn stop(&self, i: usize) -> Result<Option<bool>, Error> {
+    pub(crate) fn stop(&self, i: usize) -> Result<Option<bool>, Error> {
         match self.tell(i, Signal::TERM) {
             Ok(()) => {}
             Err(Error::NotRunning { .. }) => {
@@ -418,7 +418,7 @@ impl Testnet {
     }
 
     /// Writes the pids as they are now.
-    fn record(&self) -> Result<(), Error> {
+    pub(crate) fn record(&self) -> Result<(), Error> {
         let mut facts = Facts::read(&self.dir)?;
         for node in &mut facts.nodes {
             node.pid = process::find(&node.home).map(|(pid, _)| pid);
@@ -427,7 +427,7 @@ impl Testnet {
     }
 
     /// Waits until a node answers for this very network.
-    fn await_serving(&self, i: usize, deadline: Instant, after: Duration) -> Result<(), Error> {
+    pub(crate) fn await_serving(&self, i: usize, deadline: Instant, after: Duration) -> Result<(), Error> {
         let node = self.node(i)?;
         let client = Client::new(Duration::from_secs(2));
         loop {
@@ -491,7 +491,7 @@ impl Testnet {
     }
 
     /// Err, with the end of its log, when a node's process is gone.
-    fn check_alive(&self, i: usize) -> Result<(), Error> {
+    pub(crate) fn check_alive(&self, i: usize) -> Result<(), Error> {
         let node = self.node(i)?;
         self.reap();
         if process::find(&node.home).is_some() {

@@ -81,7 +81,16 @@ fn two_of_three_members_bring_a_network_back_whose_validators_lost_all_keys() {
 
     let room = use_it(&tacit, &old_rpc);
     shares_are_checked_in_every_epoch(&tacit, &network, &old_rpc);
-    let posted = ["wallet", "msg", "bob", "and the water low", "--as", "carol", "--rpc", &old_rpc];
+    let posted = [
+        "wallet",
+        "msg",
+        "bob",
+        "and the water low",
+        "--as",
+        "carol",
+        "--rpc",
+        &old_rpc,
+    ];
     tacit.json(&posted);
     let old_envelope = old_envelope(&network);
     // A snapshot of everything that people have; then nothing more happens.
@@ -98,7 +107,14 @@ fn two_of_three_members_bring_a_network_back_whose_validators_lost_all_keys() {
         .collect();
     let (genesis, state, root) = (path("new.json"), path("new.state"), path("authority.root.json"));
     let homes: Vec<String> = (0..4).map(|at| format!("{old_home}/val-{at}")).collect();
-    let mut recover = vec!["genesis", "recover", "--name", "dev-risen", "--simulator-root", &root];
+    let mut recover = vec![
+        "genesis",
+        "recover",
+        "--name",
+        "dev-risen",
+        "--simulator-root",
+        &root,
+    ];
     recover.extend(["--out", &genesis, "--state", &state]);
     for founder in &founders {
         recover.extend(["--registration", &founder.registration]);
@@ -148,7 +164,9 @@ fn two_of_three_members_bring_a_network_back_whose_validators_lost_all_keys() {
         let mut install = vec!["node", "install", &genesis, "--home", &founder.home];
         install.extend(["--genesis-hash", &new_chain, "--state", &state]);
         install.extend(["--share", &carol, "--share", &alice]);
-        founders.iter().for_each(|one| install.extend(["--peer", &one.peer]));
+        founders
+            .iter()
+            .for_each(|one| install.extend(["--peer", &one.peer]));
         let installed = tacit.json(&install);
         assert_eq!(text(&installed, "/supply"), before.supply);
         assert_eq!(text(&installed, "/recovered/chain"), old_chain);
@@ -159,7 +177,11 @@ fn two_of_three_members_bring_a_network_back_whose_validators_lost_all_keys() {
     // Wallets go on with the keys that they have, once their owners pin the new chain; not before.
     let rpc = founders[0].rpc.clone();
     let balance = ["wallet", "balance", "--as", "alice", "--rpc", &rpc];
-    assert_ne!(tacit.run(&balance).status.code(), Some(0), "another chain is pinned");
+    assert_ne!(
+        tacit.run(&balance).status.code(),
+        Some(0),
+        "another chain is pinned"
+    );
     tacit.json(&["wallet", "trust", "pin", &new_chain]);
     let after = belongings(&tacit, &rpc, &before.room);
     assert_eq!(after.balances, before.balances);
@@ -183,7 +205,8 @@ fn two_of_three_members_bring_a_network_back_whose_validators_lost_all_keys() {
     everybody_is_told(&tacit, &founders, &old_chain, height);
 
     // The old envelope: another chain's by its name, and no key here opens it.
-    let transport = tacit_wallet::HttpTransport::new(&rpc, std::time::Duration::from_secs(10)).expect("an address");
+    let transport =
+        tacit_wallet::HttpTransport::new(&rpc, std::time::Duration::from_secs(10)).expect("an address");
     match Api::new(&transport as &dyn Transport).submit(&old_envelope) {
         Err(error) => assert_eq!(error.code(), "tx.chain_mismatch"),
         Ok(_) => panic!("an envelope of the lost chain was taken"),
@@ -191,7 +214,9 @@ fn two_of_three_members_bring_a_network_back_whose_validators_lost_all_keys() {
 
     // The shares and the old state are gone from the new homes once they lie under the new keys; a restart needs neither.
     for founder in &founders {
-        network.until("the folder is gone", || !Path::new(&founder.home).join("recovery").exists());
+        network.until("the folder is gone", || {
+            !Path::new(&founder.home).join("recovery").exists()
+        });
     }
     drop(nodes);
     let _nodes: Vec<_> = founders.iter().map(|founder| founder.start(&tacit)).collect();
@@ -208,13 +233,19 @@ fn shares_are_checked_in_every_epoch(tacit: &Tacit, network: &Network, rpc: &str
     network.until("three epochs", || {
         for name in PEOPLE {
             let check = tacit.json(&["gov", "share", "check", "--as", name, "--rpc", rpc]);
-            assert_eq!((&check["checked"], text(&check, "/member")), (&Value::Bool(true), name));
+            assert_eq!(
+                (&check["checked"], text(&check, "/member")),
+                (&Value::Bool(true), name)
+            );
             seen.insert(check["epoch"].as_u64());
         }
         seen.len() >= 3
     });
     let shown = tacit.json(&["gov", "share", "show", "--as", "carol", "--rpc", rpc]);
-    assert_eq!((&shown["threshold"], text(&shown, "/own")), (&Value::from(2), "carol"));
+    assert_eq!(
+        (&shown["threshold"], text(&shown, "/own")),
+        (&Value::from(2), "carol")
+    );
     assert_eq!(shown["members"].as_array().map(Vec::len), Some(3));
     let nobody = ["gov", "share", "check", "--as", "faucet", "--rpc", rpc];
     tacit.refused(&nobody, 8, "recovery.not_member");
@@ -255,17 +286,31 @@ fn wrong_shares_are_refused(
     let refused = |shares: &[&str], exit: i32, code: &str| {
         let line = install(shares);
         let error = tacit.refused(&line.split('\n').collect::<Vec<_>>(), exit, code);
-        assert!(!Path::new(home).join("genesis.json").exists(), "{code}: nothing is installed");
-        assert!(!Path::new(home).join("recovery").exists(), "{code}: nothing is installed");
+        assert!(
+            !Path::new(home).join("genesis.json").exists(),
+            "{code}: nothing is installed"
+        );
+        assert!(
+            !Path::new(home).join("recovery").exists(),
+            "{code}: nothing is installed"
+        );
         error
     };
-    tacit.refused(&["node", "install", genesis, "--home", home], 9, "recovery.state_missing");
+    tacit.refused(
+        &["node", "install", genesis, "--home", home],
+        9,
+        "recovery.state_missing",
+    );
     let few = refused(&[alice], 5, "recovery.too_few");
     let said = text(&few, "/message");
-    assert!(said.contains("alice") && said.contains('2'), "who has what, and what is needed: {said}");
+    assert!(
+        said.contains("alice") && said.contains('2'),
+        "who has what, and what is needed: {said}"
+    );
     refused(&[alice, alice], 6, "recovery.share_repeated");
     let bent = |name: &str, change: &dyn Fn(&mut Value)| {
-        let mut share: Value = serde_json::from_str(&fs::read_to_string(carol).expect("a share")).expect("JSON");
+        let mut share: Value =
+            serde_json::from_str(&fs::read_to_string(carol).expect("a share")).expect("JSON");
         change(&mut share);
         let file = format!("{carol}.{name}");
         fs::write(&file, share.to_string()).expect("written");
@@ -277,14 +322,18 @@ fn wrong_shares_are_refused(
         share["sealed"][0] = format!("{}{last}", &sealed[..sealed.len() - 1]).into();
     });
     refused(&[alice, &flipped], 8, "recovery.share_sealed");
-    let swapped = bent("swapped", &|share| share["sealed"].as_array_mut().expect("shares").swap(0, 1));
+    let swapped = bent("swapped", &|share| {
+        share["sealed"].as_array_mut().expect("shares").swap(0, 1)
+    });
     refused(&[alice, &swapped], 8, "recovery.share_sealed");
     let older = bent("older", &|share| share["epoch"] = 1.into());
     let named = refused(&[alice, &older], 6, "recovery.share_foreign");
     assert!(text(&named, "/message").contains("carol"), "{named}");
     let elsewhere = bent("elsewhere", &|share| share["network"] = "ab".repeat(32).into());
     refused(&[alice, &elsewhere], 6, "recovery.share_foreign");
-    let cut = bent("cut", &|share| drop(share.as_object_mut().expect("a share").remove("sealed")));
+    let cut = bent("cut", &|share| {
+        drop(share.as_object_mut().expect("a share").remove("sealed"))
+    });
     refused(&[alice, &cut], 6, "recovery.share_damaged");
     // Another state than the one that genesis names: a byte in its last frame.
     let other = format!("{state}.other");
@@ -315,5 +364,8 @@ fn everybody_is_told(tacit: &Tacit, founders: &[Founder], old_chain: &str, heigh
     // Loud, quiet or not.
     let output = tacit.run(&["wallet", "balance", "--as", "bob", "--rpc", rpc, "--quiet"]);
     let said = lossy(&output.stderr);
-    assert!(said.contains(&format!("RECOVERED from chain {old_chain} at height {height}")), "{said}");
+    assert!(
+        said.contains(&format!("RECOVERED from chain {old_chain} at height {height}")),
+        "{said}"
+    );
 }

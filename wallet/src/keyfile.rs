@@ -137,7 +137,9 @@ impl Keyfile {
         // A recovered chain goes on with the balances, names and letters of the one that was lost.
         let before = genesis.origin.iter().flat_map(tacit_ledger::Origin::chains);
         let earlier = || before.into_iter().any(|lost| *lost == self.chain);
-        self.chain == *chain || earlier() || (self.chain == Self::FOUNDING && (named() || genesis.origin.is_some()))
+        self.chain == *chain
+            || earlier()
+            || (self.chain == Self::FOUNDING && (named() || genesis.origin.is_some()))
     }
 
     /// Writes a new key file and the address beside it.

@@ -337,7 +337,11 @@ impl Trust {
             holders: state.holders.len(),
             epoch,
             key_id: key.key_id(),
-            recovered: self.genesis.origin.as_ref().map(|origin| (origin.chain, origin.executed)),
+            recovered: self
+                .genesis
+                .origin
+                .as_ref()
+                .map(|origin| (origin.chain, origin.executed)),
         })
     }
 

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum};
+use tacit_node::config::HistoryChoice;
 
 /// Which TEE.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -14,12 +15,19 @@ pub(crate) enum TeeChoice {
     SimulatedTdx,
 }
 
+/// Where a validator's keys live between two starts.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KeysChoice {
+    Sealed,
+    Memory,
+}
+
 #[derive(Subcommand)]
 pub(crate) enum NodeVerb {
     /// Make a node's keys and registration
     #[command(
         after_help = "Examples:\n  tacit node init --home val-0 --name val-0 --nonce 11c0...\n  \
-                            tacit node init --home obs --name obs --observer --genesis genesis.json"
+                            tacit node init --home val-4 --name val-4 --join --genesis genesis.json --peer /ip4/203.0.113.7/tcp/26601/p2p/12D3..."
     )]
     Init {
         /// The node's name: 1 to 32 of a-z, 0-9 and -
@@ -33,8 +41,14 @@ pub(crate) enum NodeVerb {
         #[arg(long, value_name = "FILE")]
         leaf: Option<PathBuf>,
         /// The founders' nonce, 64 hex digits: all founders of one network use the same
-        #[arg(long, value_name = "HEX", required_unless_present = "observer")]
+        #[arg(long, value_name = "HEX", required_unless_present_any = ["observer", "join"])]
         nonce: Option<String>,
+        /// Join a running network, whose genesis is given: the node registers by itself once it runs
+        #[arg(long, requires = "genesis", conflicts_with_all = ["nonce", "observer"])]
+        join: bool,
+        /// Where the keys live between two starts; in memory, the node registers anew at each
+        #[arg(long, value_enum, default_value_t = KeysChoice::Sealed, requires = "join")]
+        keys: KeysChoice,
         /// Follow only: no keys in the set, no TEE
         #[arg(long)]
         observer: bool,
@@ -73,13 +87,60 @@ pub(crate) enum NodeVerb {
         shares: Vec<PathBuf>,
     },
     /// Run a node until it is told to stop
-    #[command(after_help = "Examples:\n  tacit node run --home val-0\n  tacit node run --home val-0 -v")]
-    Run,
+    #[command(
+        after_help = "Examples:\n  tacit node run --home val-0\n  tacit node run --home val-0 --history 30"
+    )]
+    Run {
+        /// How much of the chain to keep: "all", or blocks of so many epochs; config.toml says it otherwise
+        #[arg(long, value_name = "all|N")]
+        history: Option<HistoryChoice>,
+    },
     /// What the node at --rpc says about itself
     #[command(
         after_help = "Examples:\n  tacit node status\n  tacit node status --rpc http://127.0.0.1:26610"
     )]
     Status,
+    /// Have the running node of --home register, and follow it until it votes; ends with the refusal if it is refused
+    #[command(
+        after_help = "Examples:\n  tacit node join --home val-4 --timeout 5m\n  tacit node join --home val-4 --json"
+    )]
+    Join,
+    /// Make fresh keys under the old name, where the old ones do not open: on another chip, or with another build
+    #[command(after_help = "Examples:\n  tacit node rejoin --home val-2\n  \
+                            tacit node rejoin --home val-2 --tee simulated --authority simulator-authority.bin")]
+    Rejoin {
+        /// Which simulated machine to make, where the home has none; by default what is there is used
+        #[arg(long, value_enum)]
+        tee: Option<TeeChoice>,
+        /// The simulator's authority (simulated only)
+        #[arg(long, default_value = "simulator-authority.bin", value_name = "FILE")]
+        authority: PathBuf,
+        /// This chip's certificate (DER or PEM), where the host supplies none; SEV-SNP only
+        #[arg(long, value_name = "FILE")]
+        leaf: Option<PathBuf>,
+    },
+    /// Take the validator of --home off the network, from the next epoch on
+    #[command(
+        after_help = "Examples:\n  tacit node leave --home val-2 --wait --timeout 15m\n  \
+                            tacit node leave --home val-2 --operator-key operator.key --rpc http://127.0.0.1:26600"
+    )]
+    Leave {
+        /// The operator's key [default: operator.key of the home]
+        #[arg(long, value_name = "FILE")]
+        operator_key: Option<PathBuf>,
+        /// Wait until it has no seat any more
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Have the running node of --home take no new envelopes, and wait until those it took in are final
+    #[command(
+        after_help = "Examples:\n  tacit node drain --home val-2 --timeout 2m\n  tacit node drain --home val-2 --cancel"
+    )]
+    Drain {
+        /// Take new envelopes again
+        #[arg(long)]
+        cancel: bool,
+    },
     /// Vote to drop machines at once, as the validator of --home; n - f votes end the epoch without them
     #[command(
         after_help = "Examples:\n  tacit node suspend --home val-0 --family milan\n  \
@@ -139,6 +200,50 @@ pub(crate) enum TestnetVerb {
     /// Let frozen nodes go on (SIGCONT)
     #[command(after_help = "Examples:\n  tacit testnet resume 3\n  tacit testnet resume 2 3")]
     Resume(Nodes),
+    /// Add validators to the running network
+    #[command(after_help = "Examples:\n  tacit testnet join\n  tacit testnet join 2 --timeout 5m --json")]
+    Join {
+        /// How many, one after the other
+        #[arg(default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=32))]
+        count: u16,
+        #[command(flatten)]
+        dir: Dir,
+    },
+    /// Move validators to another build, one after the other: members admit it, each node starts with fresh keys
+    #[command(
+        after_help = "Examples:\n  tacit testnet upgrade 0 1 2 3 --build ./tacit-next\n  \
+                            tacit testnet upgrade 0 1 2 3 --build ./tacit-next --drop-old --timeout 5m --json"
+    )]
+    Upgrade {
+        /// Their numbers, from 0, or names
+        #[arg(required = true)]
+        nodes: Vec<String>,
+        /// The build
+        #[arg(long, value_name = "FILE")]
+        build: PathBuf,
+        /// Have the members drop the builds that no validator runs any more
+        #[arg(long)]
+        drop_old: bool,
+        #[command(flatten)]
+        dir: Dir,
+    },
+    /// Take validators off the network, and stop them once they have no seat
+    #[command(
+        after_help = "Examples:\n  tacit testnet leave 3\n  tacit testnet leave 0 1 --timeout 5m --json"
+    )]
+    Leave(Nodes),
+    /// Start nodes from an older copy of their home: save one, and later put it back
+    #[command(after_help = "Examples:\n  tacit testnet rollback 2 --save\n  tacit testnet rollback 2 --json")]
+    Rollback {
+        /// Their numbers, from 0, or names
+        #[arg(required = true)]
+        nodes: Vec<String>,
+        /// Save a copy of the home as it is now
+        #[arg(long)]
+        save: bool,
+        #[command(flatten)]
+        dir: Dir,
+    },
     /// A node's log
     #[command(after_help = "Examples:\n  tacit testnet logs 0\n  tacit testnet logs 0 --follow")]
     Logs {

@@ -122,7 +122,7 @@ fn approve(context: &Context, options: &WalletOptions, id: &str) -> Done {
         context.output.note("reinstates", targets.join(", "));
     }
     if proposal.protocol != protocol(&now)? {
-        context.output.note("protocol", proposal.protocol);
+        context.output.note("protocol", proposal.protocol.to_string());
     }
     if proposal.allow_below_quorum {
         context.output.note(

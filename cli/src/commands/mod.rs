@@ -3,6 +3,8 @@
 mod attest;
 mod genesis;
 mod gov;
+mod machine;
+mod membership;
 mod node;
 mod query;
 mod receipt;
@@ -10,6 +12,7 @@ mod room;
 mod share;
 mod suspend;
 mod testnet;
+mod testnet_life;
 mod verify;
 mod wallet;
 

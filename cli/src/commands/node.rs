@@ -1,32 +1,30 @@
 //! `tacit node`
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use tacit_attest::{Platform, SimulatorAuthority};
 use tacit_ledger::{Genesis, Registration, format_amount};
 use tacit_node::{
     NodeError, RunOptions,
-    config::{Config, Role},
+    config::{Config, KeyStore, Role},
     home::Home,
-    init::{self, InitConfig, Tee},
+    init::{self, Identity, InitConfig, JoinConfig},
     recovery,
+    replica::History,
 };
-use tacit_wallet::{Bounds, Transport, system_clock, system_rng};
-use zeroize::Zeroizing;
+use tacit_wallet::{Bounds, Transport};
 
 use crate::{
-    args::{NodeVerb, TeeChoice},
-    commands::{attest::files, genesis, query, suspend},
-    context::{Context, hash, read_file, read_text},
+    args::{KeysChoice, NodeVerb, TeeChoice},
+    commands::{
+        genesis,
+        machine::{Machine, unattested},
+        membership, query, suspend,
+    },
+    context::{Context, hash, read_text},
     failure::{Done, Failure},
 };
 
-/// Longest authority file that is read, in bytes: two RSA keys and two certificates.
-const MAX_AUTHORITY: u64 = 64 * 1024;
 /// Longest registration file that is read, in bytes.
 const MAX_REGISTRATION: u64 = 256 * 1024;
 /// What people see of the checks of a node that is ready.
@@ -43,20 +41,24 @@ pub(crate) fn run(context: &Context, verb: NodeVerb) -> Done {
             state,
             shares,
         } => install(context, &genesis, peers, state.as_deref(), &shares),
-        NodeVerb::Run => run_node(context),
+        NodeVerb::Run { history } => run_node(context, history.map(|choice| choice.0)),
         NodeVerb::Status => {
             let transport = context.http()?;
             let status = tacit_wallet::Api::new(&transport).page("/v1/status", 0)?;
             context.output.result(&status, || query::render(&status));
             Ok(())
         }
+        NodeVerb::Join => membership::join(context),
+        NodeVerb::Rejoin { tee, authority, leaf } => rejoin(context, tee, &authority, leaf.as_deref()),
+        NodeVerb::Leave { operator_key, wait } => membership::leave(context, operator_key.as_deref(), wait),
+        NodeVerb::Drain { cancel } => membership::drain(context, cancel),
         NodeVerb::Suspend(args) => suspend::run(context, &args),
         NodeVerb::Health => health(context),
     }
 }
 
 /// Runs until told to stop. Logging is the node's own business from here on.
-fn run_node(context: &Context) -> Done {
+fn run_node(context: &Context, history: Option<History>) -> Done {
     let root = context.node_home()?;
     let home = Home::at(&root);
     if home.config().exists() && !home.genesis().exists() {
@@ -64,7 +66,7 @@ fn run_node(context: &Context) -> Done {
         let hint = format!("run: tacit node install GENESIS --home {}", root.display());
         return Err(Failure::new("home.missing", message).hint(hint));
     }
-    match tacit_node::run(RunOptions { home: root }) {
+    match tacit_node::run(RunOptions { home: root, history }) {
         // Without its platform, the keys are as closed as on another one.
         Err(NodeError::Quote(error)) => Err(Failure::new("key.sealed_elsewhere", error)),
         Err(error) => Err(error.into()),
@@ -124,8 +126,9 @@ fn install(
 
 /// Refuses a genesis that does not seat this validator, or that would replace the one its database grew from.
 fn admit(home: &Home, role: Role, genesis: &Genesis) -> Done {
-    if role == Role::Validator {
-        let path = home.registration();
+    // Who has no founder's registration joins later, by the rules of that chain.
+    let path = home.registration();
+    if role == Role::Validator && path.exists() {
         let own: Registration = serde_json::from_str(&read_text(&path, MAX_REGISTRATION)?)
             .map_err(|error| Failure::new("config.invalid", format!("{}: {error}", path.display())))?;
         let seated = |seat: &Registration| seat.consensus_key == own.consensus_key;
@@ -155,6 +158,8 @@ fn init_node(context: &Context, verb: NodeVerb) -> Done {
         tee,
         leaf,
         nonce,
+        join,
+        keys,
         observer,
         authority,
         genesis,
@@ -170,64 +175,49 @@ fn init_node(context: &Context, verb: NodeVerb) -> Done {
     // Everything that can be wrong with the arguments, before anything is made.
     let genesis = genesis.map(|file| genesis::read(context, &file)).transpose()?;
     let nonce = nonce.as_deref().map(hash).transpose()?;
-    let role = if observer { Role::Observer } else { Role::Validator };
     let mut value =
         json!({ "name": name, "home": root, "role": if observer { "observer" } else { "validator" } });
-    if observer {
+    let mut config = if observer {
         init::init_observer(&home, &name, None)?;
+        Config::new(&name, Role::Observer)
     } else {
-        let nonce =
-            nonce.ok_or_else(|| Failure::new("usage.missing", "a founder needs the nonce: --nonce HEX"))?;
-        let policy_version = genesis.as_ref().map_or(1, |genesis| genesis.policy.version);
-        let make = |tee: Tee<'_>| {
-            let config = InitConfig {
+        let machine = Machine::choose(context, tee, &authority, leaf.as_deref())?;
+        let mut keys = match keys {
+            KeysChoice::Sealed => KeyStore::Sealed,
+            KeysChoice::Memory => KeyStore::Memory,
+        };
+        let identity = if join {
+            let config = JoinConfig {
                 name: name.clone(),
-                tee,
-                nonce: nonce.0,
-                policy_version,
+                tee: machine.tee(),
+                keys,
                 seeds: None,
             };
-            init::init(&home, config)
-        };
-        let leaf = leaf.as_deref().map(files::leaf).transpose()?;
-        let machine = |platform| {
-            make(Tee::Machine { platform, leaf }).map_err(|error| match error {
-                NodeError::Quote(error) => Failure::usage(error)
-                    .hint("run this inside the guest; for a dev network give --tee simulated"),
-                other => other.into(),
-            })
-        };
-        let registration = match tee {
-            TeeChoice::Guest => machine(None)?,
-            TeeChoice::SevSnp => machine(Some(Platform::SevSnp))?,
-            TeeChoice::Tdx => machine(Some(Platform::Tdx))?,
-            TeeChoice::Simulated | TeeChoice::SimulatedTdx => {
-                context.output.simulated();
-                let authority = &simulator(context, &authority)?;
-                let program = std::env::current_exe().map_err(|error| Failure::new("internal", error))?;
-                let measurement = init::simulated_measurement(&program)?;
-                let (chip_seed, now_ms) = (*random()?, system_clock());
-                make(if tee == TeeChoice::Simulated {
-                    Tee::Simulated {
-                        authority,
-                        chip_seed,
-                        now_ms,
-                        measurement,
-                    }
-                } else {
-                    Tee::SimulatedTdx {
-                        authority,
-                        chip_seed,
-                        now_ms,
-                        measurement,
-                    }
-                })?
+            let identity = init::join(&home, config).map_err(unattested)?;
+            keys = Config::load(&home.config())?.node.keys;
+            if keys == KeyStore::Memory {
+                let text = "in memory alone: the node registers anew under its name at each start, and fetches the \
+                            state again";
+                context.output.note("keys", text);
             }
+            identity
+        } else {
+            let nonce = nonce
+                .ok_or_else(|| Failure::new("usage.missing", "a founder needs the nonce: --nonce HEX"))?;
+            let config = InitConfig {
+                name: name.clone(),
+                tee: machine.tee(),
+                nonce: nonce.0,
+                policy_version: genesis.as_ref().map_or(1, |genesis| genesis.policy.version),
+                seeds: None,
+            };
+            init::init(&home, config).map_err(unattested)?;
+            value["registration"] = json!(home.registration());
+            Identity::load(&home)?
         };
-        value["consensus_key"] = registration.consensus_key.to_string().into();
-        value["node_key"] = registration.node_key.to_string().into();
-        value["registration"] = json!(home.registration());
-        if let Some(peer) = tacit_p2p::peer_id_of(&registration.node_key.0) {
+        membership::identity(&mut value, &identity);
+        value["operator_key_file"] = json!(home.operator_key());
+        if let Some(peer) = identity.node_key.and_then(|key| tacit_p2p::peer_id_of(&key.0)) {
             // Nobody can dial an address that means every address.
             let ip = if p2p.ip().is_unspecified() {
                 "ADDRESS".to_owned()
@@ -237,8 +227,10 @@ fn init_node(context: &Context, verb: NodeVerb) -> Done {
             let family = if p2p.is_ipv6() { "ip6" } else { "ip4" };
             value["peer"] = format!("/{family}/{ip}/tcp/{}/p2p/{peer}", p2p.port()).into();
         }
-    }
-    let mut config = Config::new(&name, role);
+        let mut config = Config::new(&name, Role::Validator);
+        config.node.keys = keys;
+        config
+    };
     config.api.listen = api;
     config.p2p.listen = p2p;
     config.p2p.peers = peers;
@@ -250,51 +242,24 @@ fn init_node(context: &Context, verb: NodeVerb) -> Done {
     Ok(())
 }
 
-fn random() -> Done<Zeroizing<[u8; 32]>> {
-    let mut bytes = Zeroizing::new([0; 32]);
-    rand_core::Rng::fill_bytes(&mut system_rng()?, bytes.as_mut_slice());
-    Ok(bytes)
-}
-
-/// The throw-away authority of a dev network, made at first use, with its root and its collateral beside it for
-/// `genesis create`.
-fn simulator(context: &Context, path: &Path) -> Done<SimulatorAuthority> {
-    let failed = |error: tacit_attest::QuoteError| Failure::new("internal", error);
-    if path.exists() {
-        let bytes = Zeroizing::new(read_file(path, MAX_AUTHORITY)?);
-        return SimulatorAuthority::from_bytes(&bytes).map_err(failed);
-    }
-    let authority = SimulatorAuthority::generate(*random()?, system_clock()).map_err(failed)?;
-    write_private(path, &authority.to_bytes().map_err(failed)?)?;
-    let documents = authority.collateral(system_clock()).map_err(failed)?;
-    let root = path.with_extension("root.json");
-    let collateral = path.with_extension("collateral.json");
-    write_json(&root, &authority.root())?;
-    write_json(&collateral, &documents)?;
-    let text = format!(
-        "{}; give {} to tacit genesis create, and {} where a machine is simulated TDX",
-        path.display(),
-        root.display(),
-        collateral.display()
+/// Fresh keys under the old name.
+fn rejoin(context: &Context, tee: Option<TeeChoice>, authority: &Path, leaf: Option<&Path>) -> Done {
+    let home = Home::at(context.node_home()?);
+    let machine = tee
+        .map(|tee| Machine::choose(context, tee, authority, leaf))
+        .transpose()?;
+    let identity = init::rejoin(&home, machine.as_ref().map(Machine::tee)).map_err(|error| match error {
+        NodeError::Quote(_) => unattested(error),
+        other => other.into(),
+    })?;
+    let mut value = json!({ "name": identity.name, "home": home.root() });
+    membership::identity(&mut value, &identity);
+    context.output.result(&value, || query::render(&value));
+    context.output.note(
+        "next",
+        "tacit node run; it registers by itself, and votes from the next epoch on",
     );
-    context.output.note("made", text);
-    Ok(authority)
-}
-
-fn write_json(path: &Path, value: &impl serde::Serialize) -> Done {
-    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::new("internal", error))?;
-    fs::write(path, text).map_err(|error| Failure::file(path, error))
-}
-
-fn write_private(path: &Path, bytes: &[u8]) -> Done {
-    use std::{io::Write, os::unix::fs::OpenOptionsExt};
-    let file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path);
-    file.and_then(|mut file| file.write_all(bytes))
-        .map_err(|error| Failure::file(path, error))
+    Ok(())
 }
 
 /// Ready or not, with each check's name.

@@ -261,7 +261,9 @@ fn agree(new: &Genesis, proven: &ProvenOrigin, digest: Digest) -> Done {
         ..proven.origin.clone()
     };
     if stated != *origin {
-        return Err(refused("the genesis says something else of it than its own headers"));
+        return Err(refused(
+            "the genesis says something else of it than its own headers",
+        ));
     }
     if new.trust.class != proven.class {
         return Err(refused("the new network is of another class"));
@@ -272,7 +274,10 @@ fn agree(new: &Genesis, proven: &ProvenOrigin, digest: Digest) -> Done {
 /// The lost chain is the one that this member knows, and the state no older than what its wallet has verified.
 fn known(context: &Context, keyfile: &Keyfile, proven: &ProvenOrigin) -> Done {
     let lost = proven.origin.chain;
-    if keyfile.chain != lost && keyfile.chain != Keyfile::FOUNDING && !proven.origin.before.contains(&keyfile.chain) {
+    if keyfile.chain != lost
+        && keyfile.chain != Keyfile::FOUNDING
+        && !proven.origin.before.contains(&keyfile.chain)
+    {
         return Err(tacit_wallet::Error::OtherChain {
             name: keyfile.name.clone(),
             wallet: keyfile.chain,
@@ -281,9 +286,10 @@ fn known(context: &Context, keyfile: &Keyfile, proven: &ProvenOrigin) -> Done {
         .into());
     }
     let Some(trust) = Trust::stored(&context.home()?, &lost)? else {
-        context
-            .output
-            .note("note", format!("compare the lost chain's hash with the one you know: {lost}"));
+        context.output.note(
+            "note",
+            format!("compare the lost chain's hash with the one you know: {lost}"),
+        );
         return Ok(());
     };
     let (seen, have) = (trust.state().height(), proven.origin.height);
@@ -302,9 +308,11 @@ pub(crate) fn member_key(text: &str) -> Done<SealingPublic> {
         Ok(bytes) => return Ok(SealingPublic(bytes)),
         Err(_) => crate::context::read_text(Path::new(text), MAX_KEY_FILE)?,
     };
-    hex::decode(digits.trim())
-        .map(SealingPublic)
-        .map_err(|_| Failure::usage(format!("{text:?}: a recovery member's key is hex, or a file of hex")))
+    hex::decode(digits.trim()).map(SealingPublic).map_err(|_| {
+        Failure::usage(format!(
+            "{text:?}: a recovery member's key is hex, or a file of hex"
+        ))
+    })
 }
 
 /// Longest file of a member's key, in bytes.

@@ -12,6 +12,7 @@ use tacit_testnet::{
 
 use crate::{
     args::{LoadKind, TestnetVerb, UpArgs},
+    commands::testnet_life,
     context::Context,
     failure::{Done, Failure, INTERRUPTED},
 };
@@ -79,6 +80,17 @@ fn act(context: &Context, verb: TestnetVerb) -> Result<ExitCode, Ending> {
         TestnetVerb::Pause(nodes) => each(context, &nodes.dir.dir, &nodes.nodes, "paused", Testnet::pause)?,
         TestnetVerb::Resume(nodes) => {
             each(context, &nodes.dir.dir, &nodes.nodes, "resumed", Testnet::resume)?
+        }
+        TestnetVerb::Join { count, dir } => testnet_life::join(context, count, &dir.dir)?,
+        TestnetVerb::Upgrade {
+            nodes,
+            build,
+            drop_old,
+            dir,
+        } => testnet_life::upgrade(context, &nodes, &build, drop_old, &dir.dir)?,
+        TestnetVerb::Leave(nodes) => testnet_life::leave(context, &nodes)?,
+        TestnetVerb::Rollback { nodes, save, dir } => {
+            testnet_life::rollback(context, &nodes, save, &dir.dir)?;
         }
         TestnetVerb::Logs {
             node,

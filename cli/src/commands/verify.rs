@@ -176,12 +176,23 @@ fn text(summary: &AuditSummary, supply: &str, seconds: f64) -> String {
         ("genesis", summary.chain.to_string()),
         (
             "head",
-            format!("height {}, {}, block {}", summary.height, time(summary.time_ms), summary.head),
+            format!(
+                "height {}, {}, block {}",
+                summary.height,
+                time(summary.time_ms),
+                summary.head
+            ),
         ),
         ("blocks", summary.blocks.to_string()),
-        ("epochs", format!("{} ended, {} runs", summary.turns, summary.epoch)),
+        (
+            "epochs",
+            format!("{} ended, {} runs", summary.turns, summary.epoch),
+        ),
         ("validators", validators.join(", ")),
-        ("evidence", format!("{} registrations verified", summary.registrations)),
+        (
+            "evidence",
+            format!("{} registrations verified", summary.registrations),
+        ),
         (
             "changes",
             format!(
@@ -207,7 +218,10 @@ fn text(summary: &AuditSummary, supply: &str, seconds: f64) -> String {
         ("seconds", format!("{seconds:.1}")),
     ];
     let lines = lines.iter().map(|(label, text)| format!("{label:<11}{text}"));
-    std::iter::once("ok".to_owned()).chain(lines).collect::<Vec<_>>().join("\n")
+    std::iter::once("ok".to_owned())
+        .chain(lines)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[cfg(test)]

@@ -250,7 +250,9 @@ fn a_view_alone_is_no_rollback() {
     for other in [0, 2, 3] {
         let mut standing = net.standing(other, 1);
         standing.view = 1_000;
-        probation.answer(other as u16, standing).expect("nothing to check");
+        probation
+            .answer(other as u16, standing)
+            .expect("nothing to check");
     }
     assert!(!rolled_back(&probation.find()));
 }
@@ -286,10 +288,7 @@ fn what_cannot_be_true_is_refused_by_name() {
     let bend = |vote| move |standing: &mut Standing| standing.seen.certify = Some(vote);
     assert_eq!(refused(2, &bend(other)), StandingError::NotOurs(view));
     let finalize = sound.seen.finalize.expect("we finalized");
-    assert_eq!(
-        refused(2, &bend(finalize)),
-        StandingError::NotOurs(finalize.view)
-    );
+    assert_eq!(refused(2, &bend(finalize)), StandingError::NotOurs(finalize.view));
     let foreign = net.standing(2, 3).seen;
     let view = foreign.certify.expect("it voted").view;
     let swap = move |standing: &mut Standing| standing.seen = foreign.clone();

@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use crate::{
     amount::Amount,
-    audit::claims::{Signed, SignatureClaim},
+    audit::claims::{SignatureClaim, Signed},
     error::{BatchError, CodecError, GenesisError},
     state::SystemError,
     store::StoreError,
@@ -77,10 +77,7 @@ pub enum Defect {
 
     // Why it is final.
     #[error("{what}: {source}")]
-    Proof {
-        what: &'static str,
-        source: ProofError,
-    },
+    Proof { what: &'static str, source: ProofError },
     #[error("{}: {source}", signed.name())]
     Certificate {
         signed: Signed,
@@ -105,8 +102,14 @@ pub enum Defect {
     #[error("states receipts root {have} of height {at}, the receipts up to it give {need}")]
     ReceiptsRoot { at: Height, have: Digest, need: Digest },
     #[error("states private root {have} of height {at}: {why}")]
-    PrivateRoot { at: Height, have: Digest, why: &'static str },
-    #[error("states a supply of {have} at height {at}, genesis gave out {need}, and none is made or destroyed")]
+    PrivateRoot {
+        at: Height,
+        have: Digest,
+        why: &'static str,
+    },
+    #[error(
+        "states a supply of {have} at height {at}, genesis gave out {need}, and none is made or destroyed"
+    )]
     Supply { at: Height, have: Amount, need: Amount },
 
     // What it orders.
@@ -121,10 +124,16 @@ pub enum Defect {
     #[error("batch {digest}, which it names, is missing")]
     BatchMissing { digest: Digest },
     #[error("batch {index} is {have}, it names {need}")]
-    BatchOther { index: usize, have: Digest, need: Digest },
+    BatchOther {
+        index: usize,
+        have: Digest,
+        need: Digest,
+    },
     #[error("{have} batches for the {need} that it names")]
     BatchCount { have: usize, need: usize },
-    #[error("batch {index} is of network {chain}, epoch {epoch}, author {author}: there is no such author here")]
+    #[error(
+        "batch {index} is of network {chain}, epoch {epoch}, author {author}: there is no such author here"
+    )]
     BatchPlace {
         index: usize,
         chain: Digest,
@@ -154,7 +163,10 @@ pub enum Defect {
     #[error("the stored link to epoch {epoch} {what}")]
     Link { epoch: Epoch, what: &'static str },
     #[error("column {column} does not lead to the block's {what}")]
-    Index { column: &'static str, what: &'static str },
+    Index {
+        column: &'static str,
+        what: &'static str,
+    },
     #[error("the stored public state of height {at} has root {have}, the blocks up to it give {need}")]
     State { at: Height, have: Digest, need: Digest },
 }

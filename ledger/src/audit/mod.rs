@@ -30,7 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tacit_attest::Platform;
 use tacit_consensus::{
-    Anchor, Block, Certificate, Committee, CommitProof, Digest, Executed, Header, Height, Millis, Payload,
+    Anchor, Block, Certificate, CommitProof, Committee, Digest, Executed, Header, Height, Millis, Payload,
     Phase, Scheme, View,
 };
 
@@ -325,12 +325,19 @@ impl<'a> Auditor<'a> {
             let what = "it is of another view or height than the block that it names";
             return Err(Defect::Misfit { signed, what });
         }
-        if proof.path.first().is_some_and(|child| header.height.checked_add(1) != Some(child.height)) {
+        if proof
+            .path
+            .first()
+            .is_some_and(|child| header.height.checked_add(1) != Some(child.height))
+        {
             let what = "its path does not begin above the block";
             return Err(Defect::Misfit { signed, what });
         }
         if header.next_epoch.is_some() {
-            proof.path.iter().try_for_each(|one| check_epilogue(header, one))?;
+            proof
+                .path
+                .iter()
+                .try_for_each(|one| check_epilogue(header, one))?;
         }
         Ok(())
     }
@@ -338,7 +345,11 @@ impl<'a> Auditor<'a> {
     /// A certificate of a later block certifies all headers on its path: they must turn out to be the chain.
     fn check_promise(&mut self, header: &Header, proof: &CommitProof) -> Result<(), Defect> {
         let theirs = header.id();
-        if let Some(ours) = self.promised.remove(&header.height).filter(|ours| *ours != theirs) {
+        if let Some(ours) = self
+            .promised
+            .remove(&header.height)
+            .filter(|ours| *ours != theirs)
+        {
             return Err(Defect::Fork { ours, theirs });
         }
         if header.next_epoch.is_some() {
@@ -378,11 +389,14 @@ impl<'a> Auditor<'a> {
         let first = self.head.height == self.anchor.height;
         if first {
             if *justify != Certificate::genesis(&self.anchor) {
-                return misfit(Signed::Justify, "it is not that of the block that the epoch grows from");
+                return misfit(
+                    Signed::Justify,
+                    "it is not that of the block that the epoch grows from",
+                );
             }
         } else {
-            let of_parent =
-                (justify.block, justify.height, justify.view) == (self.head.id, self.head.height, self.head.view);
+            let of_parent = (justify.block, justify.height, justify.view)
+                == (self.head.id, self.head.height, self.head.view);
             if !of_parent {
                 return misfit(Signed::Justify, "it certifies another block than the parent");
             }
@@ -415,7 +429,10 @@ impl<'a> Auditor<'a> {
         }
         self.check_certificate(height, commit, Phase::Finalize, Signed::Carried)?;
         // The newest blocks are known by their ids: a certificate of another one is a second history.
-        let known = self.public.as_ref().and_then(|state| state.block_id(commit.height));
+        let known = self
+            .public
+            .as_ref()
+            .and_then(|state| state.block_id(commit.height));
         match known.filter(|ours| **ours != commit.block) {
             Some(ours) => Err(Defect::Fork {
                 ours: *ours,
@@ -587,7 +604,8 @@ impl<'a> Auditor<'a> {
             platforms.insert(&one.registration.name, one.registration.evidence.platform);
         }
         for seat in &self.record.validators {
-            let known: &mut BTreeSet<Platform> = self.summary.validators.entry(seat.name.clone()).or_default();
+            let known: &mut BTreeSet<Platform> =
+                self.summary.validators.entry(seat.name.clone()).or_default();
             known.extend(platforms.get(seat.name.as_str()));
         }
     }

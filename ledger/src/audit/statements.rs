@@ -158,7 +158,12 @@ mod tests {
     const A: Digest = Digest([1; 32]);
     const B: Digest = Digest([2; 32]);
 
-    fn executed(height: Height, public_root: Digest, private_root: Digest, receipts_root: Digest) -> Executed {
+    fn executed(
+        height: Height,
+        public_root: Digest,
+        private_root: Digest,
+        receipts_root: Digest,
+    ) -> Executed {
         Executed {
             height,
             public_root,
@@ -198,11 +203,23 @@ mod tests {
         assert_eq!(check(&[three], 3), Ok(()), "several heights at once");
         assert_eq!(check(&[three], 2), Err("chain.executed"), "above the parent");
         assert_eq!(check(&[two, one], 3), Err("chain.executed"), "backwards");
-        assert_eq!(check(&[executed(0, B, Digest::ZERO, Digest::ZERO)], 3), Err("chain.executed"));
+        assert_eq!(
+            check(&[executed(0, B, Digest::ZERO, Digest::ZERO)], 3),
+            Err("chain.executed")
+        );
         assert_eq!(check(&[executed(1, B, B, roots[1])], 3), Err("chain.public_root"));
-        assert_eq!(check(&[executed(1, A, B, roots[2])], 3), Err("chain.receipts_root"));
-        assert_eq!(check(&[executed(1, A, Digest::ZERO, roots[1])], 3), Err("chain.private_root"));
-        assert_eq!(check(&[one, executed(2, A, A, roots[2])], 3), Err("chain.private_root"));
+        assert_eq!(
+            check(&[executed(1, A, B, roots[2])], 3),
+            Err("chain.receipts_root")
+        );
+        assert_eq!(
+            check(&[executed(1, A, Digest::ZERO, roots[1])], 3),
+            Err("chain.private_root")
+        );
+        assert_eq!(
+            check(&[one, executed(2, A, A, roots[2])], 3),
+            Err("chain.private_root")
+        );
         assert_eq!(check(&[Executed { supply: 8, ..one }], 3), Err("chain.supply"));
     }
 
@@ -212,7 +229,10 @@ mod tests {
         statements.computed(1, Some(A), Digest::ZERO, false, false);
         let root = statements.receipts_root().unwrap();
         let stated = executed(1, A, B, root);
-        assert_eq!(statements.check(&stated, 1).unwrap_err().code(), "chain.private_root");
+        assert_eq!(
+            statements.check(&stated, 1).unwrap_err().code(),
+            "chain.private_root"
+        );
     }
 
     #[test]
@@ -221,12 +241,18 @@ mod tests {
         statements.skip_to(9, executed(7, A, A, A), Some(B));
         assert_eq!(statements.receipts_root(), None);
         statements.computed(10, Some(B), B, true, false);
-        assert_eq!(statements.check(&executed(9, A, A, B), 10).unwrap_err().code(), "chain.public_root");
+        assert_eq!(
+            statements.check(&executed(9, A, A, B), 10).unwrap_err().code(),
+            "chain.public_root"
+        );
         let mut statements = Statements::genesis(executed(0, A, Digest::ZERO, Digest::ZERO));
         statements.skip_to(9, executed(7, A, A, A), Some(B));
         statements.computed(10, Some(B), B, true, false);
         assert_eq!(statements.check(&executed(9, B, A, B), 10), Ok(()));
-        assert_eq!(statements.check(&executed(10, B, B, A), 10).unwrap_err().code(), "chain.receipts_root");
+        assert_eq!(
+            statements.check(&executed(10, B, B, A), 10).unwrap_err().code(),
+            "chain.receipts_root"
+        );
         let need = chain_receipts(&B, &B);
         let mut statements = Statements::genesis(executed(0, A, Digest::ZERO, Digest::ZERO));
         statements.skip_to(9, executed(7, A, A, A), None);

@@ -55,7 +55,9 @@ pub enum RecoveryError {
     NotReleased { name: String },
     #[error("the released share: {reason}")]
     Released { reason: String },
-    #[error("there is nothing to recover from: the network names no recovery members, or has not begun its first epoch with keys")]
+    #[error(
+        "there is nothing to recover from: the network names no recovery members, or has not begun its first epoch with keys"
+    )]
     Nobody,
     #[error("the chain that was lost: {reason}")]
     Origin { reason: String },

@@ -39,7 +39,8 @@ use self::sharing::{POINT_BYTES, Pair, Polynomial};
 pub use self::{
     error::RecoveryError,
     origin::{
-        MAX_ORIGIN_PROOF_BYTES, MAX_ORIGINS, MAX_STATE_FILE_BYTES, Origin, OriginProof, ProvenOrigin, StateFile,
+        MAX_ORIGIN_PROOF_BYTES, MAX_ORIGINS, MAX_STATE_FILE_BYTES, Origin, OriginProof, ProvenOrigin,
+        StateFile,
     },
     release::{MAX_RELEASED_SHARE_BYTES, ReleasedShare},
 };
@@ -167,7 +168,10 @@ impl RecoveryPackage {
         let (k, n) = (self.commitments.len(), self.shares.len());
         (usize::from(MIN_RECOVERY_THRESHOLD)..=n).contains(&k)
             && n <= MAX_RECOVERY_MEMBERS
-            && self.shares.iter().all(|share| share.len() == RECOVERY_SHARE_BYTES)
+            && self
+                .shares
+                .iter()
+                .all(|share| share.len() == RECOVERY_SHARE_BYTES)
             && self.wrapped.len() == RECOVERY_WRAPPED_BYTES
     }
 }

@@ -129,7 +129,8 @@ impl OriginProof {
     /// or the chain has not reached its first keys.
     pub fn verify(&self) -> Result<ProvenOrigin, RecoveryError> {
         let refused = |reason: String| RecoveryError::Origin { reason };
-        let mut state = TrustedState::from_genesis(&self.genesis).map_err(|error| refused(error.to_string()))?;
+        let mut state =
+            TrustedState::from_genesis(&self.genesis).map_err(|error| refused(error.to_string()))?;
         state
             .walk(&self.links, &self.header, &self.proof, &Ed25519)
             .map_err(|error| refused(error.to_string()))?;
@@ -217,11 +218,13 @@ impl StateFile {
     /// [`RecoveryError::State`] when it is none.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, RecoveryError> {
         let refused = |reason: String| RecoveryError::State { reason };
-        let file: Self =
-            decode(bytes, MAX_STATE_FILE_BYTES).map_err(|error| refused(format!("it does not decode: {error}")))?;
+        let file: Self = decode(bytes, MAX_STATE_FILE_BYTES)
+            .map_err(|error| refused(format!("it does not decode: {error}")))?;
         match file.version {
             VERSION => Ok(file),
-            other => Err(refused(format!("its version is {other}, this release reads {VERSION}"))),
+            other => Err(refused(format!(
+                "its version is {other}, this release reads {VERSION}"
+            ))),
         }
     }
 

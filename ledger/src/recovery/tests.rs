@@ -357,10 +357,7 @@ fn an_ill_formed_package_is_named_by_its_part() {
     assert_eq!(refused(&|p| p.shares.push(Vec::new())), "number of shares");
     assert_eq!(refused(&|p| p.shares[2].push(0)), "size of a share");
     assert_eq!(refused(&|p| p.wrapped.clear()), "size of the wrapped keys");
-    assert_eq!(
-        refused(&|p| p.wrapped.push(0)),
-        "size of the wrapped keys"
-    );
+    assert_eq!(refused(&|p| p.wrapped.push(0)), "size of the wrapped keys");
 }
 
 #[test]

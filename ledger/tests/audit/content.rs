@@ -16,7 +16,9 @@ fn batches() -> Vec<Case> {
     /// Names another batch in the place of the block's own, stored and signed by the block's quorum.
     fn rename(forge: &mut Forge, at: u64, change: impl FnOnce(Batch) -> Batch) {
         let batch = change(forge.batches(at).remove(0));
-        forge.folder.put(|writes| writes.put_batch(&batch.digest(), &batch));
+        forge
+            .folder
+            .put(|writes| writes.put_batch(&batch.digest(), &batch));
         forge.reforge(at, |block| block.payload.batches = vec![batch.digest()]);
     }
     fn sign(batch: &Batch, author: u16, key: u8) -> Batch {
@@ -32,50 +34,98 @@ fn batches() -> Vec<Case> {
         })
     };
     vec![
-        case("a batch missing", "chain.batch_missing", at, move |forge: &mut Forge| {
-            forge.remove(Column::Batches, &key(forge));
+        case(
+            "a batch missing",
+            "chain.batch_missing",
+            at,
+            move |forge: &mut Forge| {
+                forge.remove(Column::Batches, &key(forge));
+            },
+        ),
+        stored("the author's signature", "chain.batch_author", |batch| {
+            batch.signature.0[3] ^= 1
         }),
-        stored("the author's signature", "chain.batch_author", |batch| batch.signature.0[3] ^= 1),
-        stored("an envelope's body", "chain.batch", |batch| batch.envelopes[0].body[9] ^= 1),
-        stored("an envelope left out", "chain.batch", |batch| batch.envelopes.truncate(1)),
-        stored("envelopes in another order", "chain.batch", |batch| batch.envelopes.swap(0, 1)),
+        stored("an envelope's body", "chain.batch", |batch| {
+            batch.envelopes[0].body[9] ^= 1
+        }),
+        stored("an envelope left out", "chain.batch", |batch| {
+            batch.envelopes.truncate(1)
+        }),
+        stored("envelopes in another order", "chain.batch", |batch| {
+            batch.envelopes.swap(0, 1)
+        }),
         stored("the author", "chain.batch", |batch| batch.author += 1),
-        case("a batch cut short", "chain.damaged", at, move |forge: &mut Forge| {
-            forge.bytes(Column::Batches, &key(forge)).truncate(500);
-        }),
-        case("a batch of another one's name", "chain.batch_author", at, move |forge: &mut Forge| {
-            rename(forge, at, |batch| sign(&batch, 1, 2));
-        }),
-        case("a batch of a seat that there is not", "chain.batch", at, move |forge: &mut Forge| {
-            rename(forge, at, |batch| sign(&batch, 9, 0));
-        }),
-        case("a batch of another epoch", "chain.batch", at, move |forge: &mut Forge| {
-            rename(forge, at, |mut batch| {
-                batch.epoch = 2;
-                sign(&batch, 0, 0)
-            });
-        }),
-        case("a batch of another network", "chain.batch", at, move |forge: &mut Forge| {
-            rename(forge, at, |mut batch| {
-                batch.chain = OTHER;
-                sign(&batch, 0, 0)
-            });
-        }),
-        case("a batch with a stranger's envelope", "chain.batch", at, move |forge: &mut Forge| {
-            rename(forge, at, |mut batch| {
-                batch.envelopes[1].epoch = 2;
-                sign(&batch, 0, 0)
-            });
-        }),
+        case(
+            "a batch cut short",
+            "chain.damaged",
+            at,
+            move |forge: &mut Forge| {
+                forge.bytes(Column::Batches, &key(forge)).truncate(500);
+            },
+        ),
+        case(
+            "a batch of another one's name",
+            "chain.batch_author",
+            at,
+            move |forge: &mut Forge| {
+                rename(forge, at, |batch| sign(&batch, 1, 2));
+            },
+        ),
+        case(
+            "a batch of a seat that there is not",
+            "chain.batch",
+            at,
+            move |forge: &mut Forge| {
+                rename(forge, at, |batch| sign(&batch, 9, 0));
+            },
+        ),
+        case(
+            "a batch of another epoch",
+            "chain.batch",
+            at,
+            move |forge: &mut Forge| {
+                rename(forge, at, |mut batch| {
+                    batch.epoch = 2;
+                    sign(&batch, 0, 0)
+                });
+            },
+        ),
+        case(
+            "a batch of another network",
+            "chain.batch",
+            at,
+            move |forge: &mut Forge| {
+                rename(forge, at, |mut batch| {
+                    batch.chain = OTHER;
+                    sign(&batch, 0, 0)
+                });
+            },
+        ),
+        case(
+            "a batch with a stranger's envelope",
+            "chain.batch",
+            at,
+            move |forge: &mut Forge| {
+                rename(forge, at, |mut batch| {
+                    batch.envelopes[1].epoch = 2;
+                    sign(&batch, 0, 0)
+                });
+            },
+        ),
         case("an empty batch", "chain.batch", at, move |forge: &mut Forge| {
             rename(forge, at, |mut batch| {
                 batch.envelopes.clear();
                 sign(&batch, 0, 0)
             });
         }),
-        case("a batch that nobody has", "chain.batch_missing", at, move |forge: &mut Forge| {
-            forge.reforge(at, |block| block.payload.batches = vec![OTHER]);
-        }),
+        case(
+            "a batch that nobody has",
+            "chain.batch_missing",
+            at,
+            move |forge: &mut Forge| {
+                forge.reforge(at, |block| block.payload.batches = vec![OTHER]);
+            },
+        ),
     ]
 }
 
@@ -91,51 +141,94 @@ fn envelopes() -> Vec<Case> {
         })
     };
     vec![
-        case("an envelope that counts again", "chain.result", again + 1, move |forge: &mut Forge| {
-            let id = forge.envelope(again);
-            let mut result = forge.result(again);
-            result.envelopes.push(id);
-            forge.folder.put(|writes| writes.put_result(&result));
+        case(
+            "an envelope that counts again",
+            "chain.result",
+            again + 1,
+            move |forge: &mut Forge| {
+                let id = forge.envelope(again);
+                let mut result = forge.result(again);
+                result.envelopes.push(id);
+                forge.folder.put(|writes| writes.put_result(&result));
+            },
+        ),
+        case(
+            "an envelope that is said to stand where it came again",
+            "chain.index",
+            again - 1,
+            move |forge: &mut Forge| {
+                let id = forge.envelope(again);
+                let mut record = ChainLog::new(&forge.folder.store()).tx(&id).unwrap().unwrap();
+                record.height = again;
+                forge.folder.put(|writes| writes.put_tx(&record));
+            },
+        ),
+        case(
+            "the bytes of an envelope",
+            "chain.index",
+            at,
+            move |forge: &mut Forge| {
+                let id = forge.envelope(at);
+                let bytes = forge.bytes(Column::Txs, &digest_key(&id));
+                let last = bytes.len() - 1;
+                bytes[last] ^= 1;
+            },
+        ),
+        case(
+            "an envelope's record missing",
+            "chain.index",
+            at,
+            move |forge: &mut Forge| {
+                let id = forge.envelope(at);
+                forge.remove(Column::Txs, &digest_key(&id));
+            },
+        ),
+        case(
+            "a receipt missing",
+            "chain.receipt_missing",
+            at,
+            move |forge: &mut Forge| {
+                let id = forge.envelope(at);
+                forge.remove(Column::Receipts, &digest_key(&id));
+            },
+        ),
+        receipt("a bit of a receipt", "chain.receipts_root", at + 1, |stored| {
+            stored.sealed.0[40] ^= 1
         }),
-        case("an envelope that is said to stand where it came again", "chain.index", again - 1, move |forge: &mut Forge| {
-            let id = forge.envelope(again);
-            let mut record = ChainLog::new(&forge.folder.store()).tx(&id).unwrap().unwrap();
-            record.height = again;
-            forge.folder.put(|writes| writes.put_tx(&record));
+        receipt("a receipt cut short", "chain.receipt", at, |stored| {
+            stored.sealed.0.truncate(100)
         }),
-        case("the bytes of an envelope", "chain.index", at, move |forge: &mut Forge| {
-            let id = forge.envelope(at);
-            let bytes = forge.bytes(Column::Txs, &digest_key(&id));
-            let last = bytes.len() - 1;
-            bytes[last] ^= 1;
+        receipt("a receipt at another height", "chain.index", at, |stored| {
+            stored.height += 1
         }),
-        case("an envelope's record missing", "chain.index", at, move |forge: &mut Forge| {
-            let id = forge.envelope(at);
-            forge.remove(Column::Txs, &digest_key(&id));
+        receipt("a receipt in another place", "chain.index", at, |stored| {
+            stored.index += 1
         }),
-        case("a receipt missing", "chain.receipt_missing", at, move |forge: &mut Forge| {
-            let id = forge.envelope(at);
-            forge.remove(Column::Receipts, &digest_key(&id));
-        }),
-        receipt("a bit of a receipt", "chain.receipts_root", at + 1, |stored| stored.sealed.0[40] ^= 1),
-        receipt("a receipt cut short", "chain.receipt", at, |stored| stored.sealed.0.truncate(100)),
-        receipt("a receipt at another height", "chain.index", at, |stored| stored.height += 1),
-        receipt("a receipt in another place", "chain.index", at, |stored| stored.index += 1),
-        case("receipts swapped", "chain.receipts_root", at + 1, move |forge: &mut Forge| {
-            let ids: Vec<Digest> = forge.batches(at)[0].envelopes.iter().map(Envelope::id).collect();
-            let (mut one, mut two) = (forge.receipt(&ids[0]), forge.receipt(&ids[1]));
-            std::mem::swap(&mut one.sealed, &mut two.sealed);
-            forge.folder.put(|writes| {
-                writes.put_receipt(&ids[0], &one);
-                writes.put_receipt(&ids[1], &two);
-            });
-        }),
-        case("a payment that is said not to have opened", "chain.receipts_root", at + 1, move |forge: &mut Forge| {
-            let id = forge.envelope(at);
-            let mut stored = forge.receipt(&id);
-            stored.sealed = SealedReceipt::unopened(&id);
-            forge.folder.put(|writes| writes.put_receipt(&id, &stored));
-        }),
+        case(
+            "receipts swapped",
+            "chain.receipts_root",
+            at + 1,
+            move |forge: &mut Forge| {
+                let ids: Vec<Digest> = forge.batches(at)[0].envelopes.iter().map(Envelope::id).collect();
+                let (mut one, mut two) = (forge.receipt(&ids[0]), forge.receipt(&ids[1]));
+                std::mem::swap(&mut one.sealed, &mut two.sealed);
+                forge.folder.put(|writes| {
+                    writes.put_receipt(&ids[0], &one);
+                    writes.put_receipt(&ids[1], &two);
+                });
+            },
+        ),
+        case(
+            "a payment that is said not to have opened",
+            "chain.receipts_root",
+            at + 1,
+            move |forge: &mut Forge| {
+                let id = forge.envelope(at);
+                let mut stored = forge.receipt(&id);
+                stored.sealed = SealedReceipt::unopened(&id);
+                forge.folder.put(|writes| writes.put_receipt(&id, &stored));
+            },
+        ),
     ]
 }
 
@@ -159,69 +252,141 @@ fn tables() -> Vec<Case> {
         })
     };
     vec![
-        result("a result's public root", at + 1, |result| result.executed.public_root = OTHER),
-        result("a result's private root", at + 1, |result| result.executed.private_root = OTHER),
-        result("a result's receipts root", at + 1, |result| result.executed.receipts_root = OTHER),
+        result("a result's public root", at + 1, |result| {
+            result.executed.public_root = OTHER
+        }),
+        result("a result's private root", at + 1, |result| {
+            result.executed.private_root = OTHER
+        }),
+        result("a result's receipts root", at + 1, |result| {
+            result.executed.receipts_root = OTHER
+        }),
         result("a result's supply", at + 1, |result| result.executed.supply += 1),
-        result("a result's root of the block's receipts", at + 1, |result| result.receipts = OTHER),
-        result("an envelope left out of a result", at + 1, |result| result.envelopes.truncate(1)),
-        case("a result of another height", "chain.result", at + 1, move |forge: &mut Forge| {
-            let mut result = forge.result(at);
-            result.executed.height += 1;
-            *forge.bytes(Column::Results, &height_key(at)) = encode(&result);
+        result("a result's root of the block's receipts", at + 1, |result| {
+            result.receipts = OTHER
         }),
-        case("a result that no header states yet", "chain.result", head, move |forge: &mut Forge| {
-            let mut result = forge.result(head);
-            result.executed.public_root = OTHER;
-            forge.folder.put(|writes| writes.put_result(&result));
+        result("an envelope left out of a result", at + 1, |result| {
+            result.envelopes.truncate(1)
         }),
-        case("a result missing", "chain.result", at, move |forge: &mut Forge| {
-            forge.remove(Column::Results, &height_key(at));
-        }),
-        case("a result cut short", "chain.damaged", at, move |forge: &mut Forge| {
-            forge.bytes(Column::Results, &height_key(at)).truncate(20);
-        }),
-        case("a block's id that leads elsewhere", "chain.index", at, move |forge: &mut Forge| {
-            let id = forge.block(at).block.id();
-            *forge.bytes(Column::BlockIds, &digest_key(&id)) = 3u64.to_le_bytes().to_vec();
-        }),
-        case("a block's id that leads nowhere", "chain.index", at, move |forge: &mut Forge| {
-            let id = forge.block(at).block.id();
-            forge.remove(Column::BlockIds, &digest_key(&id));
-        }),
-        case("a public transaction that cannot be found", "chain.index", story.renewal, move |forge: &mut Forge| {
-            let bytes = &forge.block(story.renewal).block.payload.system[0];
-            let id = SystemTx::decode(bytes).unwrap().id();
-            forge.remove(Column::System, &digest_key(&id));
-        }),
-        case("an epoch's link missing", "chain.link", closing, move |forge: &mut Forge| {
-            forge.remove(Column::Epochs, &epoch_key(2));
-        }),
+        case(
+            "a result of another height",
+            "chain.result",
+            at + 1,
+            move |forge: &mut Forge| {
+                let mut result = forge.result(at);
+                result.executed.height += 1;
+                *forge.bytes(Column::Results, &height_key(at)) = encode(&result);
+            },
+        ),
+        case(
+            "a result that no header states yet",
+            "chain.result",
+            head,
+            move |forge: &mut Forge| {
+                let mut result = forge.result(head);
+                result.executed.public_root = OTHER;
+                forge.folder.put(|writes| writes.put_result(&result));
+            },
+        ),
+        case(
+            "a result missing",
+            "chain.result",
+            at,
+            move |forge: &mut Forge| {
+                forge.remove(Column::Results, &height_key(at));
+            },
+        ),
+        case(
+            "a result cut short",
+            "chain.damaged",
+            at,
+            move |forge: &mut Forge| {
+                forge.bytes(Column::Results, &height_key(at)).truncate(20);
+            },
+        ),
+        case(
+            "a block's id that leads elsewhere",
+            "chain.index",
+            at,
+            move |forge: &mut Forge| {
+                let id = forge.block(at).block.id();
+                *forge.bytes(Column::BlockIds, &digest_key(&id)) = 3u64.to_le_bytes().to_vec();
+            },
+        ),
+        case(
+            "a block's id that leads nowhere",
+            "chain.index",
+            at,
+            move |forge: &mut Forge| {
+                let id = forge.block(at).block.id();
+                forge.remove(Column::BlockIds, &digest_key(&id));
+            },
+        ),
+        case(
+            "a public transaction that cannot be found",
+            "chain.index",
+            story.renewal,
+            move |forge: &mut Forge| {
+                let bytes = &forge.block(story.renewal).block.payload.system[0];
+                let id = SystemTx::decode(bytes).unwrap().id();
+                forge.remove(Column::System, &digest_key(&id));
+            },
+        ),
+        case(
+            "an epoch's link missing",
+            "chain.link",
+            closing,
+            move |forge: &mut Forge| {
+                forge.remove(Column::Epochs, &epoch_key(2));
+            },
+        ),
         link("a link's record", |link| link.record.start_ms += 1),
         link("a link's header", |link| link.header.time_ms += 1),
-        link("a link's proof", |link| link.proof.certificate.signatures[0].0[1] ^= 1),
-        case("a link cut short", "chain.damaged", closing, move |forge: &mut Forge| {
-            forge.bytes(Column::Epochs, &epoch_key(2)).truncate(900);
+        link("a link's proof", |link| {
+            link.proof.certificate.signatures[0].0[1] ^= 1
         }),
-        case("a public state in which other things happened", "chain.state", head, move |forge: &mut Forge| {
-            let bytes = forge.bytes(Column::Public, PUBLIC_KEY);
-            // A key of genesis' third validator, which the registry holds.
-            let key = crate::world::consensus_key(2);
-            let key = tacit_consensus::Signer::public(&key).0;
-            let place = bytes.windows(32).position(|part| part == key).expect("a key");
-            bytes[place] ^= 1;
-        }),
-        case("a public state of a height that is not there", "chain.state", head, move |forge: &mut Forge| {
-            let mut maker_state = PublicState::genesis(&forge.genesis);
-            for height in 1..=head {
-                maker_state.apply(&forge.block(height).block).unwrap();
-            }
-            forge.remove(Column::Blocks, &height_key(head));
-            forge.remove(Column::Results, &height_key(head));
-        }),
-        case("the stored public state cut short", "chain.damaged", head, move |forge: &mut Forge| {
-            forge.bytes(Column::Public, PUBLIC_KEY).truncate(1000);
-        }),
+        case(
+            "a link cut short",
+            "chain.damaged",
+            closing,
+            move |forge: &mut Forge| {
+                forge.bytes(Column::Epochs, &epoch_key(2)).truncate(900);
+            },
+        ),
+        case(
+            "a public state in which other things happened",
+            "chain.state",
+            head,
+            move |forge: &mut Forge| {
+                let bytes = forge.bytes(Column::Public, PUBLIC_KEY);
+                // A key of genesis' third validator, which the registry holds.
+                let key = crate::world::consensus_key(2);
+                let key = tacit_consensus::Signer::public(&key).0;
+                let place = bytes.windows(32).position(|part| part == key).expect("a key");
+                bytes[place] ^= 1;
+            },
+        ),
+        case(
+            "a public state of a height that is not there",
+            "chain.state",
+            head,
+            move |forge: &mut Forge| {
+                let mut maker_state = PublicState::genesis(&forge.genesis);
+                for height in 1..=head {
+                    maker_state.apply(&forge.block(height).block).unwrap();
+                }
+                forge.remove(Column::Blocks, &height_key(head));
+                forge.remove(Column::Results, &height_key(head));
+            },
+        ),
+        case(
+            "the stored public state cut short",
+            "chain.damaged",
+            head,
+            move |forge: &mut Forge| {
+                forge.bytes(Column::Public, PUBLIC_KEY).truncate(1000);
+            },
+        ),
     ]
 }
 
@@ -247,25 +412,45 @@ fn links() -> Vec<Case> {
         link("pruned: a certificate's signature", "chain.certificate", |link| {
             link.proof.certificate.signatures[0].0[1] ^= 1;
         }),
-        link("pruned: another network", "chain.foreign", |link| link.header.chain = OTHER),
-        link("pruned: another epoch", "chain.epoch", |link| link.header.epoch += 1),
-        link("pruned: a header that nobody signed", "chain.certificate", |link| link.header.time_ms += 1),
+        link("pruned: another network", "chain.foreign", |link| {
+            link.header.chain = OTHER
+        }),
+        link("pruned: another epoch", "chain.epoch", |link| {
+            link.header.epoch += 1
+        }),
+        link(
+            "pruned: a header that nobody signed",
+            "chain.certificate",
+            |link| link.header.time_ms += 1,
+        ),
         link("pruned: a set of strangers", "chain.epoch_record", |link| {
             link.record.validators.truncate(1);
         }),
         link("pruned: a sealing key", "chain.epoch_record", |link| {
             link.record.sealing_key = Some(crate::world::kem(3));
         }),
-        link("pruned: a record of another time", "chain.epoch_record", |link| link.record.start_ms += 1),
-        case("pruned: a link missing", "chain.block_missing", story.first_closing + 1, move |forge: &mut Forge| {
-            prune(forge, first);
-            forge.remove(Column::Epochs, &epoch_key(2));
+        link("pruned: a record of another time", "chain.epoch_record", |link| {
+            link.record.start_ms += 1
         }),
-        case("pruned: links swapped", "chain.epoch", story.closing, move |forge: &mut Forge| {
-            prune(forge, first);
-            let second = forge.bytes(Column::Epochs, &epoch_key(2)).clone();
-            *forge.bytes(Column::Epochs, &epoch_key(1)) = second;
-        }),
+        case(
+            "pruned: a link missing",
+            "chain.block_missing",
+            story.first_closing + 1,
+            move |forge: &mut Forge| {
+                prune(forge, first);
+                forge.remove(Column::Epochs, &epoch_key(2));
+            },
+        ),
+        case(
+            "pruned: links swapped",
+            "chain.epoch",
+            story.closing,
+            move |forge: &mut Forge| {
+                prune(forge, first);
+                let second = forge.bytes(Column::Epochs, &epoch_key(2)).clone();
+                *forge.bytes(Column::Epochs, &epoch_key(1)) = second;
+            },
+        ),
     ]
 }
 

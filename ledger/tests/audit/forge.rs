@@ -52,7 +52,12 @@ impl Case {
 pub(crate) fn run(cases: Vec<Case>) {
     let count = cases.len();
     let wrong: Vec<String> = cases.into_iter().filter_map(judge).collect();
-    assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {count}:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
     println!("{count} defects refused by name");
 }
 
@@ -67,7 +72,11 @@ fn judge(case: Case) -> Option<String> {
     match forge.folder.audit(&forge.genesis) {
         Ok(_) => Some(format!("{}: accepted, expected {expected:?}", case.name)),
         Err(error) => {
-            assert!(codes::lookup(error.code()).is_some(), "{} has no row", error.code());
+            assert!(
+                codes::lookup(error.code()).is_some(),
+                "{} has no row",
+                error.code()
+            );
             let have = (error.code(), error.defect.cause(), error.height);
             (have != expected).then(|| format!("{}: {have:?} ({error}), expected {expected:?}", case.name))
         }
@@ -180,7 +189,10 @@ impl Forge {
         let store = self.folder.store();
         let log = ChainLog::new(&store);
         let named = self.block(height).block.payload.batches;
-        named.iter().map(|digest| log.batch(digest).unwrap().unwrap()).collect()
+        named
+            .iter()
+            .map(|digest| log.batch(digest).unwrap().unwrap())
+            .collect()
     }
 
     /// The id of a block's first envelope.
@@ -193,6 +205,9 @@ impl Forge {
     }
 
     pub(crate) fn result(&self, height: u64) -> BlockResult {
-        ChainLog::new(&self.folder.store()).result(height).unwrap().unwrap()
+        ChainLog::new(&self.folder.store())
+            .result(height)
+            .unwrap()
+            .unwrap()
     }
 }

@@ -10,7 +10,9 @@ fn an_honest_chain_of_several_epochs_passes() {
     let story = story();
     let mut seen = Vec::new();
     let store = story.folder.store();
-    let summary = audit_store(&store, &story.genesis, &first_bad, &mut |height| seen.push(height));
+    let summary = audit_store(&store, &story.genesis, &first_bad, &mut |height| {
+        seen.push(height)
+    });
     let summary = summary.unwrap_or_else(|error| panic!("{error} [{}]", error.code()));
     assert_eq!(seen, (1..=story.head).collect::<Vec<_>>());
     assert_eq!(summary.chain, story.genesis.chain_id());
@@ -56,7 +58,10 @@ fn the_chain_is_the_same_from_a_folder_on_disk_that_is_only_read() {
         assert_eq!(summary, from_memory);
         let mut writes = WriteBatch::new();
         writes.put(Column::Meta, b"x", b"y");
-        assert!(reader.commit(writes, Durability::Synced).is_err(), "it is only read");
+        assert!(
+            reader.commit(writes, Durability::Synced).is_err(),
+            "it is only read"
+        );
     }
     drop(store);
     let reader = RocksStore::open_read_only(folder.path()).unwrap();
@@ -66,7 +71,11 @@ fn the_chain_is_the_same_from_a_folder_on_disk_that_is_only_read() {
     );
     let nothing = tempfile::tempdir().unwrap();
     assert!(RocksStore::open_read_only(nothing.path()).is_err());
-    assert_eq!(std::fs::read_dir(nothing.path()).unwrap().count(), 0, "nothing is made");
+    assert_eq!(
+        std::fs::read_dir(nothing.path()).unwrap().count(),
+        0,
+        "nothing is made"
+    );
 }
 
 /// What a node with the last epochs alone has.
@@ -124,7 +133,12 @@ fn where_the_public_state_is_known_a_pruned_chain_is_checked_from_there() {
             .collect();
         let envelopes = batches.iter().flat_map(|batch| &batch.envelopes);
         let receipts = envelopes
-            .map(|envelope| (envelope.id(), log.receipt(&envelope.id()).unwrap().unwrap().sealed))
+            .map(|envelope| {
+                (
+                    envelope.id(),
+                    log.receipt(&envelope.id()).unwrap().unwrap().sealed,
+                )
+            })
             .collect();
         let audited = auditor.block(&AuditBlock {
             committed,

@@ -39,8 +39,12 @@ fn records() -> Vec<Case> {
             record.validators[2].node_key = tacit_consensus::PublicKey([9; 32]);
         }),
         record("a KEM key", |record| record.validators[2].kem_key = world::kem(9)),
-        record("a registration", |record| record.validators[2].registration = OTHER),
-        record("a time of registration", |record| record.validators[2].registered_ms += 1),
+        record("a registration", |record| {
+            record.validators[2].registration = OTHER
+        }),
+        record("a time of registration", |record| {
+            record.validators[2].registered_ms += 1
+        }),
         record("no sealing key", |record| record.sealing_key = None),
         record("a sealing key that is none", |record| {
             record.sealing_key = Some(SealingPublic(vec![0xff; SEALING_PUBLIC_BYTES]));
@@ -62,19 +66,39 @@ fn records() -> Vec<Case> {
         record("protocol", |record| record.protocol += 1),
         record("no state keys", |record| record.state_keys.clear()),
         record("state keys of another size", |record| record.state_keys.push(0)),
-        case("the header names another record", "chain.epoch_record", at, move |forge: &mut Forge| {
-            forge.reforge(at, |block| block.header.next_epoch = Some(OTHER));
-        }),
-        case("the header names none", "chain.epoch_record", at, move |forge: &mut Forge| {
-            forge.reforge(at, |block| block.header.next_epoch = None);
-        }),
-        case("the record is not there", "chain.epoch_record", at, move |forge: &mut Forge| {
-            forge.retx(at, |txs| txs.truncate(txs.len() - 1));
-        }),
-        case("the record comes with too few contributions", "chain.epoch_record", at - 1, move |forge: &mut Forge| {
-            let record = forge.record(2);
-            forge.retx(at - 1, |txs| txs.push(SystemTx::CloseEpoch(record)));
-        }),
+        case(
+            "the header names another record",
+            "chain.epoch_record",
+            at,
+            move |forge: &mut Forge| {
+                forge.reforge(at, |block| block.header.next_epoch = Some(OTHER));
+            },
+        ),
+        case(
+            "the header names none",
+            "chain.epoch_record",
+            at,
+            move |forge: &mut Forge| {
+                forge.reforge(at, |block| block.header.next_epoch = None);
+            },
+        ),
+        case(
+            "the record is not there",
+            "chain.epoch_record",
+            at,
+            move |forge: &mut Forge| {
+                forge.retx(at, |txs| txs.truncate(txs.len() - 1));
+            },
+        ),
+        case(
+            "the record comes with too few contributions",
+            "chain.epoch_record",
+            at - 1,
+            move |forge: &mut Forge| {
+                let record = forge.record(2);
+                forge.retx(at - 1, |txs| txs.push(SystemTx::CloseEpoch(record)));
+            },
+        ),
     ]
 }
 
@@ -83,57 +107,123 @@ fn ends() -> Vec<Case> {
     let story = story();
     let (ending, quiet) = (story.ending, story.unopened + 2);
     vec![
-        case("an end for another reason", "chain.epoch_end", ending, move |forge: &mut Forge| {
-            forge.retx(ending, |txs| {
-                txs[0] = SystemTx::EndEpoch {
-                    reason: EpochReason::Schedule,
-                };
-            });
-        }),
-        case("an end that is due and does not come", "chain.epoch_end", ending, move |forge: &mut Forge| {
-            forge.retx(ending, Vec::clear);
-        }),
-        case("an end before its time", "chain.epoch_end", quiet, move |forge: &mut Forge| {
-            let reason = EpochReason::Schedule;
-            forge.retx(quiet, |txs| txs.push(SystemTx::EndEpoch { reason }));
-        }),
-        case("an end for a policy that nobody approved", "chain.epoch_end", quiet, move |forge: &mut Forge| {
-            let reason = EpochReason::Policy;
-            forge.retx(quiet, |txs| txs.push(SystemTx::EndEpoch { reason }));
-        }),
-        case("an epoch ended twice", "chain.epoch_end", story.closing, move |forge: &mut Forge| {
-            let reason = EpochReason::Policy;
-            forge.retx(story.closing, |txs| txs.insert(0, SystemTx::EndEpoch { reason }));
-        }),
-        case("a contribution outside a tail", "chain.epoch_end", quiet, move |forge: &mut Forge| {
-            let txs = forge.block(ending).block.payload.system;
-            forge.reforge(quiet, |block| block.payload.system = vec![txs[1].clone()]);
-        }),
-        case("a batch in a tail", "chain.system", story.closing, move |forge: &mut Forge| {
-            let named = forge.block(story.payments).block.payload.batches;
-            let batch = forge.batches(story.payments).remove(0);
-            // As of this epoch, so that its own form is not what is wrong.
-            let author = node_key(0);
-            let batch = Batch::sign(batch.chain, batch.epoch, batch.author, 99, batch.envelopes, &author);
-            assert_eq!(named.len(), 1);
-            forge.folder.put(|writes| writes.put_batch(&batch.digest(), &batch));
-            forge.reforge(story.closing, |block| block.payload.batches = vec![batch.digest()]);
-        }),
-        case("a transaction that nobody can read", "chain.system", quiet, move |forge: &mut Forge| {
-            forge.reforge(quiet, |block| block.payload.system = vec![vec![0xff, 1, 2]]);
-        }),
-        case("a transaction cut short", "chain.system", story.closing, move |forge: &mut Forge| {
-            forge.reforge(story.closing, |block| {
-                let last = block.payload.system.last_mut().unwrap();
-                last.truncate(last.len() - 1);
-            });
-        }),
-        case("more batches than a block may name", "chain.payload", quiet, move |forge: &mut Forge| {
-            forge.reforge(quiet, |block| block.payload.batches = vec![OTHER; 65]);
-        }),
-        case("more public bytes than a block may have", "chain.payload", quiet, move |forge: &mut Forge| {
-            forge.reforge(quiet, |block| block.payload.system = vec![vec![0; 300_000]; 2]);
-        }),
+        case(
+            "an end for another reason",
+            "chain.epoch_end",
+            ending,
+            move |forge: &mut Forge| {
+                forge.retx(ending, |txs| {
+                    txs[0] = SystemTx::EndEpoch {
+                        reason: EpochReason::Schedule,
+                    };
+                });
+            },
+        ),
+        case(
+            "an end that is due and does not come",
+            "chain.epoch_end",
+            ending,
+            move |forge: &mut Forge| {
+                forge.retx(ending, Vec::clear);
+            },
+        ),
+        case(
+            "an end before its time",
+            "chain.epoch_end",
+            quiet,
+            move |forge: &mut Forge| {
+                let reason = EpochReason::Schedule;
+                forge.retx(quiet, |txs| txs.push(SystemTx::EndEpoch { reason }));
+            },
+        ),
+        case(
+            "an end for a policy that nobody approved",
+            "chain.epoch_end",
+            quiet,
+            move |forge: &mut Forge| {
+                let reason = EpochReason::Policy;
+                forge.retx(quiet, |txs| txs.push(SystemTx::EndEpoch { reason }));
+            },
+        ),
+        case(
+            "an epoch ended twice",
+            "chain.epoch_end",
+            story.closing,
+            move |forge: &mut Forge| {
+                let reason = EpochReason::Policy;
+                forge.retx(story.closing, |txs| txs.insert(0, SystemTx::EndEpoch { reason }));
+            },
+        ),
+        case(
+            "a contribution outside a tail",
+            "chain.epoch_end",
+            quiet,
+            move |forge: &mut Forge| {
+                let txs = forge.block(ending).block.payload.system;
+                forge.reforge(quiet, |block| block.payload.system = vec![txs[1].clone()]);
+            },
+        ),
+        case(
+            "a batch in a tail",
+            "chain.system",
+            story.closing,
+            move |forge: &mut Forge| {
+                let named = forge.block(story.payments).block.payload.batches;
+                let batch = forge.batches(story.payments).remove(0);
+                // As of this epoch, so that its own form is not what is wrong.
+                let author = node_key(0);
+                let batch = Batch::sign(
+                    batch.chain,
+                    batch.epoch,
+                    batch.author,
+                    99,
+                    batch.envelopes,
+                    &author,
+                );
+                assert_eq!(named.len(), 1);
+                forge
+                    .folder
+                    .put(|writes| writes.put_batch(&batch.digest(), &batch));
+                forge.reforge(story.closing, |block| {
+                    block.payload.batches = vec![batch.digest()]
+                });
+            },
+        ),
+        case(
+            "a transaction that nobody can read",
+            "chain.system",
+            quiet,
+            move |forge: &mut Forge| {
+                forge.reforge(quiet, |block| block.payload.system = vec![vec![0xff, 1, 2]]);
+            },
+        ),
+        case(
+            "a transaction cut short",
+            "chain.system",
+            story.closing,
+            move |forge: &mut Forge| {
+                forge.reforge(story.closing, |block| {
+                    let last = block.payload.system.last_mut().unwrap();
+                    last.truncate(last.len() - 1);
+                });
+            },
+        ),
+        case(
+            "more batches than a block may name",
+            "chain.payload",
+            quiet,
+            move |forge: &mut Forge| {
+                forge.reforge(quiet, |block| block.payload.batches = vec![OTHER; 65]);
+            },
+        ),
+        case(
+            "more public bytes than a block may have",
+            "chain.payload",
+            quiet,
+            move |forge: &mut Forge| {
+                forge.reforge(quiet, |block| block.payload.system = vec![vec![0; 300_000]; 2]);
+            },
+        ),
     ]
 }
 
@@ -142,28 +232,51 @@ fn shares() -> Vec<Case> {
     let story = story();
     let (one, two) = (story.ending, story.closing);
     let deal = |name, at, change: fn(&mut Contribution)| {
-        case(name, "chain.share", at, move |forge: &mut Forge| forge.redeal(at, change))
+        case(name, "chain.share", at, move |forge: &mut Forge| {
+            forge.redeal(at, change)
+        })
     };
     vec![
         deal("a share too few", one, |dealt| dealt.shares.truncate(3)),
-        deal("a share too many", one, |dealt| dealt.shares.push(vec![0; SHARE_BYTES])),
+        deal("a share too many", one, |dealt| {
+            dealt.shares.push(vec![0; SHARE_BYTES])
+        }),
         deal("a share cut short", one, |dealt| dealt.shares[2].truncate(100)),
-        deal("a share with more behind it", one, |dealt| dealt.shares[2].push(0)),
+        deal("a share with more behind it", one, |dealt| {
+            dealt.shares[2].push(0)
+        }),
         deal("no shares", one, |dealt| dealt.shares.clear()),
         deal("to another epoch", one, |dealt| dealt.epoch += 1),
-        deal("in the name of another dealer", one, |dealt| dealt.dealer = (dealt.dealer + 1) % 4),
+        deal("in the name of another dealer", one, |dealt| {
+            dealt.dealer = (dealt.dealer + 1) % 4
+        }),
         deal("of a seat that there is not", one, |dealt| dealt.dealer = 9),
-        case("the same dealer twice", "chain.share", two, move |forge: &mut Forge| {
-            let first = forge.block(one).block;
-            let leader = forge.committee(1).leader(first.header.view);
-            forge.redeal(two, |dealt| dealt.dealer = leader);
-        }),
-        case("a commitment to another value", "chain.epoch_record", two, move |forge: &mut Forge| {
-            forge.redeal(two, |dealt| dealt.commitment = OTHER);
-        }),
-        case("a share to somebody else", "chain.epoch_record", two, move |forge: &mut Forge| {
-            forge.redeal(two, |dealt| dealt.shares.swap(0, 1));
-        }),
+        case(
+            "the same dealer twice",
+            "chain.share",
+            two,
+            move |forge: &mut Forge| {
+                let first = forge.block(one).block;
+                let leader = forge.committee(1).leader(first.header.view);
+                forge.redeal(two, |dealt| dealt.dealer = leader);
+            },
+        ),
+        case(
+            "a commitment to another value",
+            "chain.epoch_record",
+            two,
+            move |forge: &mut Forge| {
+                forge.redeal(two, |dealt| dealt.commitment = OTHER);
+            },
+        ),
+        case(
+            "a share to somebody else",
+            "chain.epoch_record",
+            two,
+            move |forge: &mut Forge| {
+                forge.redeal(two, |dealt| dealt.shares.swap(0, 1));
+            },
+        ),
     ]
 }
 
@@ -205,23 +318,35 @@ fn registrations() -> Vec<Case> {
             held.evidence.report[0x150] ^= 1;
             signed_again(1, held)
         }),
-        register("a bit of the report, nobody's signature", "renew.signature", |_, mut held| {
-            held.evidence.report[0x150] ^= 1;
-            held
-        }),
-        register("a byte of the leaf certificate", "attest.leaf_signature", |_, mut held| {
-            let leaf = held.evidence.leaf.len();
-            held.evidence.leaf[leaf - 9] ^= 1;
-            signed_again(1, held)
-        }),
-        register("the report of another validator", "attest.report_data", |forge, mut held| {
-            let bytes = forge.block(at_of(0)).block.payload.system.remove(0);
-            let Ok(SystemTx::Register(other)) = SystemTx::decode(&bytes) else {
-                panic!("a renewal stands here");
-            };
-            held.evidence = other.evidence;
-            signed_again(1, held)
-        }),
+        register(
+            "a bit of the report, nobody's signature",
+            "renew.signature",
+            |_, mut held| {
+                held.evidence.report[0x150] ^= 1;
+                held
+            },
+        ),
+        register(
+            "a byte of the leaf certificate",
+            "attest.leaf_signature",
+            |_, mut held| {
+                let leaf = held.evidence.leaf.len();
+                held.evidence.leaf[leaf - 9] ^= 1;
+                signed_again(1, held)
+            },
+        ),
+        register(
+            "the report of another validator",
+            "attest.report_data",
+            |forge, mut held| {
+                let bytes = forge.block(at_of(0)).block.payload.system.remove(0);
+                let Ok(SystemTx::Register(other)) = SystemTx::decode(&bytes) else {
+                    panic!("a renewal stands here");
+                };
+                held.evidence = other.evidence;
+                signed_again(1, held)
+            },
+        ),
         register("another program", "attest.measurement_unknown", |forge, held| {
             let machine = Machine {
                 build: OTHER_BUILD,
@@ -230,41 +355,84 @@ fn registrations() -> Vec<Case> {
             let _ = held;
             world::register(1, machine, &place(forge, at_of(0)))
         }),
-        register("a program nobody approved", "attest.measurement_unknown", |forge, _| {
-            let machine = Machine {
-                build: Measurement([0x99; 48]),
-                ..Machine::new(KINDS[1], 1)
-            };
-            world::register(1, machine, &place(forge, at_of(0)))
-        }),
-        register("the chip of another validator", "renew.duplicate_chip", |forge, _| {
-            world::register(1, Machine::new(KINDS[0], 0), &place(forge, at_of(0)))
-        }),
+        register(
+            "a program nobody approved",
+            "attest.measurement_unknown",
+            |forge, _| {
+                let machine = Machine {
+                    build: Measurement([0x99; 48]),
+                    ..Machine::new(KINDS[1], 1)
+                };
+                world::register(1, machine, &place(forge, at_of(0)))
+            },
+        ),
+        register(
+            "the chip of another validator",
+            "renew.duplicate_chip",
+            |forge, _| world::register(1, Machine::new(KINDS[0], 0), &place(forge, at_of(0))),
+        ),
         register("for another network", "renew.other_chain", |forge, _| {
             let network = OTHER;
-            world::register(1, Machine::new(KINDS[1], 1), &RegistrationPlace { network, ..place(forge, at_of(0)) })
+            world::register(
+                1,
+                Machine::new(KINDS[1], 1),
+                &RegistrationPlace {
+                    network,
+                    ..place(forge, at_of(0))
+                },
+            )
         }),
-        register("bound to a block of another history", "renew.other_block", |forge, _| {
-            let block = OTHER;
-            world::register(1, Machine::new(KINDS[1], 1), &RegistrationPlace { block, ..place(forge, at_of(0)) })
-        }),
-        register("bound to a block that is still to come", "renew.block_ahead", |forge, _| {
-            world::register(1, Machine::new(KINDS[1], 1), &place(forge, at_of(0) + 3))
-        }),
-        register("under a policy that is still to come", "renew.policy_version", |forge, _| {
-            let policy_version = 7;
-            let place = RegistrationPlace { policy_version, ..place(forge, at_of(0)) };
-            world::register(1, Machine::new(KINDS[1], 1), &place)
-        }),
-        case("the renewal of the block below again", "chain.registration", at, move |forge: &mut Forge| {
-            let again = forge.block(at - 1).block.payload.system;
-            forge.reforge(at, |block| block.payload.system = again);
-        })
+        register(
+            "bound to a block of another history",
+            "renew.other_block",
+            |forge, _| {
+                let block = OTHER;
+                world::register(
+                    1,
+                    Machine::new(KINDS[1], 1),
+                    &RegistrationPlace {
+                        block,
+                        ..place(forge, at_of(0))
+                    },
+                )
+            },
+        ),
+        register(
+            "bound to a block that is still to come",
+            "renew.block_ahead",
+            |forge, _| world::register(1, Machine::new(KINDS[1], 1), &place(forge, at_of(0) + 3)),
+        ),
+        register(
+            "under a policy that is still to come",
+            "renew.policy_version",
+            |forge, _| {
+                let policy_version = 7;
+                let place = RegistrationPlace {
+                    policy_version,
+                    ..place(forge, at_of(0))
+                };
+                world::register(1, Machine::new(KINDS[1], 1), &place)
+            },
+        ),
+        case(
+            "the renewal of the block below again",
+            "chain.registration",
+            at,
+            move |forge: &mut Forge| {
+                let again = forge.block(at - 1).block.payload.system;
+                forge.reforge(at, |block| block.payload.system = again);
+            },
+        )
         .because("renew.not_newer"),
-        case("a founder's registration again", "chain.registration", at, move |forge: &mut Forge| {
-            let founder = forge.genesis.validators[1].clone();
-            forge.retx(at, |txs| *txs = vec![SystemTx::Register(founder)]);
-        })
+        case(
+            "a founder's registration again",
+            "chain.registration",
+            at,
+            move |forge: &mut Forge| {
+                let founder = forge.genesis.validators[1].clone();
+                forge.retx(at, |txs| *txs = vec![SystemTx::Register(founder)]);
+            },
+        )
         .because("renew.other_chain"),
     ]
 }
@@ -300,57 +468,92 @@ fn policies() -> Vec<Case> {
         case(name, "chain.policy", approved, spoil).because(cause)
     };
     vec![
-        propose("a proposal that its member did not sign", "gov.signature", |mut proposal| {
-            proposal.policy.evidence_age_max_ms += 1;
-            proposal
-        }),
+        propose(
+            "a proposal that its member did not sign",
+            "gov.signature",
+            |mut proposal| {
+                proposal.policy.evidence_age_max_ms += 1;
+                proposal
+            },
+        ),
         propose("a proposal of nobody", "gov.not_a_member", |mut proposal| {
             proposal.member = 9;
             proposal
         }),
-        propose("a proposal for another network", "gov.other_chain", |mut proposal| {
-            proposal.chain = OTHER;
-            proposal.sign(&member_key(0), [9; 32])
-        }),
+        propose(
+            "a proposal for another network",
+            "gov.other_chain",
+            |mut proposal| {
+                proposal.chain = OTHER;
+                proposal.sign(&member_key(0), [9; 32])
+            },
+        ),
         propose("a version left out", "gov.version", |mut proposal| {
             proposal.policy.version += 1;
             proposal.sign(&member_key(0), [9; 32])
         }),
-        propose("a policy under which nobody may stay", "gov.nobody_left", |mut proposal| {
-            proposal.policy.evidence_age_max_ms = proposal.policy.evidence_age_max_ms.min(60_000);
-            proposal.policy.measurements[0].value = OTHER_BUILD;
-            proposal.sign(&member_key(0), [9; 32])
-        }),
-        approve("an approval that its member did not sign", "gov.signature", |mut approval| {
-            approval.member = 2;
-            approval
-        }),
-        approve("an approval of somebody who has given it", "gov.approved_already", |approval| {
-            PolicyApproval::sign(approval.chain, approval.proposal, 0, &member_key(0), [9; 32])
-        }),
+        propose(
+            "a policy under which nobody may stay",
+            "gov.nobody_left",
+            |mut proposal| {
+                proposal.policy.evidence_age_max_ms = proposal.policy.evidence_age_max_ms.min(60_000);
+                proposal.policy.measurements[0].value = OTHER_BUILD;
+                proposal.sign(&member_key(0), [9; 32])
+            },
+        ),
+        approve(
+            "an approval that its member did not sign",
+            "gov.signature",
+            |mut approval| {
+                approval.member = 2;
+                approval
+            },
+        ),
+        approve(
+            "an approval of somebody who has given it",
+            "gov.approved_already",
+            |approval| PolicyApproval::sign(approval.chain, approval.proposal, 0, &member_key(0), [9; 32]),
+        ),
         approve("an approval for another network", "gov.other_chain", |approval| {
             PolicyApproval::sign(OTHER, approval.proposal, 1, &member_key(1), [9; 32])
         }),
-        approve("an approval of what nobody proposed", "gov.proposal_unknown", |approval| {
-            PolicyApproval::sign(approval.chain, OTHER, 1, &member_key(1), [9; 32])
-        }),
+        approve(
+            "an approval of what nobody proposed",
+            "gov.proposal_unknown",
+            |approval| PolicyApproval::sign(approval.chain, OTHER, 1, &member_key(1), [9; 32]),
+        ),
         approve("an approval of nobody", "gov.not_a_member", |approval| {
             PolicyApproval::sign(approval.chain, approval.proposal, 7, &member_key(1), [9; 32])
         }),
-        case("an approval again, after it counted", "chain.policy", story().unopened + 2, move |forge: &mut Forge| {
-            let again = forge.block(approved).block.payload.system;
-            forge.reforge(story().unopened + 2, |block| block.payload.system = again);
-        })
+        case(
+            "an approval again, after it counted",
+            "chain.policy",
+            story().unopened + 2,
+            move |forge: &mut Forge| {
+                let again = forge.block(approved).block.payload.system;
+                forge.reforge(story().unopened + 2, |block| block.payload.system = again);
+            },
+        )
         .because("gov.proposal_unknown"),
-        case("a proposal again, after it counted", "chain.policy", story().unopened + 2, move |forge: &mut Forge| {
-            let again = forge.block(proposed).block.payload.system;
-            forge.reforge(story().unopened + 2, |block| block.payload.system = again);
-        })
+        case(
+            "a proposal again, after it counted",
+            "chain.policy",
+            story().unopened + 2,
+            move |forge: &mut Forge| {
+                let again = forge.block(proposed).block.payload.system;
+                forge.reforge(story().unopened + 2, |block| block.payload.system = again);
+            },
+        )
         .because("gov.version"),
-        case("a policy in force without its last approval", "chain.epoch_end", approved, move |forge: &mut Forge| {
-            let reason = EpochReason::Policy;
-            forge.retx(approved, |txs| *txs = vec![SystemTx::EndEpoch { reason }]);
-        }),
+        case(
+            "a policy in force without its last approval",
+            "chain.epoch_end",
+            approved,
+            move |forge: &mut Forge| {
+                let reason = EpochReason::Policy;
+                forge.retx(approved, |txs| *txs = vec![SystemTx::EndEpoch { reason }]);
+            },
+        ),
     ]
 }
 
@@ -374,28 +577,55 @@ fn others() -> Vec<Case> {
         case(name, "chain.suspension", at, spoil).because(cause)
     };
     vec![
-        vote("a vote that its validator did not sign", "suspend.signature", |vote| vote.validator = 2),
-        vote("a vote with another signature", "suspend.signature", |vote| vote.signature = Signature([1; 64])),
-        vote("a vote of a seat that there is not", "suspend.seat", |vote| vote.validator = 9),
-        vote("a vote of an earlier epoch", "suspend.epoch", |vote| vote.epoch = 1),
-        vote("a vote for another network", "gov.other_chain", |vote| vote.chain = OTHER),
-        case("a vote twice", "chain.suspension", at, move |forge: &mut Forge| {
-            let chain = forge.story.genesis.chain_id();
-            let vote = SystemTx::Suspend(SuspendVote::sign(chain, 2, target(), 1, &node_key(1)));
-            forge.retx(at, |txs| *txs = vec![vote.clone(), vote]);
-        })
+        vote(
+            "a vote that its validator did not sign",
+            "suspend.signature",
+            |vote| vote.validator = 2,
+        ),
+        vote("a vote with another signature", "suspend.signature", |vote| {
+            vote.signature = Signature([1; 64])
+        }),
+        vote("a vote of a seat that there is not", "suspend.seat", |vote| {
+            vote.validator = 9
+        }),
+        vote("a vote of an earlier epoch", "suspend.epoch", |vote| {
+            vote.epoch = 1
+        }),
+        vote("a vote for another network", "gov.other_chain", |vote| {
+            vote.chain = OTHER
+        }),
+        case(
+            "a vote twice",
+            "chain.suspension",
+            at,
+            move |forge: &mut Forge| {
+                let chain = forge.story.genesis.chain_id();
+                let vote = SystemTx::Suspend(SuspendVote::sign(chain, 2, target(), 1, &node_key(1)));
+                forge.retx(at, |txs| *txs = vec![vote.clone(), vote]);
+            },
+        )
         .because("suspend.voted_already"),
-        case("collateral that is held already", "chain.collateral", at, move |forge: &mut Forge| {
-            let held = forge.genesis.collateral[0].clone();
-            forge.retx(at, |txs| *txs = vec![SystemTx::Collateral(held)]);
-        })
+        case(
+            "collateral that is held already",
+            "chain.collateral",
+            at,
+            move |forge: &mut Forge| {
+                let held = forge.genesis.collateral[0].clone();
+                forge.retx(at, |txs| *txs = vec![SystemTx::Collateral(held)]);
+            },
+        )
         .because("attest.collateral_not_newer"),
-        case("collateral that its vendor did not sign", "chain.collateral", at, move |forge: &mut Forge| {
-            let other = tacit_attest::SimulatorAuthority::generate([2; 32], TIME).unwrap();
-            let stranger = other.collateral(TIME + 60_000).unwrap().remove(0);
-            assert_ne!(other.root(), AUTHORITY.root());
-            forge.retx(at, |txs| *txs = vec![SystemTx::Collateral(stranger)]);
-        })
+        case(
+            "collateral that its vendor did not sign",
+            "chain.collateral",
+            at,
+            move |forge: &mut Forge| {
+                let other = tacit_attest::SimulatorAuthority::generate([2; 32], TIME).unwrap();
+                let stranger = other.collateral(TIME + 60_000).unwrap().remove(0);
+                assert_ne!(other.root(), AUTHORITY.root());
+                forge.retx(at, |txs| *txs = vec![SystemTx::Collateral(stranger)]);
+            },
+        )
         .because("attest.collateral_signer"),
     ]
 }

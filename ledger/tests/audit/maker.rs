@@ -118,7 +118,9 @@ pub(crate) fn number(key: &PublicKey) -> u8 {
 /// The secret of a KEM key of [`world::kem`].
 fn kem_secret(key: &SealingPublic) -> SealingSecret {
     let mut secrets = (0..VALIDATORS).map(|n| SealingSecret::derive(&[64 + n; 32]));
-    secrets.find(|secret| secret.public() == key).expect("a known key")
+    secrets
+        .find(|secret| secret.public() == key)
+        .expect("a known key")
 }
 
 /// A certificate by these of the committee.
@@ -157,7 +159,12 @@ pub(crate) fn quorum(committee: &Committee, turn: u64) -> Vec<u16> {
 }
 
 /// The certificate that a view was given up, by validators that know of `high_view`.
-pub(crate) fn give_up(chain: &Digest, committee: &Committee, view: u64, high_view: u64) -> TimeoutCertificate {
+pub(crate) fn give_up(
+    chain: &Digest,
+    committee: &Committee,
+    view: u64,
+    high_view: u64,
+) -> TimeoutCertificate {
     let entry = |voter: u16| {
         let signature = Signature([0; 64]);
         let epoch = committee.epoch;
@@ -271,7 +278,10 @@ impl Maker {
         let committee = self.state.committee();
         match skip {
             false => (below + 1, None),
-            true => (below + 2, Some(give_up(&self.chain(), &committee, below + 1, below))),
+            true => (
+                below + 2,
+                Some(give_up(&self.chain(), &committee, below + 1, below)),
+            ),
         }
     }
 
@@ -351,7 +361,10 @@ impl Maker {
                     expiry_height: envelope.expiry_height,
                     bytes: encode(envelope),
                 });
-                let opened = self.sealing.as_ref().and_then(|key| open_envelope(key, envelope).ok());
+                let opened = self
+                    .sealing
+                    .as_ref()
+                    .and_then(|key| open_envelope(key, envelope).ok());
                 executables.push(match opened {
                     Some(opened) => Executable::Opened(Arc::new(opened)),
                     None => Executable::Unopened(id),
@@ -381,7 +394,14 @@ impl Maker {
         for (index, (id, sealed)) in (0u32..).zip(&outcome.receipts) {
             leaves.push(sealed.leaf(id));
             let sealed = sealed.clone();
-            writes.put_receipt(id, &StoredReceipt { height, index, sealed });
+            writes.put_receipt(
+                id,
+                &StoredReceipt {
+                    height,
+                    index,
+                    sealed,
+                },
+            );
         }
         let receipts = block_receipts_root(&leaves);
         self.executed = Executed {
@@ -396,14 +416,23 @@ impl Maker {
             receipts,
             envelopes: ids,
         });
-        let ordinary = block.payload.system.iter().map(|bytes| SystemTx::decode(bytes).unwrap());
+        let ordinary = block
+            .payload
+            .system
+            .iter()
+            .map(|bytes| SystemTx::decode(bytes).unwrap());
         for (index, tx) in (0u32..).zip(ordinary.filter(SystemTx::is_ordinary)) {
             writes.put_system(&tx.id(), &SystemRecord { height, index });
         }
         if header.next_epoch.is_some() {
             self.close(block, writes, committee);
         } else {
-            let certificate = certify(&header, committee, Phase::Certify, &quorum(committee, header.view));
+            let certificate = certify(
+                &header,
+                committee,
+                Phase::Certify,
+                &quorum(committee, header.view),
+            );
             self.parent = Some((header.clone(), certificate));
             self.waiting = Some(Waiting { block, writes });
             if self.late == 0 || !height.is_multiple_of(self.late) {
@@ -427,7 +456,12 @@ impl Maker {
         let even = closing.epoch.is_multiple_of(2);
         let certified = if even { &closing } else { &epilogue };
         let proof = CommitProof {
-            certificate: certify(certified, committee, Phase::Finalize, &quorum(committee, closing.view)),
+            certificate: certify(
+                certified,
+                committee,
+                Phase::Finalize,
+                &quorum(committee, closing.view),
+            ),
             path: if even { Vec::new() } else { vec![epilogue.clone()] },
         };
         let record = self.state.current().clone();
@@ -494,7 +528,9 @@ impl Maker {
                 let share = open_share(&kem_secret(&keys[0]), &chain, &own, 0).ok().unwrap();
                 self.shares.push((own.clone(), share));
                 let (keys, secret) = self.next_keys();
-                let record = self.state.next_record(time_ms, &own, &EpochKeys::of(&secret, &keys));
+                let record = self
+                    .state
+                    .next_record(time_ms, &own, &EpochKeys::of(&secret, &keys));
                 system.push(SystemTx::Contribute(own));
                 system.extend(record.map(SystemTx::CloseEpoch));
             }
@@ -519,7 +555,10 @@ impl Maker {
     }
 
     /// Alice proposes a policy; the approvals of bob and carol.
-    pub(crate) fn policy(&self, change: impl FnOnce(&mut tacit_attest::Policy)) -> (PolicyProposal, [SystemTx; 2]) {
+    pub(crate) fn policy(
+        &self,
+        change: impl FnOnce(&mut tacit_attest::Policy),
+    ) -> (PolicyProposal, [SystemTx; 2]) {
         let mut policy = self.state.policy().clone();
         change(&mut policy);
         policy.version = self.state.next_policy_version();
@@ -527,6 +566,7 @@ impl Maker {
         let proposal = PolicyProposal {
             chain,
             policy,
+            protocol: self.state.current().protocol,
             reinstate: Vec::new(),
             allow_below_quorum: false,
             sequence: self.now,

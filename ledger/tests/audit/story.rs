@@ -55,7 +55,10 @@ fn make() -> Story {
     }
     let payments = first_closing + 1;
     let envelope = maker.payment(9);
-    let (one, two) = (maker.batch(0, vec![envelope.clone()]), maker.batch(1, vec![envelope]));
+    let (one, two) = (
+        maker.batch(0, vec![envelope.clone()]),
+        maker.batch(1, vec![envelope]),
+    );
     maker.block(vec![one], &[]);
     maker.block(vec![two], &[]);
     let repeated = maker.height();

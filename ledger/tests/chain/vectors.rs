@@ -306,7 +306,8 @@ fn formats() -> Vec<(&'static str, Vec<u8>)> {
         ("share", share.to_bytes().to_vec()),
         ("epoch.secret", secret.to_bytes().to_vec()),
         ("epoch.sealing", secret.sealing().public().0.clone()),
-        ("state.keys", keys.to_bytes().to_vec()),
+        ("state.data", keys.data.to_vec()),
+        ("state.blinding", keys.blinding.to_vec()),
         ("state.keys.wrapped", keys.wrap(&secret)),
         (
             "system.end",

@@ -21,6 +21,7 @@ mod connection;
 mod epochs;
 mod events;
 mod light;
+mod membership;
 mod node;
 mod openapi;
 mod policy;

@@ -6,8 +6,8 @@ use utoipa::OpenApi;
 
 use super::problem::{Answer, Refusal};
 use super::{
-    blocks, collateral, epochs, events, light, policy, problem, query, status, suspensions, system, txs,
-    validators,
+    blocks, collateral, epochs, events, light, membership, policy, problem, query, status, suspensions,
+    system, txs, validators,
 };
 
 #[derive(OpenApi)]
@@ -35,6 +35,8 @@ use super::{
         txs::one,
         txs::receipt,
         query::query,
+        membership::node,
+        membership::forecast,
         validators::list,
         validators::one,
         validators::evidence,

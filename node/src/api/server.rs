@@ -29,7 +29,8 @@ use super::node::Node;
 use super::problem::{Answer, Refusal};
 use super::rate::{Rate, RateLimit};
 use super::{
-    blocks, collateral, epochs, events, openapi, policy, query, status, suspensions, system, txs, validators,
+    blocks, collateral, epochs, events, membership, openapi, policy, query, status, suspensions, system, txs,
+    validators,
 };
 
 /// A request that is not finished after this is answered with `rpc.timeout`: the longest wait, and time to
@@ -214,6 +215,8 @@ pub(crate) const ROUTES: &[&str] = &[
     "/v1/txs/{id}",
     "/v1/txs/{id}/receipt",
     "/v1/query",
+    "/v1/node",
+    "/v1/forecast",
     "/v1/validators",
     "/v1/validators/{id}",
     "/v1/validators/{id}/evidence",
@@ -264,6 +267,8 @@ fn router(api: Api) -> Router {
         .route("/v1/txs/{id}", get(txs::one))
         .route("/v1/txs/{id}/receipt", get(txs::receipt))
         .route("/v1/query", post(query::query))
+        .route("/v1/node", get(membership::node))
+        .route("/v1/forecast", get(membership::forecast))
         .route("/v1/validators", get(validators::list))
         .route("/v1/validators/{id}", get(validators::one))
         .route("/v1/validators/{id}/evidence", get(validators::evidence))

@@ -13,11 +13,8 @@ use super::problem::{Answer, Refusal};
 use super::server::Api;
 use super::types::{borsh64, fresh, parameter, tagged, time};
 use crate::config::Role;
-use crate::handle::Status;
+use crate::handle::{LIVE_LAG, Status};
 use crate::metrics::CONTENT_TYPE;
-
-/// A node that is further behind than this many blocks says that it is syncing.
-const LIVE_LAG: u64 = 5;
 
 /// Whether the chain's hardware is simulated: a fact of its genesis.
 pub(crate) fn is_simulated(genesis: &Genesis) -> bool {
@@ -79,6 +76,10 @@ pub(crate) struct NodeBody {
     /// `validator` or `observer`.
     role: &'static str,
     version: &'static str,
+    /// Where it stands between following and voting, as at `/v1/node`.
+    phase: &'static str,
+    /// Its seat in the epoch in force.
+    seat: Option<u16>,
     /// When the process started.
     started: String,
 }
@@ -120,6 +121,8 @@ pub(crate) struct EpochNow {
     ends_at: String,
     /// Whether its set was kept although too few of it were acceptable: wallets do not seal to it.
     kept: bool,
+    /// The version of the protocol in it.
+    protocol: u16,
 }
 
 /// Consensus, as this node sees it.
@@ -158,6 +161,8 @@ pub(crate) async fn status(State(api): State<Api>) -> Response {
             name: now.name.clone(),
             role: role(&now),
             version: now.version,
+            phase: now.phase.name(),
+            seat: now.seat,
             started: time(now.started_ms),
         },
         tee: TeeBody {
@@ -180,6 +185,7 @@ pub(crate) async fn status(State(api): State<Api>) -> Response {
             key_id: record.key_id(),
             ends_at: time(now.epoch_ends_at_ms),
             kept: now.set_kept,
+            protocol: record.protocol,
         },
         consensus: ConsensusBody {
             view: now.view,
@@ -351,7 +357,7 @@ pub(crate) async fn genesis(State(api): State<Api>) -> Answer<Response> {
                 NetworkClass::Dev => "dev",
             },
             simulated: is_simulated(genesis),
-        recovered: RecoveredBody::of(genesis),
+            recovered: RecoveredBody::of(genesis),
         };
         tagged(&body, true)
     })

@@ -358,7 +358,8 @@ pub(crate) struct ValidatorBody {
     pub(crate) index: Option<u32>,
     /// Network key.
     pub(crate) node_id: String,
-    /// `active`: member of the epoch in force; `dropped`: registered, and without a seat in it.
+    /// `active`: member of the epoch in force. `leaving`: the same, and its operator took it off from the next one on.
+    /// `registered`: waits for a seat. `dropped`: found wanting. `left`: its operator took it off.
     #[schema(example = "active")]
     pub(crate) status: &'static str,
     /// Votes that it has.
@@ -376,6 +377,14 @@ pub(crate) struct ValidatorBody {
     pub(crate) registration: String,
     /// Its newest evidence.
     pub(crate) evidence: Option<EvidenceSummary>,
+    /// The key that answers for the name: it may register the name with other keys, and take it off.
+    pub(crate) operator_key: Option<String>,
+    /// The newest version of the protocol that its build speaks.
+    pub(crate) protocol: Option<u16>,
+    /// What the next epoch brings it if this one ended now; null before the first forecast.
+    pub(crate) next: Option<super::membership::NextBody>,
+    /// When and why it will have no seat any more, unless somebody acts; null where nothing that is known ends it.
+    pub(crate) out: Option<super::membership::OutBody>,
     /// Until when its evidence is accepted, under today's rules and under those to come.
     pub(crate) outlook: Vec<OutlookBody>,
 }

@@ -6,6 +6,7 @@ use axum::response::Response;
 use tacit_consensus::PublicKey;
 use tacit_ledger::{PublicState, Registration, ValidatorRecord};
 
+use super::membership;
 use super::problem::{Answer, ProblemBody, Refusal};
 use super::server::Api;
 use super::types::{
@@ -172,6 +173,13 @@ fn describe(api: &Api, state: &PublicState, one: &Listed) -> Answer<ValidatorBod
     let outlook: Vec<OutlookBody> = forecast
         .of(&one.name)
         .map_or_else(Vec::new, |own| own.sets.iter().map(outlook).collect());
+    let (next, out) = match forecast.of(&one.name) {
+        Some(own) => {
+            let (next, out) = membership::prospects(&forecast, own);
+            (Some(next), out)
+        }
+        None => (None, None),
+    };
     let today = forecast.of(&one.name).and_then(|own| own.today().cloned());
     Ok(ValidatorBody {
         id: seat.consensus_key.to_string(),
@@ -181,7 +189,18 @@ fn describe(api: &Api, state: &PublicState, one: &Listed) -> Answer<ValidatorBod
             .as_ref()
             .map(|(index, _)| u32::try_from(*index).unwrap_or(u32::MAX)),
         node_id: seat.node_key.to_string(),
-        status: if one.seat.is_some() { "active" } else { "dropped" },
+        status: match (
+            one.seat.is_some(),
+            crate::renewal::is_leaving(state, &one.name),
+            dropped,
+        ) {
+            (true, false, _) => "active",
+            (true, true, _) => "leaving",
+            (false, true, _) => "left",
+            // There was no room, which says nothing about it; or it came after the decision.
+            (false, false, Some(dropped)) if dropped.code != "epoch.newcomers" => "dropped",
+            (false, false, _) => "registered",
+        },
         power: u32::from(one.seat.is_some()),
         dropped_for: dropped.map(|dropped| dropped.code.clone()),
         platform: registered.map(|one| one.registration.evidence.platform.to_string()),
@@ -196,6 +215,10 @@ fn describe(api: &Api, state: &PublicState, one: &Listed) -> Answer<ValidatorBod
             policy_version: registered.registration.policy_version,
             chip: registered.chip.map(|(vendor, chip)| format!("{vendor} {chip}")),
         }),
+        operator_key: registered.map(|one| one.registration.operator_key.to_string()),
+        protocol: registered.map(|one| one.registration.protocol),
+        next,
+        out,
         outlook,
     })
 }

@@ -155,6 +155,9 @@ impl Driver {
             probation: self.replica.probation(),
             rolled_back: self.replica.rolled_back(),
             idle_ok_until_ms: 2 * (params.heartbeat_ms + params.base_timeout_ms),
+            seat: self.replica.me(),
+            votes: view.is_some(),
+            has_state: self.replica.supply().is_some(),
         };
         if self.public != Some(self.replica.public_changed()) {
             self.public = Some(self.replica.public_changed());

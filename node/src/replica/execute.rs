@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, sync::Arc};
 use tacit_consensus::{Block, CommitProof, Digest, Executed, Header, Height, Millis};
 use tacit_ledger::{
     BlockContext, BlockResult, CommittedBlock, Durability, Envelope, EpochLink, Executable, Manifest,
-    PublicSnapshot, SealedReceipt, SnapshotId, SnapshotKind, StoreError, StoredReceipt, SystemRecord, TxRecord,
-    WriteBatch, block_receipts_root, chain_receipts, encode, encrypt_checkpoint, encrypt_frame,
+    PublicSnapshot, SealedReceipt, SnapshotId, SnapshotKind, StoreError, StoredReceipt, SystemRecord,
+    TxRecord, WriteBatch, block_receipts_root, chain_receipts, encode, encrypt_checkpoint, encrypt_frame,
     open_envelope,
 };
 

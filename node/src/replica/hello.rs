@@ -177,7 +177,14 @@ mod tests {
     #[test]
     fn a_restart_is_no_conflict_and_two_that_go_on_speaking_are_one() {
         let mut met = Met::default();
-        for (process, at) in [(1, 0), (1, 9_000), (2, 9_500), (1, 9_510), (2, 60_000), (3, 61_000)] {
+        for (process, at) in [
+            (1, 0),
+            (1, 9_000),
+            (2, 9_500),
+            (1, 9_510),
+            (2, 60_000),
+            (3, 61_000),
+        ] {
             assert!(!met.hear(0, process, at), "{process} at {at}");
         }
         assert!(!met.hear(0, 2, 61_200), "on its way when the next one began");

@@ -233,7 +233,8 @@ impl Replica {
             return *stated;
         }
         let nothing = block_receipts_root(&[]);
-        let receipts_root = (stated.height..at).fold(stated.receipts_root, |root, _| chain_receipts(&root, &nothing));
+        let receipts_root =
+            (stated.height..at).fold(stated.receipts_root, |root, _| chain_receipts(&root, &nothing));
         let known = self.executed_at(at).map(|own| own.public_root);
         Executed {
             height: at,

@@ -401,7 +401,11 @@ impl Replica {
         let CommittedBlock { block, proof } = closing.clone();
         let header = block.header.clone();
         let (id, height, record) = (block.id(), header.height, Arc::new(state.current().clone()));
-        tracing::info!(epoch = record.epoch, height, "the public snapshot is here: this node goes on from it");
+        tracing::info!(
+            epoch = record.epoch,
+            height,
+            "the public snapshot is here: this node goes on from it"
+        );
         self.fetching = None;
         (self.core, self.private, self.checkpoint) = (None, None, 0);
         self.delete_private_state(height)?;
@@ -464,4 +468,3 @@ impl Replica {
         }
     }
 }
-

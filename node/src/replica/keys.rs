@@ -12,8 +12,8 @@ use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use rand_core::Rng;
 use tacit_consensus::{Epoch, Millis};
 use tacit_ledger::{
-    Contribution, EpochKeys, EpochRecord, EpochSecret, RecoveryScope, SealingPublic, StateKeys, SystemTx, open_secret,
-    open_share, seal_secret,
+    Contribution, EpochKeys, EpochRecord, EpochSecret, RecoveryScope, SealingPublic, StateKeys, SystemTx,
+    open_secret, open_share, seal_secret,
 };
 use zeroize::Zeroizing;
 
@@ -210,7 +210,11 @@ impl Replica {
 
     /// Whether this validator has a seat, and not the secret that goes with it, but the KEM key to which it can be sealed.
     pub(super) fn lacks_secret(&self) -> bool {
-        let held = |key: &SealingPublic| self.validator.as_ref().is_some_and(|v| v.keyring.kem(key).is_some());
+        let held = |key: &SealingPublic| {
+            self.validator
+                .as_ref()
+                .is_some_and(|v| v.keyring.kem(key).is_some())
+        };
         self.record.sealing_key.is_some() && self.opener.is_none() && self.seat_kem().is_some_and(held)
     }
 

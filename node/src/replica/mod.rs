@@ -53,10 +53,10 @@ use tacit_ledger::{
 
 pub use self::join::{LoadJob, Loaded};
 pub use self::message::{Effect, GossipVerdict, Input, NodeKey, Offence, Question, Refused, SystemSource};
-pub use self::standing::{ProbationStatus, RolledBack};
-pub(crate) use self::system::ordinary;
 pub use self::prune::History;
 pub use self::snapshot::SnapshotProgress;
+pub use self::standing::{ProbationStatus, RolledBack};
+pub(crate) use self::system::ordinary;
 pub use self::system_pool::{SystemPool, SystemPoolError, Taken};
 use crate::{
     NodeError,

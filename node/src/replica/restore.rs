@@ -146,7 +146,8 @@ impl Replica {
             (Some(_), true) => keys.is_some() && of_epoch(self.log().checkpoint_height()?),
         };
         if held {
-            let (private, checkpoint) = restore_private(&*self.store, &self.genesis, keys, self.head.height, lost)?;
+            let (private, checkpoint) =
+                restore_private(&*self.store, &self.genesis, keys, self.head.height, lost)?;
             (self.private, self.checkpoint) = (Some(private), checkpoint);
         }
         Ok(())

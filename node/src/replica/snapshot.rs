@@ -414,7 +414,12 @@ impl Replica {
                 return;
             }
             let under_way: BTreeSet<u32> = fetching.asked.values().filter_map(|asked| asked.chunk).collect();
-            let Some(index) = chosen.missing.iter().find(|index| !under_way.contains(index)).copied() else {
+            let Some(index) = chosen
+                .missing
+                .iter()
+                .find(|index| !under_way.contains(index))
+                .copied()
+            else {
                 return;
             };
             let free = |peer: &&NodeKey| {
@@ -478,14 +483,19 @@ impl Replica {
                     fetching.was_silent(now, peer);
                 }
             }
-            (_, Some(_)) => self.bar(peer, &Refused::new("snapshot.answer", "a peer answers another question")),
+            (_, Some(_)) => self.bar(
+                peer,
+                &Refused::new("snapshot.answer", "a peer answers another question"),
+            ),
         }
         self.fetch_on(now);
         None
     }
 
     fn take_manifest(&mut self, peer: NodeKey, manifest: Manifest) {
-        let Some(fetching) = self.fetching.as_mut() else { return };
+        let Some(fetching) = self.fetching.as_mut() else {
+            return;
+        };
         if let Err(error) = manifest.check(fetching.id, fetching.height) {
             return self.bar(peer, &refused(&error));
         }
@@ -504,9 +514,13 @@ impl Replica {
     }
 
     fn take_chunk(&mut self, peer: NodeKey, index: u32, chunk: &[u8]) {
-        let Some(fetching) = self.fetching.as_mut() else { return };
+        let Some(fetching) = self.fetching.as_mut() else {
+            return;
+        };
         let stands = fetching.givers().any(|giver| *giver == peer);
-        let Some(chosen) = fetching.chosen.as_mut() else { return };
+        let Some(chosen) = fetching.chosen.as_mut() else {
+            return;
+        };
         if !stands || !chosen.missing.contains(&index) {
             // Asked for before another manifest was chosen, or here by now.
             return;
@@ -526,23 +540,34 @@ impl Replica {
     }
 
     fn take_none(&mut self, now: Millis, peer: NodeKey, no: NoSnapshot) {
-        let Some(fetching) = self.fetching.as_mut() else { return };
+        let Some(fetching) = self.fetching.as_mut() else {
+            return;
+        };
         let epoch = fetching.id.epoch;
         match no {
             NoSnapshot::NotHeld { newest } if newest.is_some_and(|newest: Epoch| newest > epoch) => {
                 fetching.gone.insert(peer);
                 self.rest(now, peer, "snapshot.gone", "a peer is in a later epoch");
             }
-            NoSnapshot::NotHeld { .. } => self.rest(now, peer, "snapshot.not_held", "a peer does not have it yet"),
+            NoSnapshot::NotHeld { .. } => {
+                self.rest(now, peer, "snapshot.not_held", "a peer does not have it yet")
+            }
             NoSnapshot::NoSeat => {
-                self.rest(now, peer, "snapshot.no_seat", "a peer does not know of a seat of this node yet");
+                self.rest(
+                    now,
+                    peer,
+                    "snapshot.no_seat",
+                    "a peer does not know of a seat of this node yet",
+                );
             }
         }
     }
 
     /// A peer that has nothing now is asked again in a while.
     fn rest(&mut self, now: Millis, peer: NodeKey, code: &'static str, detail: &str) {
-        let Some(fetching) = self.fetching.as_mut() else { return };
+        let Some(fetching) = self.fetching.as_mut() else {
+            return;
+        };
         tracing::debug!(code, detail, "snapshot");
         fetching.forget_peer(&peer);
         fetching.resting.insert(peer, now + REST_MS);
@@ -551,8 +576,14 @@ impl Replica {
 
     /// A peer that sends what no honest one does is not asked again.
     fn bar(&mut self, peer: NodeKey, why: &Refused) {
-        let Some(fetching) = self.fetching.as_mut() else { return };
-        tracing::warn!(code = why.code, detail = why.detail, "a part of a snapshot was refused");
+        let Some(fetching) = self.fetching.as_mut() else {
+            return;
+        };
+        tracing::warn!(
+            code = why.code,
+            detail = why.detail,
+            "a part of a snapshot was refused"
+        );
         fetching.forget_peer(&peer);
         fetching.barred.insert(peer);
         fetching.last = Some(why.clone());
@@ -581,7 +612,9 @@ impl Replica {
     /// What was fetched is not what a quorum certified, or cannot be read: those who described it so are to blame, but for
     /// what this node's own disk lost.
     pub(super) fn refuse_snapshot(&mut self, now: Millis, error: &SnapshotError) {
-        let Some(fetching) = self.fetching.as_mut() else { return };
+        let Some(fetching) = self.fetching.as_mut() else {
+            return;
+        };
         let why = refused(error);
         tracing::error!(code = why.code, detail = why.detail, "a snapshot was refused");
         fetching.last = Some(why);
@@ -601,7 +634,9 @@ impl Replica {
                 }
             }
         }
-        let Some(fetching) = self.fetching.as_mut() else { return };
+        let Some(fetching) = self.fetching.as_mut() else {
+            return;
+        };
         fetching.start_over(now);
         if !own {
             for peer in givers {

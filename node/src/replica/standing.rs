@@ -180,7 +180,8 @@ impl Replica {
         asking.ask_at = now.saturating_add(ASK_AGAIN_MS);
         let me = asking.probation.me();
         for (seat, validator) in (0u16..).zip(&self.record.validators) {
-            let known = asking.answered.contains_key(&seat) || asking.inflight.values().any(|one| *one == seat);
+            let known =
+                asking.answered.contains_key(&seat) || asking.inflight.values().any(|one| *one == seat);
             if seat == me || known || asking.inflight.len() >= MAX_INFLIGHT {
                 continue;
             }

@@ -192,9 +192,10 @@ fn record_refused(record: &EpochRecord, expected: Option<&EpochRecord>) -> Optio
         Some(expected) if expected.state_keys != record.state_keys => {
             refused("deal.state_keys", "it wraps other keys than those of the state")
         }
-        Some(expected) if expected.recovery != record.recovery => {
-            refused("deal.recovery", "its recovery package does not follow from the shares and the members")
-        }
+        Some(expected) if expected.recovery != record.recovery => refused(
+            "deal.recovery",
+            "its recovery package does not follow from the shares and the members",
+        ),
         Some(_) => refused(
             "deal.record",
             "its epoch record does not follow from shares and decision",

@@ -9,8 +9,8 @@ use tacit_node::{
     replica::{Effect, Input, Offence, Question, SystemSource},
     serving,
     wire::{
-        Direct, FetchRequest, FetchResponse, MAX_BATCHES_PER_FETCH, MAX_DIRECT_BYTES, MAX_FETCH_RESPONSE_BYTES,
-        RelayRefused, SystemGossip,
+        Direct, FetchRequest, FetchResponse, MAX_BATCHES_PER_FETCH, MAX_DIRECT_BYTES,
+        MAX_FETCH_RESPONSE_BYTES, RelayRefused, SystemGossip,
     },
 };
 
@@ -387,7 +387,7 @@ impl World {
                     self.nodes[server].store.clone(),
                     self.nodes[server].up().record().clone(),
                 );
-                let answer = serving::answer(&*store, &record, &node_key(asker), &stored);
+                let answer = serving::answer(&*store, &record, &self.key_of(asker), &stored);
                 self.respond(
                     server,
                     asker,

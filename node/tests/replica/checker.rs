@@ -38,7 +38,10 @@ impl Checker {
     /// A node took a public snapshot: its chain goes on from there.
     pub(crate) fn jumped(&mut self, index: usize, height: Height) {
         let before = self.heights.insert(index, height).unwrap_or(0);
-        assert!(height > before, "S2: node {index} jumped from {before} back to {height}");
+        assert!(
+            height > before,
+            "S2: node {index} jumped from {before} back to {height}"
+        );
     }
 
     /// Whether a validator said anything in an epoch.

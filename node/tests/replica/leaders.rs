@@ -21,7 +21,10 @@ fn sign_again(block: &mut Block, leader: usize) {
 pub(crate) type Changed = Rc<RefCell<BTreeSet<Digest>>>;
 
 /// Changes every proposal of the first leader that `change` finds something to change for.
-pub(crate) fn crooked(world: &mut World, mut change: impl FnMut(&mut Block, usize) -> bool + 'static) -> Changed {
+pub(crate) fn crooked(
+    world: &mut World,
+    mut change: impl FnMut(&mut Block, usize) -> bool + 'static,
+) -> Changed {
     let changed = Changed::default();
     let (ids, mut who) = (changed.clone(), None);
     world.crook = Some(Box::new(move |from, to, message| match message {

@@ -19,7 +19,9 @@ const EPOCH_MS: u64 = 6_000;
 
 impl World {
     fn until_epoch(&mut self, epoch: u64) {
-        self.run_until("the epoch begins", 20 * EPOCH_MS, |world| world.record().epoch >= epoch);
+        self.run_until("the epoch begins", 20 * EPOCH_MS, |world| {
+            world.record().epoch >= epoch
+        });
         self.settle();
     }
 
@@ -93,7 +95,10 @@ fn what_is_deleted_is_deleted_with_everything_that_came_with_it() {
     world.carry_through(2, &renewal);
     let count = |world: &World, index: usize, column| {
         let store = &world.nodes[index].store;
-        store.scan(column, &[], usize::MAX, false).expect("readable").len()
+        store
+            .scan(column, &[], usize::MAX, false)
+            .expect("readable")
+            .len()
     };
     let columns = [
         Column::Blocks,
@@ -152,7 +157,10 @@ fn a_forgetful_node_that_comes_late_jumps_over_what_it_would_delete() {
     world.caught_up(thorough);
     let start = world.record().start_height;
     assert_eq!(world.nodes[late].seen.jumps, [start - 1]);
-    assert!(world.nodes[thorough].seen.jumps.is_empty(), "who keeps all takes all");
+    assert!(
+        world.nodes[thorough].seen.jumps.is_empty(),
+        "who keeps all takes all"
+    );
     assert!(world.nodes[late].seen.asked.0 < world.nodes[thorough].seen.asked.0 + 3);
     world.assert_same_chain(late, 0);
     assert_eq!(world.lowest(thorough), 1);
@@ -236,7 +244,9 @@ fn a_fresh_machine_joins_over_snapshots_alone() {
 fn who_says_that_it_pruned_what_it_has_is_penalised() {
     let mut world = World::at_epoch_1(Options::epochs_of(EPOCH_MS));
     world.server = Some(Box::new(|server, response| match response {
-        FetchResponse::Blocks(blocks) if server == 0 && !blocks.is_empty() => FetchResponse::Pruned { first: 1 },
+        FetchResponse::Blocks(blocks) if server == 0 && !blocks.is_empty() => {
+            FetchResponse::Pruned { first: 1 }
+        }
         other => other,
     }));
     let observer = world.add_observer();
@@ -369,7 +379,10 @@ fn a_public_snapshot_that_is_not_the_chains_is_refused_by_name() {
     // Of the headers, one is changed: their ids are no longer those that the state remembers.
     let whole = {
         let log = world.nodes[0].log();
-        let epoch = log.newest_snapshot(SnapshotKind::Public).expect("readable").expect("one");
+        let epoch = log
+            .newest_snapshot(SnapshotKind::Public)
+            .expect("readable")
+            .expect("one");
         let kind = SnapshotKind::Public;
         let id = tacit_ledger::SnapshotId { kind, epoch };
         let manifest = log.manifest(id).expect("readable").expect("one");
@@ -377,7 +390,10 @@ fn a_public_snapshot_that_is_not_the_chains_is_refused_by_name() {
         log.chunk(&manifest, 0).expect("readable").expect("a chunk")
     };
     let snapshot: PublicSnapshot = borsh::from_slice(&whole).expect("decodes");
-    assert_eq!(snapshot.headers().len() as u64, PublicSnapshot::headers_at(world.record().start_height - 1));
+    assert_eq!(
+        snapshot.headers().len() as u64,
+        PublicSnapshot::headers_at(world.record().start_height - 1)
+    );
     let mut forged = whole.clone();
     // Version, count, then the oldest header: chain, epoch, height, view.
     forged[1 + 4 + 32 + 8 + 8] ^= 1;
@@ -417,7 +433,9 @@ fn a_jump_that_is_overtaken_by_epochs_takes_a_later_snapshot() {
     }));
     let late = world.add_forgetful_observer(1);
     let epoch = world.record().epoch;
-    world.run_until("epochs pass", 20 * EPOCH_MS, |world| world.record().epoch >= epoch + 4);
+    world.run_until("epochs pass", 20 * EPOCH_MS, |world| {
+        world.record().epoch >= epoch + 4
+    });
     assert_eq!(world.nodes[late].height(), 0);
     withheld.set(false);
     world.caught_up(late);

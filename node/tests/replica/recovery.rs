@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tacit_consensus::{Digest, Height};
 use tacit_ledger::{
-    EpochRecord, Genesis, Outcome, PrivateState, RecoveryError, RecoveryMember, RecoveryMembers, RecoveryScope,
-    ReleasedShare, SealingPublic, SealingSecret, StateFile, SystemTx, UNIT, open_envelope,
+    EpochRecord, Genesis, Outcome, PrivateState, RecoveryError, RecoveryMember, RecoveryMembers,
+    RecoveryScope, ReleasedShare, SealingPublic, SealingSecret, StateFile, SystemTx, UNIT, open_envelope,
 };
 use tacit_node::recovery::{Gathered, gather_from, reconstruct};
 
@@ -75,7 +75,12 @@ fn next(lost: &Gathered) -> Arc<Genesis> {
 /// A member's share, released to the founders of `genesis`.
 fn released(lost: &Gathered, genesis: &Genesis, n: usize) -> ReleasedShare {
     let package = lost.proven.package().expect("a package");
-    let share = lost.proven.scope().open(package, &member(n)).ok().expect("its share");
+    let share = lost
+        .proven
+        .scope()
+        .open(package, &member(n))
+        .ok()
+        .expect("its share");
     let founders: Vec<SealingPublic> = genesis.validators.iter().map(|one| one.kem_key.clone()).collect();
     let mut rng = <rand_chacha::ChaCha20Rng as rand_chacha::rand_core::SeedableRng>::from_seed([n as u8; 32]);
     share
@@ -162,18 +167,27 @@ fn a_leader_that_forges_the_package_gets_no_votes_and_is_refused_by_name() {
                 _ => false,
             });
             if forged {
-                let closing = block.payload.system.iter().find_map(|bytes| match SystemTx::decode(bytes) {
-                    Ok(SystemTx::CloseEpoch(record)) => Some(record.digest()),
-                    _ => None,
-                });
+                let closing = block
+                    .payload
+                    .system
+                    .iter()
+                    .find_map(|bytes| match SystemTx::decode(bytes) {
+                        Ok(SystemTx::CloseEpoch(record)) => Some(record.digest()),
+                        _ => None,
+                    });
                 block.header.next_epoch = closing;
             }
             forged
         });
-        world.run_until("the next leader closes the epoch", 60_000, |world| world.all_in(2));
+        world.run_until("the next leader closes the epoch", 60_000, |world| {
+            world.all_in(2)
+        });
         world.crook = None;
         world.settle();
-        assert!(!changed.borrow().is_empty(), "{what}: the story had a crooked block");
+        assert!(
+            !changed.borrow().is_empty(),
+            "{what}: the story had a crooked block"
+        );
         let named = |node: &Node| {
             let mut refused = node.seen.refused_proposals.iter();
             refused.any(|(_, refused)| refused.code == "deal.recovery")
@@ -215,7 +229,9 @@ fn enough_members_bring_the_state_back_on_new_nodes_and_what_was_sealed_stays_cl
         };
         let mut new = World::of(old.options.clone(), genesis, Some(Box::new(state)));
         drop(old);
-        new.run_until("the first epoch with keys begins", 60_000, |world| world.all_in(1));
+        new.run_until("the first epoch with keys begins", 60_000, |world| {
+            world.all_in(1)
+        });
         new.settle();
         assert_ne!(new.chain, lost_chain);
         assert_eq!(new.genesis.supply(), SUPPLY);
@@ -230,7 +246,11 @@ fn enough_members_bring_the_state_back_on_new_nodes_and_what_was_sealed_stays_cl
         let id = new.submit(1, &envelope).expect("accepted");
         new.run_until("it is in the chain", 30_000, |world| world.all_have(&id));
         new.settle();
-        assert_eq!(new.receipt(&id, &key).outcome, Outcome::Applied, "bob has all that he was paid");
+        assert_eq!(
+            new.receipt(&id, &key).outcome,
+            Outcome::Applied,
+            "bob has all that he was paid"
+        );
 
         // What was sealed to the lost chain's epoch opens with nothing that is here now.
         let refused = new.submit(0, &sealed).expect_err("another chain's envelope");
@@ -243,7 +263,12 @@ fn enough_members_bring_the_state_back_on_new_nodes_and_what_was_sealed_stays_cl
         let opened: Vec<_> = (0..NAMES.len())
             .map(|n| lost.proven.scope().open(package, &member(n)).ok().expect("opens"))
             .collect();
-        let keys = lost.proven.scope().combine(package, &opened).ok().expect("all members");
+        let keys = lost
+            .proven
+            .scope()
+            .combine(package, &opened)
+            .ok()
+            .expect("all members");
         for secret in [keys.data, keys.blinding] {
             let as_epoch = tacit_ledger::EpochSecret::from_bytes(secret).sealing();
             assert!(open_envelope(&as_epoch, &sealed).is_err());
@@ -274,7 +299,9 @@ fn a_recovered_network_restarts_in_its_first_epoch_and_after_it() {
         new.start(index);
         new.run_for(20);
     }
-    new.run_until("the first epoch with keys begins", 60_000, |world| world.all_in(1));
+    new.run_until("the first epoch with keys begins", 60_000, |world| {
+        world.all_in(1)
+    });
     new.settle();
     new.lost = None; // it lies under the new keys
     for index in 0..4 {
@@ -322,7 +349,10 @@ fn too_few_wrong_and_foreign_shares_are_refused_by_name() {
     let mut elsewhere = Genesis::clone(&genesis);
     elsewhere.time_ms += 1;
     let elsewhere = released(&lost, &elsewhere, 1);
-    assert_eq!(code(&[shares[0].clone(), elsewhere]), Some("recovery.share_foreign"));
+    assert_eq!(
+        code(&[shares[0].clone(), elsewhere]),
+        Some("recovery.share_foreign")
+    );
     // Of an epoch before: a member that kept an old share, and one that hides that.
     let log = old.nodes[0].log();
     let before = log.epoch(1).expect("readable").expect("an epoch").record;
@@ -350,7 +380,9 @@ fn a_state_that_the_lost_chain_did_not_certify_is_refused_by_name() {
         change(&mut changed);
         let genesis = next(&changed);
         let shares = [0, 1].map(|n| released(&lost, &genesis, n));
-        open(&changed, &genesis, &shares, 0).err().map(|error| error.code())
+        open(&changed, &genesis, &shares, 0)
+            .err()
+            .map(|error| error.code())
     };
     assert_eq!(code(&|_| {}), None);
     let state = Some("recovery.state_invalid");
@@ -379,7 +411,10 @@ fn a_state_that_the_lost_chain_did_not_certify_is_refused_by_name() {
     let shares = [0, 1].map(|n| released(&lost, &genesis, n));
     let mut other = gathered(&old.nodes[0], &old.genesis);
     other.file.frames.pop();
-    assert_eq!(open(&other, &genesis, &shares, 0).err().map(|error| error.code()), state);
+    assert_eq!(
+        open(&other, &genesis, &shares, 0).err().map(|error| error.code()),
+        state
+    );
 }
 
 /// A validator that stopped in the middle of anything leaves a home from which the state can be had, up to what is proven.
@@ -416,6 +451,10 @@ fn a_network_that_dies_under_load_is_recovered_to_what_was_proven() {
         }
         // Homes that prove the same height prove the same state.
         proven.sort();
-        assert!(proven.windows(2).all(|pair| pair[0].0 != pair[1].0 || pair[0].1 == pair[1].1));
+        assert!(
+            proven
+                .windows(2)
+                .all(|pair| pair[0].0 != pair[1].0 || pair[0].1 == pair[1].1)
+        );
     }
 }

@@ -98,7 +98,12 @@ impl World {
     }
 
     fn chunks_asked(&self, index: usize) -> Vec<u32> {
-        self.nodes[index].seen.chunks.iter().map(|(_, chunk)| *chunk).collect()
+        self.nodes[index]
+            .seen
+            .chunks
+            .iter()
+            .map(|(_, chunk)| *chunk)
+            .collect()
     }
 
     /// The code of what was last refused to a node that fetches a snapshot.
@@ -116,7 +121,12 @@ fn who_lost_its_seat_and_has_one_again_takes_the_state_and_votes() {
     world.reinstate(3);
     world.until_it_votes(3);
     let node = &world.nodes[3];
-    assert!(node.seen.chunks.iter().all(|(id, _)| id.kind == SnapshotKind::Private));
+    assert!(
+        node.seen
+            .chunks
+            .iter()
+            .all(|(id, _)| id.kind == SnapshotKind::Private)
+    );
     assert!(!node.seen.chunks.is_empty());
     assert!(node.up().snapshot_progress().is_none());
     // Its vote is needed now, and its state is everybody's.
@@ -168,13 +178,20 @@ fn who_comes_late_in_an_epoch_still_finds_its_first_checkpoint() {
     }
     let registration = world.renewal(newcomer);
     world.carry_through_at(0, &registration);
-    world.run_until("it has a seat", 20_000, |world| world.record().validators.len() == 5);
+    world.run_until("it has a seat", 20_000, |world| {
+        world.record().validators.len() == 5
+    });
     let start = world.record().start_height;
     world.run_until("a checkpoint later", 400_000, |world| world.top() > start + 1_100);
     assert_eq!(world.record().start_height, start, "the same epoch");
     let heights = [start - 1, start + 999];
     for node in &world.nodes[..4] {
-        assert_eq!(node.log().checkpoint_height(), Ok(Some(heights[1])), "node {}", node.index);
+        assert_eq!(
+            node.log().checkpoint_height(),
+            Ok(Some(heights[1])),
+            "node {}",
+            node.index
+        );
     }
     world.heal();
     world.until_it_votes(newcomer);
@@ -226,7 +243,10 @@ fn chunks_that_are_not_what_their_manifest_names_are_refused_and_had_from_others
         let (world, _) = chunks_spoilt(spoil);
         let blamed: Vec<Offence> = [0, 1].into_iter().flat_map(|crook| world.blamed(crook)).collect();
         assert!(!blamed.is_empty(), "{what}: it is noticed");
-        assert!(blamed.iter().all(|offence| *offence == Offence::Invalid), "{what}");
+        assert!(
+            blamed.iter().all(|offence| *offence == Offence::Invalid),
+            "{what}"
+        );
     }
 }
 
@@ -297,7 +317,9 @@ fn manifests_that_lie_are_outvoted_and_those_that_nobody_could_mean_are_blamed()
         options.accounts = 0;
         let (mut world, newcomer) = World::with_newcomer(options);
         world.server = Some(Box::new(move |server, response| match response {
-            FetchResponse::Manifest(Ok(manifest)) if server == 0 => FetchResponse::Manifest(Ok(forge(manifest))),
+            FetchResponse::Manifest(Ok(manifest)) if server == 0 => {
+                FetchResponse::Manifest(Ok(forge(manifest)))
+            }
             other => other,
         }));
         world.register(newcomer);
@@ -362,9 +384,16 @@ fn a_newcomer_that_nobody_answers_waits_and_says_so() {
     world.run_until("it fetches", 30_000, |world| world.refused(newcomer).is_some());
     world.run_for(30_000);
     assert_eq!(world.refused(newcomer), Some("snapshot.not_held"));
-    let chunks = world.nodes[newcomer].up().snapshot_progress().map(|progress| progress.chunks);
+    let chunks = world.nodes[newcomer]
+        .up()
+        .snapshot_progress()
+        .map(|progress| progress.chunks);
     assert_eq!(chunks, Some(3));
-    assert_eq!(world.nodes[newcomer].height() + 1, world.record().start_height, "it stands at the start");
+    assert_eq!(
+        world.nodes[newcomer].height() + 1,
+        world.record().start_height,
+        "it stands at the start"
+    );
     world.server = None;
     world.until_it_votes(newcomer);
     world.settle();
@@ -417,16 +446,28 @@ fn a_restart_goes_on_with_the_chunks_that_are_here_and_whole() {
             progress.is_some_and(|progress| progress.have == 2)
         });
         let store = world.nodes[newcomer].store.clone();
-        let manifest = ChainLog::new(&*store).fetching().expect("readable").expect("a fetch");
+        let manifest = ChainLog::new(&*store)
+            .fetching()
+            .expect("readable")
+            .expect("a fetch");
         let here: Vec<u32> = (0..3)
-            .filter(|index| ChainLog::new(&*store).chunk(&manifest, *index).expect("readable").is_some())
+            .filter(|index| {
+                ChainLog::new(&*store)
+                    .chunk(&manifest, *index)
+                    .expect("readable")
+                    .is_some()
+            })
             .collect();
         assert_eq!(here.len(), 2);
         store.crash_keeping(usize::MAX);
         world.crash(newcomer);
         if spoil {
             let mut writes = WriteBatch::new();
-            writes.put(Column::Checkpoints, chunk_key(manifest.height, here[0]), [1, 2, 3]);
+            writes.put(
+                Column::Checkpoints,
+                chunk_key(manifest.height, here[0]),
+                [1, 2, 3],
+            );
             store.commit(writes, Durability::Synced).expect("written");
         }
         world.server = None;
@@ -435,7 +476,9 @@ fn a_restart_goes_on_with_the_chunks_that_are_here_and_whole() {
         world.until_it_votes(newcomer);
         let mut asked = world.chunks_asked(newcomer);
         asked.sort_unstable();
-        let mut wanted: Vec<u32> = (0..3).filter(|index| !here[usize::from(spoil)..].contains(index)).collect();
+        let mut wanted: Vec<u32> = (0..3)
+            .filter(|index| !here[usize::from(spoil)..].contains(index))
+            .collect();
         wanted.sort_unstable();
         assert_eq!(asked, wanted);
         world.transfer(newcomer, &alice(), 0, bob().id());
@@ -460,9 +503,16 @@ fn an_epoch_that_ends_too_early_for_a_newcomer_is_followed_and_the_next_one_join
         }
         other => other,
     }));
-    world.run_until("it votes in a later epoch", 120_000, |world| world.votes(newcomer));
+    world.run_until("it votes in a later epoch", 120_000, |world| {
+        world.votes(newcomer)
+    });
     assert!(world.record().epoch > epoch);
-    let kinds: Vec<SnapshotId> = world.nodes[newcomer].seen.chunks.iter().map(|(id, _)| *id).collect();
+    let kinds: Vec<SnapshotId> = world.nodes[newcomer]
+        .seen
+        .chunks
+        .iter()
+        .map(|(id, _)| *id)
+        .collect();
     assert!(kinds.iter().any(|id| id.epoch == epoch) && kinds.iter().any(|id| id.epoch > epoch));
     assert!(!world.checker.voted(newcomer, epoch, "certify"));
     world.server = None;
@@ -480,7 +530,10 @@ fn a_private_snapshot_is_given_to_seats_only_and_older_ones_are_gone() {
         let request = FetchRequest::Manifest(SnapshotId { kind, epoch });
         serving::answer(&**store, record, asker, &request).expect("an answer")
     };
-    assert_eq!(ask(&world, &stranger, 1), FetchResponse::Manifest(Err(NoSnapshot::NoSeat)));
+    assert_eq!(
+        ask(&world, &stranger, 1),
+        FetchResponse::Manifest(Err(NoSnapshot::NoSeat))
+    );
     let first = ask(&world, &node_key(1), 1);
     assert!(matches!(first, FetchResponse::Manifest(Ok(_))));
     let others = |index: usize| {
@@ -489,7 +542,9 @@ fn a_private_snapshot_is_given_to_seats_only_and_older_ones_are_gone() {
             kind: SnapshotKind::Private,
             epoch: 1,
         };
-        log.manifest(id).expect("readable").map(|manifest| manifest.digest())
+        log.manifest(id)
+            .expect("readable")
+            .map(|manifest| manifest.digest())
     };
     let digests: Vec<Option<Digest>> = (0..4).map(others).collect();
     assert!(digests[0].is_some() && digests.iter().all(|digest| *digest == digests[0]));

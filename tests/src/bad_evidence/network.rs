@@ -10,8 +10,8 @@ use tacit_consensus::{
     Anchor, Block, Certificate, Digest, Ed25519Signer, Executed, Header, Payload, Signature,
 };
 use tacit_ledger::{
-    Contribution, EpochKeys, EpochReason, GENESIS_VERSION, Genesis, Governance, Params, PublicState, Registration,
-    RegistrationPlace, SealingPublic, SealingSecret, SuspendVote, SystemTx,
+    Contribution, EpochKeys, EpochReason, GENESIS_VERSION, Genesis, Governance, Params, PublicState,
+    Registration, RegistrationPlace, SealingPublic, SealingSecret, SuspendVote, SystemTx,
     WRAPPED_STATE_KEYS_BYTES, deal,
 };
 use zeroize::Zeroizing;

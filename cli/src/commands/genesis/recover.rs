@@ -6,7 +6,9 @@ use std::fs;
 
 use serde_json::json;
 use tacit_attest::{SimulatorRoot, TrustRoots};
-use tacit_ledger::{GENESIS_VERSION, Genesis, Origin, PROTOCOL_VERSION, Registration, StateFile, format_amount};
+use tacit_ledger::{
+    GENESIS_VERSION, Genesis, Origin, PROTOCOL_VERSION, Registration, StateFile, format_amount,
+};
 use tacit_node::{
     home::Home,
     recovery::{Gathered, gather},
@@ -139,12 +141,17 @@ fn newest(context: &Context, args: &RecoverArgs) -> Done<Gathered> {
                 if lost.is_some_and(|lost| lost != found.proven.origin.chain) {
                     return Err(Failure::usage("the homes are of different networks"));
                 }
-                if best.as_ref().is_none_or(|best| best.proven.origin.executed < height) {
+                if best
+                    .as_ref()
+                    .is_none_or(|best| best.proven.origin.executed < height)
+                {
                     best = Some(found);
                 }
             }
             Err(error) => {
-                context.output.note("refused", format!("{}: {error}", folder.display()));
+                context
+                    .output
+                    .note("refused", format!("{}: {error}", folder.display()));
                 refused = Some(Failure::from(error));
             }
         }

@@ -1,6 +1,9 @@
 //! Stories about transactions of the public lane, and about what they change: policy, validators, events.
 
 use super::*;
+use tacit_consensus::PublicKey;
+
+use crate::handle::{Membership, NextSeat};
 
 /// An approval by the third member; what it approves does not matter here.
 fn approval(served: &Served, of: u8) -> SystemTx {
@@ -147,11 +150,17 @@ async fn a_validator_comes_with_its_outlook() {
         made_ms: 5,
         validators: vec![ValidatorForecast {
             name: "val-1".into(),
+            seat: Some(1),
+            next: NextSeat {
+                seated: true,
+                code: None,
+            },
             sets: vec![
                 SetForecast {
                     set: ForecastSet::Today,
                     accepted: true,
                     code: None,
+                    ends_for: Some("attest.leaf_expired"),
                     until_ms: Some(1_763_820_191_204),
                     cause: "the leaf certificate ends".into(),
                     update: "fetch it again".into(),
@@ -161,6 +170,7 @@ async fn a_validator_comes_with_its_outlook() {
                     set: ForecastSet::Next { evaluation: 21 },
                     accepted: false,
                     code: Some("attest.tcb_status"),
+                    ends_for: None,
                     until_ms: None,
                     cause: "out of date".into(),
                     update: "the TDX module".into(),
@@ -168,6 +178,7 @@ async fn a_validator_comes_with_its_outlook() {
                 },
             ],
         }],
+        next_kept: false,
     });
     let after = get(served.address, "/v1/validators/val-1").await.json();
     assert_eq!(after["evidence"]["expires_at"], "2025-11-22T14:03:11.204Z");
@@ -188,6 +199,138 @@ async fn a_validator_comes_with_its_outlook() {
     assert_eq!(next["short"], json!(["TDX module has 5, needs 7"]));
     let list = get(served.address, "/v1/validators").await.json();
     assert_eq!(list["items"][1], after);
+}
+
+/// A validator that today's rules refuse, one that only ages, and one that waits for its first seat.
+fn prospects() -> Forecast {
+    let own = |name: &str, seat, next: NextSeat, sets| ValidatorForecast {
+        name: name.into(),
+        seat,
+        next,
+        sets,
+    };
+    let today = |accepted: bool, code, until_ms| SetForecast {
+        set: ForecastSet::Today,
+        accepted,
+        code: (!accepted).then_some(code),
+        ends_for: accepted.then_some(code),
+        until_ms,
+        cause: "the cause".into(),
+        update: "the remedy".into(),
+        short: Vec::new(),
+    };
+    let seated = NextSeat {
+        seated: true,
+        code: None,
+    };
+    let without = |code: &str| NextSeat {
+        seated: false,
+        code: Some(code.into()),
+    };
+    let ages = vec![today(true, "attest.evidence_expired", Some(9_000))];
+    let refused = vec![today(false, "attest.tcb_below_floor", None)];
+    Forecast {
+        made_ms: 5_000,
+        validators: vec![
+            own("val-0", Some(0), seated.clone(), ages.clone()),
+            own("val-1", Some(1), without("attest.tcb_below_floor"), refused),
+            own("val-2", Some(2), without("epoch.left"), ages.clone()),
+            own("val-3", Some(3), seated, ages),
+            own("val-4", None, without("epoch.newcomers"), Vec::new()),
+        ],
+        next_kept: false,
+    }
+}
+
+#[tokio::test]
+async fn everybody_sees_who_will_be_out_when_and_why() {
+    let (served, _) = small_chain(1).await;
+    let empty = get(served.address, "/v1/forecast").await.json();
+    assert_eq!((&empty["made_at"], &empty["items"]), (&Value::Null, &json!([])));
+    served.node.set_forecast(prospects());
+    let page = get(served.address, "/v1/forecast").await.json();
+    assert_eq!((&page["seats"], &page["quorum"]), (&json!(4), &json!(3)));
+    // Two of four go at once, so the set falls below its quorum with the second.
+    assert_eq!(page["below_quorum_at"], "1970-01-01T00:00:05.000Z");
+    let items = page["items"].as_array().expect("a list");
+    let told: Vec<(&str, &Value, &Value)> = items
+        .iter()
+        .map(|item| {
+            let name = item["name"].as_str().expect("a name");
+            (name, &item["out"]["code"], &item["out"]["renews_itself"])
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("val-1", &json!("attest.tcb_below_floor"), &json!(false)),
+            ("val-2", &json!("epoch.left"), &json!(false)),
+            ("val-0", &json!("attest.evidence_expired"), &json!(true)),
+            ("val-3", &json!("attest.evidence_expired"), &json!(true)),
+            ("val-4", &Value::Null, &Value::Null),
+        ]
+    );
+    assert_eq!(
+        items[4]["next"],
+        json!({ "seated": false, "code": "epoch.newcomers" })
+    );
+    let one = get(served.address, "/v1/validators/val-1").await.json();
+    assert_eq!(one["out"], items[0]["out"]);
+    assert_eq!(one["next"]["seated"], false);
+}
+
+#[tokio::test]
+async fn a_node_says_where_it_stands_and_why_it_was_refused() {
+    use crate::phase::Phase;
+    use crate::renewal::{Attempt, Why};
+
+    let (served, _) = small_chain(1).await;
+    let page = get(served.address, "/v1/node").await.json();
+    assert_eq!(
+        (&page["phase"], &page["registered"]),
+        (&json!("voting"), &Value::Null)
+    );
+    let refused = Attempt {
+        why: Why::Join,
+        at_ms: 1_763_820_191_204,
+        height: 7,
+        result: Err(Problem::new("renew.duplicate_chip", "val-0 is registered on it")),
+    };
+    served.node.set_place(Phase::Following, None, Some(refused));
+    let page = get(served.address, "/v1/node").await.json();
+    assert_eq!(page["phase"], "following");
+    assert_eq!(
+        page["attempt"],
+        json!({
+            "why": "join", "at": "2025-11-22T14:03:11.204Z", "at_ms": 1_763_820_191_204_u64, "height": 7,
+            "accepted": false, "id": null, "code": "renew.duplicate_chip", "detail": "val-0 is registered on it",
+        })
+    );
+    let own = Membership {
+        name: "val-9".into(),
+        height: 8,
+        registered_ms: 0,
+        registration: Digest([3; 32]),
+        operator_key: PublicKey([4; 32]),
+        protocol: 1,
+        leaving: true,
+        next: Some(NextSeat {
+            seated: false,
+            code: Some("epoch.left".into()),
+        }),
+    };
+    served.node.set_place(Phase::Leaving, Some(own), None);
+    let page = get(served.address, "/v1/node").await.json();
+    assert_eq!(
+        (&page["phase"], &page["registered"]["leaving"], &page["attempt"]),
+        (&json!("leaving"), &json!(true), &Value::Null)
+    );
+    assert_eq!(page["registered"]["next"]["code"], "epoch.left");
+    let status = get(served.address, "/v1/status").await.json();
+    assert_eq!(
+        (&status["node"]["phase"], &status["node"]["seat"]),
+        (&json!("leaving"), &json!(0))
+    );
 }
 
 #[tokio::test]

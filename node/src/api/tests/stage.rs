@@ -21,8 +21,10 @@ use tokio::sync::watch;
 use crate::api::node::Node;
 use crate::config::Role;
 use crate::forecast::Forecast;
-use crate::handle::{Accepted, Check, Problem, Status, SystemAccepted, TxState};
+use crate::handle::{Accepted, Check, Membership, Problem, Status, SystemAccepted, TxState};
 use crate::metrics::Metrics;
+use crate::phase::Phase as NodePhase;
+use crate::renewal::Attempt;
 use crate::system_waiting::SystemState;
 
 /// Believes every signature.
@@ -61,6 +63,9 @@ struct Scene {
     system: BTreeMap<Digest, SystemState>,
     forecast: Arc<Forecast>,
     checks: Vec<Check>,
+    phase: NodePhase,
+    membership: Option<Membership>,
+    attempt: Option<Attempt>,
     next: u64,
 }
 
@@ -92,6 +97,9 @@ impl Stage {
             public: Arc::new(PublicState::genesis(&genesis)),
             system: BTreeMap::new(),
             forecast: Arc::default(),
+            phase: NodePhase::Voting,
+            membership: None,
+            attempt: None,
             checks: vec![Check {
                 name: "lag",
                 ok: true,
@@ -266,6 +274,17 @@ impl Stage {
         self.scene().forecast = Arc::new(forecast);
     }
 
+    /// What the node says of its own place from now on.
+    pub(super) fn set_place(
+        &self,
+        phase: NodePhase,
+        membership: Option<Membership>,
+        attempt: Option<Attempt>,
+    ) {
+        let mut scene = self.scene();
+        (scene.phase, scene.membership, scene.attempt) = (phase, membership, attempt);
+    }
+
     /// What `submit` and `query` refuse with from now on.
     pub(super) fn refuse(&self, code: &'static str) {
         self.scene().refusal = Some(Problem {
@@ -323,6 +342,9 @@ impl Node for Stage {
             evidence_expires_at_ms: None,
             evidence: None,
             set_kept: scene.record.kept,
+            probation: None,
+            rolled_back: None,
+            identity_conflicts: Vec::new(),
             system_txs: 0,
             system_bytes: 0,
             policy_version: 1,
@@ -331,6 +353,13 @@ impl Node for Stage {
             certified_executed: head.map_or(0, |head| head.executed.height),
             turned_ms: 2,
             ready: scene.checks.clone(),
+            phase: scene.phase,
+            seat: Some(0),
+            membership: scene.membership.clone(),
+            attempt: scene.attempt.clone(),
+            draining: false,
+            pending: 0,
+            advancing: true,
         })
     }
 
