@@ -37,3 +37,4 @@ fuzz:
 bench:
 	scripts/cargo bench --locked -p tacit-tests --bench attestation
 	scripts/cargo bench --locked -p tacit-ledger --bench public
+	scripts/cargo bench --locked -p tacit-node --bench snapshots

@@ -26,7 +26,7 @@ use crate::{
     metrics::Metrics,
     phase::{Phase, Standing},
     renewal::{self, Attempt},
-    replica::{Input, NodeKey, ProbationStatus, Question, Refused, RolledBack},
+    replica::{Input, NodeKey, ProbationStatus, Question, Refused, RolledBack, SnapshotProgress},
     system_waiting::{SystemState, SystemWaiting},
     wire::{FetchRequest, FetchResponse, Hello, MAX_FETCH_RESPONSE_BYTES, RelayRefused},
 };
@@ -198,6 +198,10 @@ pub struct Status {
     pub evidence_expires_at_ms: Option<Millis>,
     /// What today's rules say of this node's evidence; none for an observer, and before the first forecast.
     pub evidence: Option<SetForecast>,
+    /// The lowest height whose block this node keeps.
+    pub first_height: Height,
+    /// The snapshot that it fetches, while it does.
+    pub fetching: Option<SnapshotProgress>,
     /// Where this validator stands on probation; none once it may sign, and for an observer.
     pub probation: Option<ProbationStatus>,
     /// Whether this process began from a disk that had been set back.
@@ -296,6 +300,10 @@ pub(crate) struct Snapshot {
     pub(crate) votes: bool,
     /// Whether it holds the private state.
     pub(crate) has_state: bool,
+    /// The lowest height whose block it keeps.
+    pub(crate) first: Height,
+    /// The snapshot that it fetches.
+    pub(crate) fetching: Option<SnapshotProgress>,
     pub(crate) probation: Option<ProbationStatus>,
     pub(crate) rolled_back: Option<RolledBack>,
 }
@@ -541,6 +549,8 @@ impl NodeHandle {
             evidence_expires_at_ms: evidence.as_ref().and_then(|own| own.until_ms),
             evidence,
             set_kept: record.kept,
+            first_height: snapshot.first,
+            fetching: snapshot.fetching.clone(),
             probation: snapshot.probation,
             rolled_back: snapshot.rolled_back,
             identity_conflicts: shared.conflicts().clone().into_iter().collect(),

@@ -152,6 +152,8 @@ impl Driver {
             certified_executed: self.replica.certified_executed(),
             turned_ms: clock::now_ms(),
             // A heartbeat may be missed by one crashed leader and a full timeout before it is worth a word.
+            first: self.replica.first_kept(),
+            fetching: self.replica.snapshot_progress(),
             probation: self.replica.probation(),
             rolled_back: self.replica.rolled_back(),
             idle_ok_until_ms: 2 * (params.heartbeat_ms + params.base_timeout_ms),

@@ -103,6 +103,12 @@ impl Replica {
         proof: CommitProof,
         synced: Option<Vec<SealedReceipt>>,
     ) -> Result<(), String> {
+        // A node that follows syncs a run of fetched blocks as a whole, before anything that they lead to leaves.
+        let follows = synced.is_some() && self.core.is_none() && block.header.next_epoch.is_none();
+        let durability = match follows {
+            true => Durability::Lazy,
+            false => Durability::Synced,
+        };
         let height = block.header.height;
         self.standing_note(&block, &proof);
         self.compare(&block)?;
@@ -129,8 +135,9 @@ impl Replica {
             writes.put_system(id, &SystemRecord { height, index });
         }
         self.store
-            .commit(writes, Durability::Synced)
+            .commit(writes, durability)
             .map_err(|e| format!("the store refused a block: {e}"))?;
+        self.unsynced = durability == Durability::Lazy;
 
         if self.checkpoint == height {
             // What an epoch began with stays while it lasts: newcomers take it.

@@ -138,7 +138,9 @@ impl World {
             }
             Effect::Load(job) => {
                 let life = self.nodes[index].life;
+                let began = self.clock.map(|clock| clock());
                 let loaded = Box::new(job.run());
+                self.spent(index, began);
                 self.post(index, index, Packet::Loaded { life, loaded });
             }
             Effect::Jumped { height } => {

@@ -114,6 +114,8 @@ pub(crate) struct World {
     pub(crate) mute: BTreeSet<usize>,
     /// Nodes that take requests and never answer.
     pub(crate) silent: BTreeSet<usize>,
+    /// A benchmark's clock, in nanoseconds.
+    pub(crate) clock: Option<fn() -> u64>,
     /// Pairs between which nothing passes, one way.
     pub(crate) cut: BTreeSet<(usize, usize)>,
     pub(crate) sealing: ChaCha20Rng,
@@ -153,6 +155,7 @@ impl World {
             server: None,
             mute: BTreeSet::new(),
             silent: BTreeSet::new(),
+            clock: None,
             cut: BTreeSet::new(),
             sealing: ChaCha20Rng::seed_from_u64(options.seed),
             next_reply: 0,
@@ -199,8 +202,15 @@ impl World {
 
     /// Adds a machine that may become a validator.
     pub(crate) fn add_validator(&mut self) -> usize {
+        self.add_validator_keeping(History::All)
+    }
+
+    /// The same, which keeps so much of the chain.
+    pub(crate) fn add_validator_keeping(&mut self, history: History) -> usize {
         let index = self.nodes.len();
-        self.nodes.push(Node::new(index, Some(MemoryVault::default())));
+        let mut node = Node::new(index, Some(MemoryVault::default()));
+        node.history = history;
+        self.nodes.push(node);
         self.start(index);
         index
     }
@@ -288,8 +298,18 @@ impl World {
         let Some(replica) = node.replica.as_mut() else {
             return;
         };
+        let began = self.clock.map(|clock| clock());
         let effects = replica.step(self.now + node.ahead_ms, input);
+        self.spent(index, began);
         self.carry(index, effects);
+    }
+
+    /// Counts what a benchmark's clock says that a node has used.
+    pub(crate) fn spent(&mut self, index: usize, began: Option<u64>) {
+        if let (Some(clock), Some(began)) = (self.clock, began) {
+            let took = clock().saturating_sub(began);
+            self.nodes[index].seen.spent += std::time::Duration::from_nanos(took);
+        }
     }
 
     /// Puts a packet on its way. Nothing is lost between a node and itself.
