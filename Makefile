@@ -37,4 +37,6 @@ fuzz:
 bench:
 	scripts/cargo bench --locked -p tacit-tests --bench attestation
 	scripts/cargo bench --locked -p tacit-ledger --bench public
+	scripts/cargo bench --locked -p tacit-ledger --bench rekey
+	scripts/cargo bench --locked -p tacit-ledger --bench audit
 	scripts/cargo bench --locked -p tacit-node --bench snapshots

@@ -335,6 +335,29 @@ impl StateKeys {
         }
     }
 
+    /// `data ‖ blinding`, to be sealed by the caller.
+    pub fn to_bytes(&self) -> Zeroizing<[u8; 64]> {
+        let mut bytes = Zeroizing::new([0; 64]);
+        for (out, key) in bytes.chunks_exact_mut(32).zip([&self.data, &self.blinding]) {
+            out.copy_from_slice(key);
+        }
+        bytes
+    }
+
+    /// Back from what was sealed.
+    ///
+    /// # Errors
+    /// [`DealError::StateKeys`]: another length.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DealError> {
+        match bytes.as_chunks::<32>() {
+            ([data, blinding], []) => Ok(Self {
+                data: *data,
+                blinding: *blinding,
+            }),
+            _ => Err(DealError::StateKeys),
+        }
+    }
+
     /// The blinding key, encrypted under an epoch's wrapping key: [`WRAPPED_STATE_KEYS_BYTES`]. Deterministic, so that
     /// every voter makes the same; the zero nonce is safe because an epoch's wrapping key encrypts this key and nothing
     /// else.

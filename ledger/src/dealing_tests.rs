@@ -239,6 +239,8 @@ fn wrapped_state_keys_open_under_their_epoch_alone() {
         StateKeys::unwrap(&two, &wrapped[1..]).err(),
         Some(DealError::StateKeys)
     );
+    assert!(StateKeys::from_bytes(&first.to_bytes()[..]).ok() == Some(first));
+    assert!(StateKeys::from_bytes(&[0; 63]).is_err());
 }
 
 #[test]

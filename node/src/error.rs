@@ -119,6 +119,14 @@ pub enum NodeError {
     /// A stored record does not decode or contradicts another.
     #[error("the database is damaged: {0}")]
     Corrupt(String),
+    /// The replica refuses to go on, by name.
+    #[error("{detail}")]
+    Halted {
+        /// The code.
+        code: &'static str,
+        /// The facts.
+        detail: String,
+    },
     /// The network could not be started.
     #[error("network: {0}")]
     Network(String),
@@ -163,6 +171,7 @@ impl NodeError {
             NodeError::FileMode { .. } => "key.file_mode",
             NodeError::Admin { .. } => "admin.unreachable",
             NodeError::Store(_) | NodeError::Corrupt(_) => "db.corrupt",
+            NodeError::Halted { code, .. } => code,
             NodeError::Listen { .. } => "port.in_use",
             NodeError::Quote(_) | NodeError::OtherPlatform { .. } => "quote.failed",
             NodeError::File { .. } | NodeError::Network(_) | NodeError::Entropy(_) => "internal",

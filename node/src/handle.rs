@@ -198,10 +198,6 @@ pub struct Status {
     pub evidence_expires_at_ms: Option<Millis>,
     /// What today's rules say of this node's evidence; none for an observer, and before the first forecast.
     pub evidence: Option<SetForecast>,
-    /// The lowest height whose block this node keeps.
-    pub first_height: Height,
-    /// The snapshot that it fetches, while it does.
-    pub fetching: Option<SnapshotProgress>,
     /// Where this validator stands on probation; none once it may sign, and for an observer.
     pub probation: Option<ProbationStatus>,
     /// Whether this process began from a disk that had been set back.
@@ -231,6 +227,10 @@ pub struct Status {
     pub membership: Option<Membership>,
     /// The last attempt to register or renew, since the process started.
     pub attempt: Option<Attempt>,
+    /// The snapshot that it is fetching.
+    pub fetching: Option<SnapshotProgress>,
+    /// The first height whose block it keeps.
+    pub first_kept: Height,
     /// Whether new envelopes are refused.
     pub draining: bool,
     /// Envelopes taken in here that are in no final block yet.
@@ -300,10 +300,10 @@ pub(crate) struct Snapshot {
     pub(crate) votes: bool,
     /// Whether it holds the private state.
     pub(crate) has_state: bool,
-    /// The lowest height whose block it keeps.
-    pub(crate) first: Height,
-    /// The snapshot that it fetches.
+    /// The snapshot that it is fetching.
     pub(crate) fetching: Option<SnapshotProgress>,
+    /// The first height whose block it keeps.
+    pub(crate) first_kept: Height,
     pub(crate) probation: Option<ProbationStatus>,
     pub(crate) rolled_back: Option<RolledBack>,
 }
@@ -549,8 +549,6 @@ impl NodeHandle {
             evidence_expires_at_ms: evidence.as_ref().and_then(|own| own.until_ms),
             evidence,
             set_kept: record.kept,
-            first_height: snapshot.first,
-            fetching: snapshot.fetching.clone(),
             probation: snapshot.probation,
             rolled_back: snapshot.rolled_back,
             identity_conflicts: shared.conflicts().clone().into_iter().collect(),
@@ -564,6 +562,8 @@ impl NodeHandle {
             seat: snapshot.seat,
             membership,
             attempt: shared.attempt(),
+            fetching: snapshot.fetching.clone(),
+            first_kept: snapshot.first_kept,
             draining,
             pending: shared.pending().since.len() as u64,
             advancing: now_ms.saturating_sub(snapshot.head_time_ms) <= snapshot.idle_ok_until_ms,

@@ -299,23 +299,38 @@ impl Keyring {
     }
 
     /// `epoch` is in force, and its record gives this validator a seat with the KEM key `seat`, or none. Erases, in memory
-    /// and in the vault, the secrets of all epochs before it and every KEM key that had a seat and has none now. Saves
-    /// nothing where nothing changes.
+    /// and in the vault, the secrets of all epochs before it and every KEM key that had a seat and has none now: as marked
+    /// here, or as `had_seat` knows from the chain, where this keyring is an old copy. Saves nothing where nothing changes,
+    /// and erases nothing while the chain is an old copy and has to catch up with the keyring.
     ///
     /// # Errors
     /// When the vault cannot save what is left.
-    pub fn turn(&mut self, epoch: Epoch, seat: Option<&SealingPublic>) -> Result<(), NodeError> {
+    pub fn turn(
+        &mut self,
+        epoch: Epoch,
+        seat: Option<&SealingPublic>,
+        had_seat: impl Fn(&SealingPublic) -> bool,
+    ) -> Result<(), NodeError> {
+        if self
+            .epochs
+            .keys()
+            .next_back()
+            .is_some_and(|newest| *newest > epoch)
+        {
+            return Ok(());
+        }
         let kept = self.epochs.split_off(&epoch);
         let mut changed = !std::mem::replace(&mut self.epochs, kept).is_empty();
         for kem in &mut self.kems {
-            let named = seat == Some(kem.secret.public());
-            changed |= kem.seated != named;
-            // One that loses its seat stays marked until it goes, below.
-            kem.seated |= named;
+            let key = kem.secret.public();
+            let seated = kem.seated || seat == Some(key) || had_seat(key);
+            changed |= seated != kem.seated;
+            kem.seated = seated;
         }
+        let held = self.kems.len();
         self.kems
             .retain(|kem| !kem.seated || seat == Some(kem.secret.public()));
-        match changed {
+        match changed || self.kems.len() != held {
             true => self.save(),
             false => Ok(()),
         }

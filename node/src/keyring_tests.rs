@@ -87,7 +87,7 @@ fn an_erased_secret_is_gone_from_memory_and_file() {
             .install(epoch, EpochSecret::from_bytes([secret; 32]))
             .expect("installed");
     }
-    keyring.turn(2, Some(&public(3))).expect("erased");
+    keyring.turn(2, Some(&public(3)), |_| false).expect("erased");
     assert!(keyring.epoch(1).is_none() && keyring.epoch(2).is_some());
     let opened = open(&path, quoter(1, 1)).expect("opens");
     assert!(opened.epoch(1).is_none() && opened.epoch(2).is_some());
@@ -102,7 +102,7 @@ fn a_kem_key_goes_with_its_seat_and_the_next_one_waits() {
         public(3),
         "it waits itself"
     );
-    keyring.turn(1, Some(&public(3))).expect("saved");
+    keyring.turn(1, Some(&public(3)), |_| false).expect("saved");
     assert_eq!(keyring.next_kem(&[4; 32]).expect("made"), public(4));
     assert_eq!(
         keyring.next_kem(&[5; 32]).expect("held"),
@@ -110,19 +110,49 @@ fn a_kem_key_goes_with_its_seat_and_the_next_one_waits() {
         "one at a time"
     );
     // The renewal has not landed: the seat is the old key's, and both stay.
-    keyring.turn(2, Some(&public(3))).expect("nothing to erase");
+    keyring
+        .turn(2, Some(&public(3)), |_| false)
+        .expect("nothing to erase");
     assert_eq!(keyring.kem_keys().count(), 2);
     // It has.
-    keyring.turn(3, Some(&public(4))).expect("erased");
+    keyring.turn(3, Some(&public(4)), |_| false).expect("erased");
     assert!(keyring.kem(&public(3)).is_none() && keyring.kem(&public(4)).is_some());
     assert!(!holds(&plain(&path), 3) && holds(&plain(&path), 4));
     assert_eq!(keyring.next_kem(&[6; 32]).expect("made"), public(6));
     // The seat is lost: its key goes, and what waits for the next one stays.
-    keyring.turn(4, None).expect("erased");
+    keyring.turn(4, None, |_| false).expect("erased");
     let opened = open(&path, quoter(1, 1)).expect("opens");
     let held: Vec<_> = opened.kem_keys().cloned().collect();
     assert_eq!(held, [public(6)]);
     assert!(!holds(&plain(&path), 4));
+}
+
+/// An old copy of the file in a chain that has gone on: what had its time elsewhere is not used again.
+#[test]
+fn a_key_that_the_chain_has_seated_before_is_erased_although_this_keyring_does_not_know() {
+    let (_folder, path, mut keyring) = in_file();
+    keyring.turn(1, Some(&public(3)), |_| false).expect("saved");
+    assert_eq!(keyring.next_kem(&[4; 32]).expect("made"), public(4));
+    keyring
+        .turn(5, Some(&public(7)), |key| *key == public(4))
+        .expect("erased");
+    assert_eq!(open(&path, quoter(1, 1)).expect("opens").kem_keys().count(), 0);
+    assert_eq!(keyring.next_kem(&[8; 32]).expect("made"), public(8));
+}
+
+/// An old copy of the database: its blocks are made final again, and the newer keys must still be there then.
+#[test]
+fn a_keyring_that_is_ahead_of_its_chain_erases_nothing_until_the_chain_has_caught_up() {
+    let (_folder, path, mut keyring) = in_file();
+    keyring.turn(4, Some(&public(3)), |_| false).expect("saved");
+    keyring
+        .install(5, EpochSecret::from_bytes([9; 32]))
+        .expect("installed");
+    keyring.turn(2, None, |_| true).expect("nothing to do");
+    let opened = open(&path, quoter(1, 1)).expect("opens");
+    assert!(opened.kem(&public(3)).is_some() && opened.epoch(5).is_some());
+    keyring.turn(5, None, |_| false).expect("erased");
+    assert!(keyring.kem(&public(3)).is_none() && keyring.epoch(5).is_some());
 }
 
 /// A vault that fails when told to.
@@ -142,7 +172,7 @@ fn a_kem_key_that_could_not_be_saved_is_never_given_out() {
     let fails = Arc::new(Mutex::new(false));
     let vault = Failing(fails.clone());
     let mut keyring = Keyring::create(seeds(), &[3; 32], Box::new(vault)).expect("created");
-    keyring.turn(1, Some(&public(3))).expect("saved");
+    keyring.turn(1, Some(&public(3)), |_| false).expect("saved");
     *fails.lock().expect("one thread") = true;
     assert!(keyring.next_kem(&[4; 32]).is_err());
     *fails.lock().expect("one thread") = false;

@@ -21,7 +21,7 @@ use crate::{
     metrics::Metrics,
     recovery,
     renewal::Attester,
-    replica::{History, Replica, ReplicaConfig, ValidatorParts},
+    replica::{History, Refused, Replica, ReplicaConfig, ValidatorParts},
 };
 
 /// Inputs that wait for the replica before those who bring them are held up.
@@ -224,11 +224,11 @@ async fn serve_node(home: &Home, config: Config, history: Option<History>) -> Re
         replica: inputs.clone(),
     };
     let replica_thread = spawn_replica(replica, first, shared.clone(), inputs.clone(), input_queue)?;
-    let (stopped, mut replica_ended) = mpsc::channel::<Result<(), String>>(1);
+    let (stopped, mut replica_ended) = mpsc::channel::<Result<(), Refused>>(1);
     tokio::task::spawn_blocking(move || {
         let result = replica_thread
             .join()
-            .unwrap_or_else(|_| Err("the replica panicked".into()));
+            .unwrap_or_else(|_| Err(Refused::new("internal", "the replica panicked")));
         let _ = stopped.blocking_send(result);
     });
     let feed = tokio::spawn(serve_network(node.clone(), events));
@@ -272,9 +272,12 @@ async fn serve_node(home: &Home, config: Config, history: Option<History>) -> Re
             tracing::info!("stopped");
             Ok(())
         }
-        Err(reason) => {
-            tracing::error!(reason, "this node cannot go on safely");
-            Err(NodeError::Corrupt(reason))
+        Err(Refused { code, detail }) => {
+            tracing::error!(code, detail, "this node cannot go on");
+            Err(match code {
+                "db.corrupt" => NodeError::Corrupt(detail),
+                code => NodeError::Halted { code, detail },
+            })
         }
     }
 }

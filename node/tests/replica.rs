@@ -48,6 +48,8 @@ mod forgetting;
 mod hostile;
 #[path = "replica/leaders.rs"]
 mod leaders;
+#[path = "replica/life.rs"]
+mod life;
 #[path = "replica/pace.rs"]
 mod pace;
 #[path = "replica/pruning.rs"]

@@ -7,7 +7,7 @@ use tacit_tests::bad_evidence::{Defect, Table, Workshop};
 /// Every code of `attest`, and of renewals on the ledger, as their sources list them: a new one cannot be forgotten.
 const REFUSALS: [(&str, &str); 2] = [
     ("attest.", include_str!("../../attest/src/refusal.rs")),
-    ("renew.", include_str!("../../ledger/src/refusal.rs")),
+    ("register.", include_str!("../../ledger/src/refusal.rs")),
 ];
 
 /// Codes that no defect shows, and why none can.

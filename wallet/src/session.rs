@@ -220,6 +220,14 @@ impl Wallet {
                     }) if started.elapsed() < self.options.patience => {
                         entropy::pause(PAUSE);
                     }
+                    // Its key changed with an epoch that began since our check.
+                    Err(Error::Refused {
+                        code: "query.key_changed",
+                        ..
+                    }) if started.elapsed() < self.options.patience => {
+                        entropy::pause(PAUSE);
+                        self.refresh()?;
+                    }
                     other => break other?,
                 }
             };

@@ -33,8 +33,8 @@ use crate::{
 const VERSION: u16 = 1;
 /// Longest proof of an origin, in bytes: a genesis and some thousands of epochs.
 pub const MAX_ORIGIN_PROOF_BYTES: usize = 256 * 1024 * 1024;
-/// Longest state file, in bytes: a proof, the largest checkpoint, and as many frames again.
-pub const MAX_STATE_FILE_BYTES: usize = MAX_ORIGIN_PROOF_BYTES + 2 * MAX_CHECKPOINT_BUCKET;
+/// Longest state file, in bytes: a proof, the largest checkpoint, and 1 GiB of the frames after it.
+pub const MAX_STATE_FILE_BYTES: usize = MAX_ORIGIN_PROOF_BYTES + MAX_CHECKPOINT_BUCKET + (1 << 30);
 /// Most chains that a recovered one may go back to.
 pub const MAX_ORIGINS: usize = 32;
 

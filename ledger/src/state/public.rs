@@ -284,6 +284,13 @@ impl PublicState {
         self.registry.pending()
     }
 
+    /// The protocol version that an adopted policy brings beyond the one of this epoch, and from which block time on.
+    pub fn next_protocol(&self) -> Option<(u16, Millis)> {
+        let adopted = self.policies_pending().chain([self.policy_in_force()]);
+        let mut newer = adopted.filter(|one| one.protocol != self.current().protocol);
+        newer.next().map(|one| (one.protocol, one.active_from_ms))
+    }
+
     /// The version that the next proposal must have.
     pub fn next_policy_version(&self) -> u64 {
         self.registry.newest_version().saturating_add(1)

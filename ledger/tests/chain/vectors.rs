@@ -7,7 +7,8 @@ use tacit_attest::{
     Platform, Policy, SignedJson, Suspension, TrustRoots,
 };
 use tacit_consensus::{
-    Certificate, CommitProof, Digest, Executed, Header, Phase, PublicKey, Signature, Signer, Signers,
+    Certificate, CommitProof, Digest, Ed25519Signer, EquivocationProof, Executed, Header, Phase, PublicKey,
+    Signature, Signer, Signers, Vote,
 };
 use tacit_ledger::*;
 
@@ -105,7 +106,7 @@ fn record() -> EpochRecord {
         kept: true,
         dropped: vec![dropped("node-2")],
         protocol: 1,
-        state_keys: vec![9; 112],
+        state_keys: vec![9; WRAPPED_STATE_KEYS_BYTES],
         recovery: None,
     }
 }
@@ -147,6 +148,28 @@ fn update() -> CollateralUpdate {
         simulated: true,
         document: Document::IntelRootCrl(vec![1, 2, 3]),
     }
+}
+
+fn leave() -> LeaveRequest {
+    LeaveRequest::sign(CHAIN, &registration(), &Ed25519Signer::from_seed([2; 32]))
+}
+
+/// Two votes of one view.
+fn convict() -> EquivocationProof {
+    let [first, second] = [3, 4].map(|block| {
+        let mut vote = Vote {
+            epoch: 1,
+            view: 7,
+            height: 5,
+            block: Digest([block; 32]),
+            phase: Phase::Certify,
+            voter: 2,
+            signature: Signature([0; 64]),
+        };
+        vote.signature = Ed25519Signer::from_seed([3; 32]).sign(&vote.message(&CHAIN).0);
+        vote
+    });
+    EquivocationProof::Votes { first, second }
 }
 
 fn proposal() -> PolicyProposal {
@@ -310,6 +333,10 @@ fn formats() -> Vec<(&'static str, Vec<u8>)> {
         ("state.blinding", keys.blinding.to_vec()),
         ("state.keys.wrapped", keys.wrap(&secret)),
         (
+            "epoch.secret.sealed",
+            seal_secret(&mut rng(3), &CHAIN, 1, 0, kem.public(), &secret).unwrap(),
+        ),
+        (
             "system.end",
             SystemTx::EndEpoch {
                 reason: EpochReason::Schedule,
@@ -325,8 +352,11 @@ fn formats() -> Vec<(&'static str, Vec<u8>)> {
         ("approval.message", approval.message().0.to_vec()),
         ("system.suspend", SystemTx::Suspend(vote).encode()),
         ("suspend.message", vote.message().0.to_vec()),
-        ("system.renew", SystemTx::Register(registration()).encode()),
+        ("system.register", SystemTx::Register(registration()).encode()),
         ("system.id", SystemTx::Register(registration()).id().0.to_vec()),
+        ("system.leave", SystemTx::Leave(leave()).encode()),
+        ("leave.message", leave().message().0.to_vec()),
+        ("system.convict", SystemTx::Convict(convict()).encode()),
         ("governance", encode(&governance())),
         (
             "collateral.digest",
@@ -394,11 +424,13 @@ fn what_decodes_refuses_a_trailing_byte_and_every_cut() {
         SystemTx::Approve(approval),
         SystemTx::Suspend(vote),
         SystemTx::Register(registration()),
+        SystemTx::Leave(leave()),
+        SystemTx::Convict(convict()),
     ] {
         assert!(tx.is_ordinary() && SystemTx::decode_ordinary(&tx.encode()).as_ref() == Ok(&tx));
         strict(&tx, MAX_ORDINARY_TX_BYTES);
     }
-    assert!(SystemTx::decode(&[8]).is_err(), "an unknown tag");
+    assert!(SystemTx::decode(&[10]).is_err(), "an unknown tag");
 }
 
 #[test]
@@ -417,8 +449,14 @@ fn the_largest_of_each_kind_fits_its_bound() {
                 name: "x".repeat(MAX_NAME),
                 code: "x".repeat(40),
             };
-            MAX_VALIDATORS
+            MAX_REGISTERED
         ],
+        recovery: Some(RecoveryPackage {
+            commitments: vec![[0; 33]; MAX_RECOVERY_MEMBERS],
+            check: Digest::ZERO,
+            shares: vec![vec![0; RECOVERY_SHARE_BYTES]; MAX_RECOVERY_MEMBERS],
+            wrapped: vec![0; 256],
+        }),
         ..record()
     };
     let bytes = SystemTx::CloseEpoch(largest).encode();

@@ -15,7 +15,6 @@ use super::types::{borsh64, fresh, parameter, tagged, time};
 use crate::config::Role;
 use crate::handle::{LIVE_LAG, Status};
 use crate::metrics::CONTENT_TYPE;
-use crate::replica::SnapshotProgress;
 
 /// Whether the chain's hardware is simulated: a fact of its genesis.
 pub(crate) fn is_simulated(genesis: &Genesis) -> bool {
@@ -113,42 +112,6 @@ pub(crate) struct SyncBody {
     certified: u64,
     /// Lowest height whose block the node keeps: 1 where it keeps all.
     first: u64,
-    /// The snapshot that the node fetches, while it does.
-    snapshot: Option<SnapshotBody>,
-}
-
-/// How far a snapshot is.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct SnapshotBody {
-    /// `private` or `public`.
-    kind: &'static str,
-    /// The epoch that begins with it.
-    epoch: u64,
-    /// The block after which it is.
-    height: u64,
-    /// Chunks that are here and checked.
-    have: u32,
-    /// Chunks in all; 0 while peers have not said so.
-    chunks: u32,
-    /// What was refused last on the way.
-    code: Option<&'static str>,
-    /// The facts of that refusal.
-    detail: Option<String>,
-}
-
-impl From<SnapshotProgress> for SnapshotBody {
-    fn from(progress: SnapshotProgress) -> Self {
-        let refused = progress.refused;
-        Self {
-            kind: progress.id.kind.name(),
-            epoch: progress.id.epoch,
-            height: progress.height,
-            have: progress.have,
-            chunks: progress.chunks,
-            code: refused.as_ref().map(|refused| refused.code),
-            detail: refused.map(|refused| refused.detail),
-        }
-    }
 }
 
 /// The epoch in force.
@@ -218,8 +181,7 @@ pub(crate) async fn status(State(api): State<Api>) -> Response {
             lag,
             block_age_ms: now.now_ms.saturating_sub(now.head_time_ms),
             certified: now.certified_executed,
-            first: now.first_height,
-            snapshot: now.fetching.clone().map(SnapshotBody::from),
+            first: now.first_kept,
         },
         epoch: EpochNow {
             number: now.epoch,

@@ -14,7 +14,7 @@ use crate::{
     NodeError, clock,
     handle::{Shared, Snapshot, ToReplica},
     metrics::ViewEnd,
-    replica::{Effect, Input, Replica, SystemSource},
+    replica::{Effect, Input, Refused, Replica, SystemSource},
 };
 
 /// Runs the replica until it is told to stop or cannot go on safely. The thread's result says which.
@@ -27,7 +27,7 @@ pub(crate) fn spawn_replica(
     shared: Arc<Shared>,
     sender: mpsc::Sender<ToReplica>,
     receiver: mpsc::Receiver<ToReplica>,
-) -> Result<JoinHandle<Result<(), String>>, NodeError> {
+) -> Result<JoinHandle<Result<(), Refused>>, NodeError> {
     let handle = Handle::current();
     std::thread::Builder::new()
         .name("replica".into())
@@ -35,7 +35,7 @@ pub(crate) fn spawn_replica(
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_time()
                 .build()
-                .map_err(|e| format!("no timer for the replica: {e}"))?;
+                .map_err(|e| Refused::new("internal", format!("no timer for the replica: {e}")))?;
             let outbound = Outbound::new(shared.clone(), sender, handle);
             runtime.block_on(
                 Driver {
@@ -61,7 +61,7 @@ struct Driver {
 }
 
 impl Driver {
-    async fn run(mut self, first: Vec<Effect>, mut inputs: mpsc::Receiver<ToReplica>) -> Result<(), String> {
+    async fn run(mut self, first: Vec<Effect>, mut inputs: mpsc::Receiver<ToReplica>) -> Result<(), Refused> {
         self.after(first)?;
         loop {
             let now = clock::now_ms();
@@ -124,12 +124,12 @@ impl Driver {
         }
     }
 
-    fn step(&mut self, input: Input) -> Result<(), String> {
+    fn step(&mut self, input: Input) -> Result<(), Refused> {
         let effects = self.replica.step(clock::now_ms(), input);
         self.after(effects)
     }
 
-    fn after(&mut self, effects: Vec<Effect>) -> Result<(), String> {
+    fn after(&mut self, effects: Vec<Effect>) -> Result<(), Refused> {
         self.publish();
         self.outbound.carry(effects)
     }
@@ -152,14 +152,14 @@ impl Driver {
             certified_executed: self.replica.certified_executed(),
             turned_ms: clock::now_ms(),
             // A heartbeat may be missed by one crashed leader and a full timeout before it is worth a word.
-            first: self.replica.first_kept(),
-            fetching: self.replica.snapshot_progress(),
             probation: self.replica.probation(),
             rolled_back: self.replica.rolled_back(),
             idle_ok_until_ms: 2 * (params.heartbeat_ms + params.base_timeout_ms),
             seat: self.replica.me(),
             votes: view.is_some(),
             has_state: self.replica.supply().is_some(),
+            fetching: self.replica.snapshot_progress(),
+            first_kept: self.replica.first_kept(),
         };
         if self.public != Some(self.replica.public_changed()) {
             self.public = Some(self.replica.public_changed());

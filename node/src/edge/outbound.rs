@@ -98,7 +98,7 @@ impl Outbound {
     }
 
     /// Carries out effects in their order; an error means that the node must stop.
-    pub(super) fn carry(&mut self, effects: Vec<Effect>) -> Result<(), String> {
+    pub(super) fn carry(&mut self, effects: Vec<Effect>) -> Result<(), Refused> {
         for effect in effects {
             self.one(effect)?;
         }
@@ -106,7 +106,7 @@ impl Outbound {
         Ok(())
     }
 
-    fn one(&mut self, effect: Effect) -> Result<(), String> {
+    fn one(&mut self, effect: Effect) -> Result<(), Refused> {
         let network = &self.shared.network;
         match effect {
             Effect::Send { to, direct } => {

@@ -114,7 +114,9 @@ impl Replica {
         self.compare(&block)?;
         let envelopes = self.envelopes_of(&block)?;
         let contributions = self.public_contributions_with(&block);
+        let announced = self.public.next_protocol();
         let public_root = self.public.apply(&block).map_err(|e| e.to_string())?;
+        self.report_protocol(announced);
         let record = block
             .header
             .next_epoch
@@ -139,13 +141,17 @@ impl Replica {
             .map_err(|e| format!("the store refused a block: {e}"))?;
         self.unsynced = durability == Durability::Lazy;
 
-        if self.checkpoint == height {
+        // A checkpoint replaces what is before it once a final header proves it: recovery begins with a state that is
+        // proven. That of an epoch's end is (T4), and what stands before it opens with no key any more.
+        let proven = self.certified.executed + 1..=block.header.executed.height;
+        let closes = block.header.next_epoch.is_some();
+        if (closes && self.checkpoint == height) || proven.contains(&self.checkpoint) {
             // What an epoch began with stays while it lasts: newcomers take it.
-            let kept = match block.header.next_epoch {
-                Some(_) => None,
-                None => self.first_height().checked_sub(1),
+            let kept = match closes {
+                true => None,
+                false => self.first_height().checked_sub(1),
             };
-            self.prune(height, kept)
+            self.prune(self.checkpoint, kept)
                 .map_err(|e| format!("the store refused to prune: {e}"))?;
         }
         self.executed.insert(height, results.executed);

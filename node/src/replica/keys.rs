@@ -148,7 +148,13 @@ impl Replica {
         };
         let key = parts.signer.public();
         let seat = record.validators.iter().find(|seat| seat.consensus_key == key);
-        parts.keyring.turn(record.epoch, seat.map(|seat| &seat.kem_key))
+        let records = || self.public.records().filter(|past| past.epoch <= record.epoch);
+        let had_seat = |key: &SealingPublic| {
+            records().any(|past| past.validators.iter().any(|seat| seat.kem_key == *key))
+        };
+        parts
+            .keyring
+            .turn(record.epoch, seat.map(|seat| &seat.kem_key), had_seat)
     }
 
     /// The keys that follow from the epoch's secret, where this node holds it: to open envelopes, and of the state.

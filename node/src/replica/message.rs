@@ -305,7 +305,7 @@ pub enum Effect {
         speaks: bool,
     },
     /// The replica cannot go on safely; the node must stop.
-    Halt(String),
+    Halt(Refused),
 }
 
 /// What becomes of a piece of gossip.

@@ -25,6 +25,7 @@ mod keys;
 mod message;
 mod private_read;
 mod propose;
+mod protocol;
 mod prune;
 mod restore;
 mod snapshot;
@@ -583,9 +584,14 @@ impl Replica {
     }
 
     fn halt(&mut self, reason: String) {
+        self.halt_as(Refused::new("db.corrupt", reason));
+    }
+
+    /// As [`Self::halt`], where neither disk nor state is at fault.
+    fn halt_as(&mut self, refused: Refused) {
         self.core = None;
         self.halted = true;
-        self.out.push(Effect::Halt(reason));
+        self.out.push(Effect::Halt(refused));
     }
 
     /// A batch from memory or from the store.

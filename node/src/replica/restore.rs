@@ -121,6 +121,7 @@ impl Replica {
         // A crash may have come between the block that began this epoch and the end of the old keys.
         replica.erase_old_keys(&record)?;
         replica.install(record);
+        replica.report_protocol(None);
         replica.load_private(lost)?;
         replica.load_results()?;
         replica.step_aside()?;

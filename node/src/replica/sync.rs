@@ -410,6 +410,8 @@ impl Replica {
         let epoch = self.record.epoch;
         if let Err(reason) = self.execute(now, block.clone(), proof.clone(), Some(receipts)) {
             self.halt(reason);
+        }
+        if self.halted {
             return Err(Unapplied::Halted);
         }
         if self.record.epoch == epoch {

@@ -186,7 +186,9 @@ impl Inadmissible {
                 | R::OtherNetwork { .. }
                 | R::NotAMember { .. }
                 | R::MemberSignature { .. }
-                | R::VoteSignature { .. },
+                | R::VoteSignature { .. }
+                | R::LeaveSignature { .. }
+                | R::Proof(_),
             )
             | Self::Pool(SystemPoolError::NotOrdinary { .. }) => GossipVerdict::Reject,
             // Evidence is judged by policy and collateral, which move on; signatures are not.

@@ -27,7 +27,7 @@ impl World {
             if let Effect::Halt(reason) = effect {
                 let node = &mut self.nodes[index];
                 node.seen.after_halt += effects.count();
-                node.halted = Some(reason);
+                node.halted = Some(format!("{}: {}", reason.code, reason.detail));
                 node.replica = None;
                 node.opener = None;
                 return;

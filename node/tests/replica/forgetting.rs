@@ -2,10 +2,10 @@
 //! closed; and what a validator that is left out cannot learn.
 
 use tacit_attest::Suspension;
-use tacit_ledger::{SystemTx, UNIT};
+use tacit_ledger::{LeaveRequest, SystemTx, UNIT};
 
 use crate::{
-    founders::{alice, bob},
+    founders::{alice, bob, node_signer},
     loot::Chain,
     wallet::pay,
     world::{Options, World},
@@ -48,15 +48,15 @@ fn after_an_epoch_has_closed_no_disk_and_no_sealing_key_opens_its_envelopes_and_
     for epoch in 1..=4 {
         work(&mut world, 2 * (epoch - 1)..2 * epoch);
         // The control: the same thief, a moment earlier.
-        let chain = Chain::of(&world.nodes[0]);
+        let chain = Chain::of(&*world.nodes[0].store);
         assert_eq!(chain.opened(&keyrings(&world), epoch), (2, 2), "epoch {epoch}");
         for node in &world.nodes {
-            let (open, all) = chain.states(&keyrings(&world), node);
+            let (open, all) = chain.states(&keyrings(&world), &*node.store);
             assert!(open == all && all > 2, "{open} of {all} states on disk");
         }
         before.extend(keyrings(&world));
         turn(&mut world);
-        let chain = Chain::of(&world.nodes[0]);
+        let chain = Chain::of(&*world.nodes[0].store);
         for old in 1..=epoch {
             assert_eq!(
                 chain.opened(&keyrings(&world), old),
@@ -83,7 +83,7 @@ fn an_epoch_is_remembered_for_as_long_as_one_validator_keeps_its_kem_key() {
     world.rotate(0..3);
     work(&mut world, 0..2);
     turn(&mut world);
-    let chain = Chain::of(&world.nodes[0]);
+    let chain = Chain::of(&*world.nodes[0].store);
     assert_eq!(
         chain.opened(&keyrings(&world)[..3], 1),
         (0, 2),
@@ -93,7 +93,10 @@ fn an_epoch_is_remembered_for_as_long_as_one_validator_keeps_its_kem_key() {
     // It renews at last: two turns late.
     world.rotate(0..4);
     turn(&mut world);
-    assert_eq!(Chain::of(&world.nodes[0]).opened(&keyrings(&world), 1), (0, 2));
+    assert_eq!(
+        Chain::of(&*world.nodes[0].store).opened(&keyrings(&world), 1),
+        (0, 2)
+    );
     world.assert_calm();
 }
 
@@ -117,14 +120,14 @@ fn a_cut_anywhere_in_a_turn_leaves_nothing_behind_that_opens_the_epoch() {
             world.nodes[cut.clone()].iter().all(|node| node.halted.is_some())
         });
         if step == 2 {
-            let chain = Chain::of(&world.nodes[who.start]);
+            let chain = Chain::of(&*world.nodes[who.start].store);
             assert_eq!(chain.opened(&keyrings(&world), 1), (2, 2), "not erased yet");
         }
         who.clone().for_each(|index| world.crash(index));
         who.clone().for_each(|index| world.start(index));
         world.run_until("epoch 2 begins everywhere", 2 * EPOCH_MS, |world| world.all_in(2));
         assert_eq!(
-            Chain::of(&world.nodes[0]).opened(&keyrings(&world), 1),
+            Chain::of(&*world.nodes[0].store).opened(&keyrings(&world), 1),
             (0, 2),
             "cut at step {step}"
         );
@@ -136,19 +139,34 @@ fn a_cut_anywhere_in_a_turn_leaves_nothing_behind_that_opens_the_epoch() {
     }
 }
 
-/// All that a machine ever kept, and the whole chain, and everybody's disks.
+/// All that a machine ever kept, the whole chain, and everybody's disks.
 #[test]
 fn a_suspended_validator_learns_nothing_of_the_next_epoch() {
+    learns_nothing_more(|world| {
+        let registered = world.public().registered("val-3").expect("registered");
+        let (vendor, chip) = registered.chip.expect("a verified founder");
+        for index in 0..3 {
+            let vote = world.vote(index, Suspension::Chip { vendor, chip });
+            world.carry_through(index, &vote);
+        }
+    });
+}
+
+#[test]
+fn a_validator_that_leaves_learns_nothing_of_the_next_epoch() {
+    learns_nothing_more(|world| {
+        let held = world.public().registration("val-3").expect("registered").clone();
+        let leave = LeaveRequest::sign(world.chain, &held, &node_signer(3));
+        world.carry_through(3, &SystemTx::Leave(leave));
+    });
+}
+
+fn learns_nothing_more(goes: impl FnOnce(&mut World)) {
     let mut world = World::at_epoch_1(Options::epochs_of(EPOCH_MS * 10));
     world.rotate(0..4);
     work(&mut world, 0..2);
-    let registered = world.public().registered("val-3").expect("registered");
-    let (vendor, chip) = registered.chip.expect("a verified founder");
-    for index in 0..3 {
-        let vote: SystemTx = world.vote(index, Suspension::Chip { vendor, chip });
-        world.carry_through(index, &vote);
-    }
-    world.run_until("epoch 2 begins", 10_000, |world| world.all_in(2));
+    goes(&mut world);
+    world.run_until("epoch 2 begins", 120_000, |world| world.all_in(2));
     let seats: Vec<_> = world
         .record()
         .validators
@@ -162,14 +180,14 @@ fn a_suspended_validator_learns_nothing_of_the_next_epoch() {
         world.run_until("it is final", 20_000, |world| world.all_have(&id));
     }
     let all_it_ever_kept = world.nodes[3].vault.as_ref().expect("a vault").history();
-    let chain = Chain::of(&world.nodes[0]);
+    let chain = Chain::of(&*world.nodes[0].store);
     assert_eq!(
         chain.opened(&all_it_ever_kept, 1),
         (2, 2),
         "the control: it held epoch 1"
     );
     assert_eq!(chain.opened(&all_it_ever_kept, 2), (0, 2));
-    let (open, all) = chain.states(&all_it_ever_kept, &world.nodes[0]);
+    let (open, all) = chain.states(&all_it_ever_kept, &*world.nodes[0].store);
     assert!(open == 0 && all > 2, "{open} of {all} states of epoch 2");
     let staying = world.nodes[0].vault.as_ref().expect("a vault").history();
     assert_eq!(
@@ -177,12 +195,16 @@ fn a_suspended_validator_learns_nothing_of_the_next_epoch() {
         (2, 2),
         "the control: who stays holds epoch 2"
     );
-    assert_eq!(chain.states(&staying, &world.nodes[0]).0, all);
+    assert_eq!(chain.states(&staying, &*world.nodes[0].store).0, all);
     // What it keeps itself opens nothing any more.
     assert_eq!(
         chain.opened(&[world.nodes[3].vault.as_ref().expect("a vault").plaintext()], 1),
         (0, 2)
     );
-    assert_eq!(chain.states(&staying, &world.nodes[3]).1, 0, "it holds no state");
+    assert_eq!(
+        chain.states(&staying, &*world.nodes[3].store).1,
+        0,
+        "it holds no state"
+    );
     assert!(world.nodes.iter().all(|node| node.halted.is_none()));
 }

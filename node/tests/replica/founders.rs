@@ -7,8 +7,9 @@ use tacit_attest::{
 };
 use tacit_consensus::{Digest, Ed25519Signer, Signer};
 use tacit_ledger::{
-    AccountId, AccountKey, GENESIS_VERSION, Genesis, Governance, GovernanceMember, Params, Registration,
-    RegistrationPlace, SealingPublic, SealingSecret, UNIT,
+    AccountId, AccountKey, GENESIS_VERSION, Genesis, Governance, GovernanceMember, Operator,
+    PROTOCOL_VERSION, Params, Registration, RegistrationPlace, RegistrationTerms, SealingPublic,
+    SealingSecret, UNIT,
 };
 use tacit_node::{
     keyring::{IdentitySeeds, Keyring},
@@ -39,6 +40,26 @@ static REGISTRATIONS: LazyLock<(SimulatorAuthority, Vec<Registration>)> = LazyLo
 /// Fresh evidence of validator `n`'s machine for a KEM key, bound to a later place.
 pub(crate) fn renewal(n: u8, kem: &SealingPublic, place: &RegistrationPlace) -> Registration {
     register(&REGISTRATIONS.0, n, kem, place)
+}
+
+/// A registration of `val-{name}`, whose machine has the chip and whose operator the key of that number, by the keys of
+/// `identity`.
+pub(crate) fn registration(
+    name: usize,
+    identity: usize,
+    kem: &SealingPublic,
+    place: &RegistrationPlace,
+) -> Registration {
+    let chip = [u8::try_from(name).expect("few"); 32];
+    let chip = REGISTRATIONS.0.issue_chip(chip, Generation::Genoa, TIME);
+    let quoter = SimulatedQuoter::new(chip.expect("a chip"), MEASUREMENT);
+    let (consensus, node) = (consensus_signer(identity), node_signer(identity));
+    let terms = RegistrationTerms {
+        name: &format!("val-{name}"),
+        operator: Operator::Signs(&node_signer(name)),
+        protocol: PROTOCOL_VERSION,
+    };
+    Registration::make_for(&terms, &consensus, &node, kem, place, &quoter).expect("a registration")
 }
 
 /// The secret half of [`first_kem`].

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
 
 use tacit_consensus::{Block, Digest, Message, Payload, Signer};
-use tacit_ledger::{SealingSecret, SystemTx};
+use tacit_ledger::{ChainLog, Contribution, EpochRecord, SHARE_BYTES, SealingSecret, SystemTx};
 
 use crate::{
     founders::{NOTHING, alice, bob, consensus_signer},
@@ -49,6 +49,12 @@ fn work(world: &mut World, nonces: std::ops::Range<u64>) {
             world.all_have(&id)
         });
     }
+}
+
+/// Who refused a proposal, and under which code.
+fn refusals(world: &World) -> BTreeSet<&'static str> {
+    let all = world.nodes.iter().flat_map(|node| &node.seen.refused_proposals);
+    all.map(|(_, refused)| refused.code).collect()
 }
 
 fn assert_none_committed(world: &World, changed: &Changed) {
@@ -115,42 +121,115 @@ pub(crate) fn system(block: &mut Block, mut change: impl FnMut(&mut SystemTx) ->
     any
 }
 
+/// Changes the record of the next epoch in a closing block.
+fn record(block: &mut Block, change: impl Fn(&mut EpochRecord)) -> bool {
+    let mut digest = None;
+    let any = system(block, |tx| match tx {
+        SystemTx::CloseEpoch(record) => {
+            change(record);
+            digest = Some(record.digest());
+            true
+        }
+        _ => false,
+    });
+    if any {
+        block.header.next_epoch = digest;
+    }
+    any
+}
+
+/// Each is what a leader may say of the next epoch's secret although it does not follow, and what voters call it.
 #[test]
-fn a_leader_that_names_a_key_that_nobody_dealt_gets_no_votes() {
+fn a_leader_that_says_of_the_next_epochs_keys_what_nobody_dealt_gets_no_votes() {
+    type Lie = fn(&mut EpochRecord);
+    let lies: [(&str, Lie); 6] = [
+        ("deal.record", |record| {
+            record.sealing_key = Some(SealingSecret::derive(&[6; 32]).public().clone());
+        }),
+        ("deal.state_keys", |record| record.state_keys[0] ^= 1),
+        ("deal.state_keys", |record| record.state_keys.fill(0)),
+        ("deal.record", |record| record.state_keys.clear()),
+        ("deal.record", |record| record.state_keys.push(0)),
+        ("deal.record", |record| {
+            record.transcript = NOTHING;
+        }),
+    ];
+    for (code, lie) in lies {
+        let mut world = World::at_epoch_1(Options::epochs_of(4_000));
+        let changed = crooked(&mut world, move |block, _| record(block, lie));
+        world.run_until("epoch 3 begins", 60_000, |world| world.all_in(3));
+        assert_none_committed(&world, &changed);
+        assert_eq!(refusals(&world), BTreeSet::from([code]));
+        work(&mut world, 0..1);
+    }
+}
+
+/// Each is a package of shares that a dealer may forge, and what voters call it.
+#[test]
+fn a_leader_that_forges_its_package_of_shares_gets_no_votes_and_is_named() {
+    type Forgery = fn(&mut Contribution);
+    let forgeries: [(&str, Forgery); 9] = [
+        // The recipients themselves see that theirs does not open.
+        ("deal.share_sealed", |one| {
+            one.shares.iter_mut().for_each(|share| share[1_130] ^= 1);
+        }),
+        ("deal.share_sealed", |one| one.shares.rotate_left(1)),
+        ("deal.share_sealed", |one| one.commitment = NOTHING),
+        ("deal.shares", |one| {
+            one.shares.pop();
+        }),
+        ("deal.shares", |one| {
+            one.shares.push(vec![0; SHARE_BYTES]);
+        }),
+        ("deal.shares", |one| one.shares.clear()),
+        ("deal.shares", |one| {
+            one.shares[1].pop();
+        }),
+        ("proposal.rules", |one| one.epoch += 1),
+        ("proposal.rules", |one| one.dealer = (one.dealer + 1) % 4),
+    ];
+    for (code, forge) in forgeries {
+        let mut world = World::at_epoch_1(Options::epochs_of(4_000));
+        let changed = crooked(&mut world, move |block, _| {
+            block.header.next_epoch.is_none()
+                && system(block, |tx| match tx {
+                    SystemTx::Contribute(one) => {
+                        forge(one);
+                        true
+                    }
+                    _ => false,
+                })
+        });
+        world.run_until("epoch 3 begins", 60_000, |world| world.all_in(3));
+        assert_none_committed(&world, &changed);
+        assert_eq!(refusals(&world), BTreeSet::from([code]));
+        work(&mut world, 0..1);
+    }
+}
+
+/// What another dealer, or the same one in an earlier epoch, dealt honestly is no contribution of this leader's.
+#[test]
+fn a_leader_that_repeats_anothers_package_gets_no_votes() {
     let mut world = World::at_epoch_1(Options::epochs_of(4_000));
-    let changed = crooked(&mut world, |block, _| {
-        let mut digest = None;
-        let any = system(block, |tx| match tx {
-            SystemTx::CloseEpoch(record) => {
-                record.sealing_key = Some(SealingSecret::derive(&[6; 32]).public().clone());
-                digest = Some(record.digest());
+    let mut seen: Vec<Contribution> = Vec::new();
+    let changed = crooked(&mut world, move |block, _| {
+        if block.header.next_epoch.is_some() {
+            return false;
+        }
+        system(block, |tx| match tx {
+            SystemTx::Contribute(one) => {
+                let repeated = seen.iter().find(|old| old.epoch != one.epoch).cloned();
+                seen.push(one.clone());
+                let Some(old) = repeated else { return false };
+                (one.commitment, one.shares) = (old.commitment, old.shares);
                 true
             }
             _ => false,
-        });
-        block.header.next_epoch = digest;
-        any
+        })
     });
-    world.run_until("epoch 3 begins", 60_000, |world| world.all_in(3));
+    world.run_until("epoch 4 begins", 60_000, |world| world.all_in(4));
     assert_none_committed(&world, &changed);
-    work(&mut world, 0..1);
-}
-
-#[test]
-fn a_leader_that_deals_bad_shares_to_all_gets_no_votes() {
-    let mut world = World::at_epoch_1(Options::epochs_of(4_000));
-    let changed = crooked(&mut world, |block, _| {
-        block.header.next_epoch.is_none()
-            && system(block, |tx| match tx {
-                SystemTx::Contribute(one) => {
-                    one.shares.iter_mut().for_each(|share| share[1_130] ^= 1);
-                    true
-                }
-                _ => false,
-            })
-    });
-    world.run_until("epoch 3 begins", 60_000, |world| world.all_in(3));
-    assert_none_committed(&world, &changed);
+    assert_eq!(refusals(&world), BTreeSet::from(["deal.share_sealed"]));
     work(&mut world, 0..1);
 }
 
@@ -193,6 +272,10 @@ fn a_leader_that_deals_a_bad_share_to_one_cannot_cast_that_one_out() {
     }));
     world.run_until("epoch 3 begins", 60_000, |world| world.record().epoch >= 3);
     assert_none_committed(&world, &changed);
+    assert_eq!(
+        refusals(&world),
+        BTreeSet::from(["deal.share_sealed", "deal.unequal"])
+    );
     world.run_until("it begins everywhere", 20_000, |world| world.all_in(3));
 }
 
@@ -236,4 +319,28 @@ fn a_leader_that_sends_two_blocks_is_named_by_who_saw_both_and_the_chain_does_no
     for node in world.nodes.iter().filter(|node| node.index != who) {
         assert_eq!(node.seen.equivocations, [2], "node {}", node.index);
     }
+}
+
+#[test]
+fn a_leader_that_names_a_batch_of_an_earlier_epoch_gets_no_votes() {
+    let mut world = World::at_epoch_1(Options::epochs_of(20_000));
+    work(&mut world, 0..1);
+    let store = world.nodes[0].store.clone();
+    let committed = ChainLog::new(&*store).blocks_from(1, 64).expect("blocks");
+    let named = committed.iter().flat_map(|one| &one.block.payload.batches);
+    let old = *named.last().expect("a batch in the chain");
+    world.run_until("epoch 2 begins", 60_000, |world| world.all_in(2));
+    let changed = crooked(&mut world, move |block, _| {
+        let quiet = block.payload.system.is_empty() && block.header.next_epoch.is_none();
+        if quiet {
+            block.payload.batches.push(old);
+        }
+        quiet
+    });
+    let epoch = world.record().epoch;
+    world.run_until("the next epoch begins all the same", 60_000, |world| {
+        world.all_in(epoch + 1)
+    });
+    assert_none_committed(&world, &changed);
+    assert!(refusals(&world).contains("proposal.batches"));
 }

@@ -3,27 +3,30 @@
 
 use std::collections::BTreeMap;
 
-use tacit_consensus::Epoch;
+use tacit_consensus::{Digest, Epoch};
 use tacit_ledger::{
     ChainLog, Contribution, Envelope, EpochRecord, EpochSecret, SealingPublic, SealingSecret, Share,
-    StateKeys, SystemTx, decrypt_checkpoint, decrypt_frame, open_envelope, open_share,
+    StateKeys, Store, SystemTx, decrypt_checkpoint, decrypt_frame, open_envelope, open_share,
 };
-
-use crate::node::Node;
 
 /// A chain as anybody has it.
 pub(crate) struct Chain {
+    pub(crate) id: Digest,
     pub(crate) records: BTreeMap<Epoch, EpochRecord>,
     pub(crate) contributions: BTreeMap<Epoch, Vec<Contribution>>,
-    pub(crate) envelopes: BTreeMap<Epoch, Vec<Envelope>>,
+    /// By id: a batch may stand in the chain twice.
+    pub(crate) envelopes: BTreeMap<Epoch, BTreeMap<Digest, Envelope>>,
 }
 
 impl Chain {
-    pub(crate) fn of(node: &Node) -> Self {
-        let log: ChainLog<'_> = node.log();
+    /// The chain in a node's database.
+    pub(crate) fn of(store: &dyn Store) -> Self {
+        let log = ChainLog::new(store);
         let links = log.epochs_from(0, usize::MAX).expect("readable");
         let records = links.into_iter().map(|link| (link.record.epoch, link.record));
+        let first = log.newest_blocks(None, 1).expect("readable");
         let mut chain = Self {
+            id: first.first().expect("a block").block.header.chain,
             records: records.collect(),
             contributions: BTreeMap::new(),
             envelopes: BTreeMap::new(),
@@ -37,7 +40,8 @@ impl Chain {
             let batches = committed.block.payload.batches.iter();
             for batch in batches.map(|digest| log.batch(digest).expect("readable").expect("named")) {
                 for envelope in batch.envelopes {
-                    chain.envelopes.entry(envelope.epoch).or_default().push(envelope);
+                    let of_epoch = chain.envelopes.entry(envelope.epoch).or_default();
+                    of_epoch.insert(envelope.id(), envelope);
                 }
             }
         }
@@ -72,7 +76,7 @@ impl Chain {
 
     /// A seat's shares on the ledger, opened and combined.
     fn combine(&self, epoch: Epoch, me: usize, kem: &SealingSecret) -> Option<EpochSecret> {
-        let chain = &self.envelopes_chain();
+        let chain = &self.id;
         let me = u16::try_from(me).ok()?;
         let opened: Option<Vec<(Contribution, Share)>> = self
             .contributions
@@ -83,11 +87,6 @@ impl Chain {
         Some(EpochSecret::combine(chain, epoch, &opened?))
     }
 
-    fn envelopes_chain(&self) -> tacit_consensus::Digest {
-        let first = self.envelopes.values().flatten().next();
-        first.expect("a chain with an envelope").chain
-    }
-
     /// How many of an epoch's envelopes open with what these bytes lead to, and how many there are.
     pub(crate) fn opened(&self, plaintexts: &[Vec<u8>], epoch: Epoch) -> (usize, usize) {
         let envelopes = &self.envelopes[&epoch];
@@ -96,12 +95,12 @@ impl Chain {
         };
         let sealing = secret.sealing();
         let open = |one: &&Envelope| open_envelope(&sealing, one).is_ok();
-        (envelopes.iter().filter(open).count(), envelopes.len())
+        (envelopes.values().filter(open).count(), envelopes.len())
     }
 
     /// Whether the frames and checkpoints on a disk open with what these bytes lead to: how many do, and how many there are.
-    pub(crate) fn states(&self, plaintexts: &[Vec<u8>], disk: &Node) -> (usize, usize) {
-        let log: ChainLog<'_> = disk.log();
+    pub(crate) fn states(&self, plaintexts: &[Vec<u8>], store: &dyn Store) -> (usize, usize) {
+        let log = ChainLog::new(store);
         let frames = log.frames_from(0, usize::MAX).expect("readable");
         let checkpoint = log.checkpoint().expect("readable");
         let total = frames.len() + usize::from(checkpoint.is_some());

@@ -104,6 +104,11 @@ impl Node {
         self.replica.as_ref().expect("a running replica")
     }
 
+    /// Whether its replica runs.
+    pub(crate) fn is_up(&self) -> bool {
+        self.replica.is_some()
+    }
+
     pub(crate) fn height(&self) -> Height {
         self.replica.as_ref().map_or(0, |replica| replica.head().height)
     }

@@ -5,7 +5,7 @@ use std::{cell::Cell, rc::Rc};
 use tacit_consensus::Height;
 use tacit_ledger::{Column, Manifest, Outcome, PublicSnapshot, SnapshotKind, Store};
 use tacit_node::{
-    replica::{History, Offence},
+    replica::History,
     serving::sync_block,
     wire::{FetchResponse, NoSnapshot},
 };

@@ -383,7 +383,7 @@ fn a_validator_attests_again_and_the_next_epoch_seats_it_by_the_new_evidence() {
     let again = SystemTx::Register(renewal(2, &first_kem(2), &place));
     match world.hand_in(1, &again) {
         Ok(id) => assert_eq!(id, SystemTx::Register(renewed).id(), "the very same bytes"),
-        Err(refused) => assert_eq!(refused.code, "renew.not_newer"),
+        Err(refused) => assert_eq!(refused.code, "register.not_newer"),
     }
     let elsewhere = RegistrationPlace {
         block: Digest([3; 32]),
@@ -392,7 +392,7 @@ fn a_validator_attests_again_and_the_next_epoch_seats_it_by_the_new_evidence() {
     let lie = SystemTx::Register(renewal(1, &first_kem(1), &elsewhere));
     assert_eq!(
         world.hand_in(1, &lie).expect_err("no such block").code,
-        "renew.other_block"
+        "register.other_block"
     );
     world.run_until("epoch 2 begins", 30_000, |world| world.all_in(2));
     let record = world.record();

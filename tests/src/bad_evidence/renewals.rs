@@ -50,8 +50,8 @@ pub(super) fn add(table: &mut Table, shop: &Workshop) {
 }
 
 fn keys(table: &mut Table, shop: &Workshop, network: &Network<'_>) {
-    const OTHER_KEY: (&str, Option<u8>) = ("renew.other_key", None);
-    const SIGNATURE: (&str, Option<u8>) = ("renew.signature", None);
+    const OTHER_KEY: (&str, Option<u8>) = ("register.other_key", None);
+    const SIGNATURE: (&str, Option<u8>) = ("register.signature", None);
     let other = || Ed25519Signer::from_seed([200; 32]);
     let mut made = |what: &str, expected, change: &dyn Fn(&mut Holder)| {
         let mut holder = Holder::of(0);
@@ -62,7 +62,7 @@ fn keys(table: &mut Table, shop: &Workshop, network: &Network<'_>) {
     };
     made(
         "of a name that nobody registered",
-        ("renew.unknown_name", None),
+        ("register.unknown_name", None),
         &|holder| holder.name = "v9".to_owned(),
     );
     made("with another consensus key", OTHER_KEY, &|holder| {
@@ -98,46 +98,48 @@ fn places(table: &mut Table, network: &Network<'_>) {
         change(&mut place);
         table.renewal(network, what, (code, None), network.renewal(0, &place));
     };
-    bound("bound to another network", "renew.other_chain", &|place| {
+    bound("bound to another network", "register.other_chain", &|place| {
         place.network = Digest([9; 32])
     });
     bound(
         "bound to the genesis nonce, as a founder's",
-        "renew.other_chain",
+        "register.other_chain",
         &|place| {
             place.network = Digest([0x77; 32]);
         },
     );
     bound(
         "bound to a policy that is gone",
-        "renew.policy_version",
+        "register.policy_version",
         &|place| place.policy_version -= 1,
     );
     bound(
         "bound to a policy that is not adopted",
-        "renew.policy_version",
+        "register.policy_version",
         &|place| place.policy_version += 1,
     );
     bound(
         "bound to a block that does not exist yet",
-        "renew.block_ahead",
+        "register.block_ahead",
         &|place| place.height = height + 1,
     );
-    bound("bound to the end of all blocks", "renew.block_ahead", &|place| {
-        place.height = u64::MAX
-    });
-    bound("bound to a block one too old", "renew.block_old", &|place| {
+    bound(
+        "bound to the end of all blocks",
+        "register.block_ahead",
+        &|place| place.height = u64::MAX,
+    );
+    bound("bound to a block one too old", "register.block_old", &|place| {
         *place = network.place(height - BLOCK_AGE_MAX);
     });
-    bound("bound to the founding", "renew.block_old", &|place| {
+    bound("bound to the founding", "register.block_old", &|place| {
         *place = network.place(0)
     });
     bound(
         "bound to a block of another chain",
-        "renew.other_block",
+        "register.other_block",
         &|place| place.block.0[31] ^= 1,
     );
-    bound("bound to a block's parent", "renew.other_block", &|place| {
+    bound("bound to a block's parent", "register.other_block", &|place| {
         place.block = network.place(height - 1).block;
     });
 }
@@ -243,7 +245,7 @@ fn evidence(table: &mut Table, shop: &Workshop, network: &Network<'_>) {
 fn machines(table: &mut Table, shop: &Workshop) {
     let network = Network::new(shop);
     let place = network.newest();
-    const DUPLICATE: (&str, Option<u8>) = ("renew.duplicate_chip", None);
+    const DUPLICATE: (&str, Option<u8>) = ("register.duplicate_chip", None);
     let borrowed = Holder::of(0).register(&place, |report_data| snp(shop, 1, report_data, |_| ()));
     table.renewal(&network, "on another seat's chip", DUPLICATE, borrowed);
     let borrowed = Holder::of(0).register(&place, |report_data| td(shop, report_data, |_| ()));
@@ -267,7 +269,7 @@ fn machines(table: &mut Table, shop: &Workshop) {
     let mut network = Network::new(shop);
     let renewal = network.renewal(0, &network.newest());
     network.block(vec![SystemTx::Register(renewal.clone())]);
-    const NOT_NEWER: (&str, Option<u8>) = ("renew.not_newer", None);
+    const NOT_NEWER: (&str, Option<u8>) = ("register.not_newer", None);
     table.renewal(&network, "that was taken in already", NOT_NEWER, renewal);
     let older = network.renewal(0, &network.place(network.state.height() - 2));
     table.renewal(&network, "older than the one taken in", NOT_NEWER, older);
@@ -286,7 +288,7 @@ fn machines(table: &mut Table, shop: &Workshop) {
     table.renewal(
         &network,
         "of a machine that is suspended",
-        ("renew.suspended", None),
+        ("register.suspended", None),
         registration,
     );
 }

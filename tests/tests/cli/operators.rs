@@ -13,7 +13,7 @@ use tacit_tests::network::PATIENCE;
 
 use crate::{
     command::{Tacit, lossy},
-    text,
+    membership, recovery, text,
 };
 
 /// Agreed between the founders.
@@ -21,10 +21,10 @@ const NONCE: &str = "5d0f3c1e5d0f3c1e5d0f3c1e5d0f3c1e5d0f3c1e5d0f3c1e5d0f3c1e5d0
 const NAMES: [&str; 4] = ["ada", "ben", "cem", "dia"];
 
 /// A node's process, killed with its test.
-struct Node(Child);
+pub(crate) struct Node(Child);
 
 impl Node {
-    fn start(tacit: &Tacit, home: &str, log: &Path) -> Self {
+    pub(crate) fn start(tacit: &Tacit, home: &str, log: &Path) -> Self {
         let log = File::create(log).expect("a log file");
         let mut command = tacit.command(&["node", "run", "--home", home, "--json"]);
         Self(
@@ -37,7 +37,7 @@ impl Node {
     }
 
     /// SIGTERM, as a service manager sends it.
-    fn terminate(mut self) -> ExitStatus {
+    pub(crate) fn terminate(mut self) -> ExitStatus {
         let sent = Command::new("sh")
             .arg("-c")
             .arg(format!("kill {}", self.0.id()))
@@ -62,7 +62,7 @@ impl Drop for Node {
 }
 
 /// So many ports that nobody uses now.
-fn free_ports(count: usize) -> Vec<u16> {
+pub(crate) fn free_ports(count: usize) -> Vec<u16> {
     let bind = |_| TcpListener::bind("127.0.0.1:0").expect("a free port");
     let held: Vec<TcpListener> = (0..count).map(bind).collect();
     held.iter()
@@ -136,6 +136,9 @@ pub(crate) fn a_network_is_founded_by_hand(tacit: &Tacit, cwd: &Path) {
     assert_eq!(made["chain"], Value::Null);
     let member = format!("eve={}", text(&made, "/address"));
 
+    // Two who can bring the state back give a key each before there is a genesis.
+    let holders = recovery::holders(tacit, &members, &password);
+
     let genesis = path("genesis.json");
     let registrations: Vec<String> = NAMES
         .iter()
@@ -151,12 +154,17 @@ pub(crate) fn a_network_is_founded_by_hand(tacit: &Tacit, cwd: &Path) {
         &root,
         "--member",
         &member,
+        "--epoch-min",
+        "1s",
         "--out",
         &genesis,
     ];
     registrations
         .iter()
         .for_each(|file| create.extend(["--registration", file]));
+    holders
+        .iter()
+        .for_each(|holder| create.extend(["--recovery-member", holder]));
     let hash = text(&tacit.json(&create), "/genesis_hash").to_owned();
     tacit.refused(&create, 9, "home.exists");
     let agreed = ["genesis", "verify", &genesis, "--genesis-hash", &hash];
@@ -259,6 +267,8 @@ pub(crate) fn a_network_is_founded_by_hand(tacit: &Tacit, cwd: &Path) {
     // Once more, it is the same transactions, which are final already.
     assert_eq!(tacit.json(&push), pushed);
 
+    recovery::shares_are_shown_and_checked(tacit, &as_eve);
+
     // An observer needs no TEE and no seat.
     let observer = path("obs");
     tacit.json(&[
@@ -272,6 +282,9 @@ pub(crate) fn a_network_is_founded_by_hand(tacit: &Tacit, cwd: &Path) {
         "--genesis",
         &genesis,
     ]);
+
+    let genesis_and_peers = (genesis.as_str(), peers.as_slice());
+    membership::a_validator_comes_and_goes(tacit, &folder, &authority, genesis_and_peers, &rpc);
 
     // SIGTERM is a request, answered with success.
     let last = nodes.pop().expect("four nodes");
@@ -312,4 +325,12 @@ pub(crate) fn a_network_is_founded_by_hand(tacit: &Tacit, cwd: &Path) {
     for node in nodes {
         assert_eq!(node.terminate().code(), Some(0));
     }
+    let lost = recovery::Lost {
+        folder: &folder,
+        homes: NAMES.map(path),
+        members: &members,
+        password: &password,
+        chain: &hash,
+    };
+    recovery::the_state_is_brought_into_another_network(tacit, &lost);
 }
