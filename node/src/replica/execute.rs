@@ -191,6 +191,9 @@ impl Replica {
                 block: self.head.id,
             }));
         }
+        if !block.payload.system.is_empty() {
+            self.note_conviction();
+        }
         self.note_unopened(now, &block, &results.unopened);
         if let Some(record) = record {
             self.begin_epoch(now, Arc::new(record))

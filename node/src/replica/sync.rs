@@ -17,8 +17,6 @@ const PATIENCE_MS: Millis = 400;
 const ANSWER_MS: Millis = 5_000;
 /// How often a missing batch is asked for before it is forgotten: by then every validator was asked a few times.
 const MAX_TRIES: u32 = 64;
-/// Requests for batches whose numbers are remembered.
-const MAX_ASKED_BATCHES: usize = 256;
 /// How long before missing batches are asked for again.
 const BATCH_RETRY_MS: Millis = 500;
 
@@ -38,8 +36,8 @@ pub(super) struct Sync {
     last_asked: Option<NodeKey>,
     next_request: u64,
     wanted: BTreeMap<Digest, Wanted>,
-    /// Requests for batches that are under way.
-    asked_batches: BTreeSet<u64>,
+    /// Requests for batches under way: each is answered or fails, so there are few.
+    batches: BTreeSet<u64>,
 }
 
 struct Inflight {
@@ -254,9 +252,7 @@ impl Replica {
         if for_blocks {
             self.sync.inflight = None;
         }
-        let for_batches = self.sync.asked_batches.remove(&request);
-        // An answer to a question of its own that is settled by now is late, and no offence.
-        let late = !for_blocks && !for_batches && (1..=self.sync.next_request).contains(&request);
+        let for_batches = self.sync.batches.remove(&request);
         match response {
             // They are asked for again from where the snapshot leads to.
             Some(FetchResponse::Blocks(_)) if for_blocks && self.holds_blocks() => {}
@@ -270,11 +266,13 @@ impl Replica {
                 }
                 self.retry(now);
             }
-            Some(_) if late => {}
-            Some(_) => self.out.push(Effect::Penalise {
+            Some(_) if for_blocks || for_batches => self.out.push(Effect::Penalise {
                 peer: from,
                 offence: Offence::Invalid,
             }),
+            // An honest answer to a question of a moment ago that is no longer asked: of an earlier epoch, or of a start that
+            // is over.
+            Some(_) => {}
             // One lost answer says nothing of the peer: it is asked again in its turn.
             None if for_blocks => {
                 self.sync.spent.insert(from);
@@ -489,10 +487,7 @@ impl Replica {
         };
         for chunk in digests.chunks(MAX_BATCHES_PER_FETCH) {
             let request = self.sync.number();
-            self.sync.asked_batches.insert(request);
-            if self.sync.asked_batches.len() > MAX_ASKED_BATCHES {
-                self.sync.asked_batches.pop_first();
-            }
+            self.sync.batches.insert(request);
             let what = FetchRequest::Batches(chunk.to_vec());
             self.out.push(Effect::Request { request, to, what });
         }

@@ -70,7 +70,7 @@ impl World {
     }
 
     /// A machine that has followed so far registers; from the next epoch on it has a seat.
-    fn register(&mut self, index: usize) {
+    fn give_seat(&mut self, index: usize) {
         let seats = self.record().validators.len();
         let registration = self.renewal(index);
         self.carry_through(index, &registration);
@@ -79,12 +79,12 @@ impl World {
         });
     }
 
-    fn votes(&self, index: usize) -> bool {
+    fn has_voted(&self, index: usize) -> bool {
         self.checker.voted(index, self.record().epoch, "certify")
     }
 
     fn until_it_votes(&mut self, index: usize) {
-        self.run_until("it votes", 120_000, |world| world.votes(index));
+        self.run_until("it votes", 120_000, |world| world.has_voted(index));
     }
 
     /// A fifth validator that is about to take its snapshot.
@@ -143,7 +143,7 @@ fn who_lost_its_seat_and_has_one_again_takes_the_state_and_votes() {
 fn a_fifth_joins_takes_the_state_votes_and_keeps_it_over_a_restart() {
     let (mut world, newcomer) = World::with_newcomer(options());
     world.transfer(0, &alice(), 0, bob().id());
-    world.register(newcomer);
+    world.give_seat(newcomer);
     assert_eq!(world.record().reason, EpochReason::Membership);
     // The chain goes on while it fetches.
     world.transfer_among(0..4, &alice(), 1, bob().id());
@@ -210,7 +210,7 @@ fn chunks_spoilt(spoil: Spoil) -> (World, usize) {
         other => other,
     });
     world.server = Some(crook);
-    world.register(newcomer);
+    world.give_seat(newcomer);
     world.until_it_votes(newcomer);
     world.transfer(newcomer, &alice(), 0, bob().id());
     for honest in [2, 3, newcomer] {
@@ -264,7 +264,7 @@ fn a_chunk_that_is_another_chunk_is_refused_and_had_from_others() {
         other => other,
     });
     world.server = Some(crook);
-    world.register(newcomer);
+    world.give_seat(newcomer);
     world.until_it_votes(newcomer);
     assert!((0..4).any(|crook| world.blamed(crook).contains(&Offence::Invalid)));
     world.transfer(newcomer, &alice(), 0, bob().id());
@@ -324,7 +324,7 @@ fn manifests_that_lie_are_outvoted_and_those_that_nobody_could_mean_are_blamed()
             }
             other => other,
         }));
-        world.register(newcomer);
+        world.give_seat(newcomer);
         world.until_it_votes(newcomer);
         assert_eq!(!world.blamed(0).is_empty(), blamed, "{what}");
         world.server = None;
@@ -349,13 +349,13 @@ fn a_state_that_more_than_f_forge_alike_does_not_open_and_is_named() {
         FetchResponse::Chunk(Ok(_)) if server < 3 && lies.get() => FetchResponse::Chunk(Ok(forged.clone())),
         other => other,
     }));
-    world.register(newcomer);
+    world.give_seat(newcomer);
     world.run_until("it does not open", 30_000, |world| {
         world.refused(newcomer) == Some("snapshot.sealed")
     });
     world.run_for(5_000);
     assert_eq!(world.nodes[newcomer].up().supply(), None, "nothing is entered on");
-    assert!(!world.votes(newcomer));
+    assert!(!world.has_voted(newcomer));
     assert!((0..3).any(|liar| !world.blamed(liar).is_empty()));
     assert_eq!(world.blamed(3), []);
     lying.set(false);
@@ -367,7 +367,7 @@ fn a_state_that_more_than_f_forge_alike_does_not_open_and_is_named() {
 fn peers_that_stop_answering_are_left_for_others_and_come_back() {
     let (mut world, newcomer) = World::with_newcomer(options());
     world.silent.extend([0, 1]);
-    world.register(newcomer);
+    world.give_seat(newcomer);
     world.until_it_votes(newcomer);
     world.silent.clear();
     world.transfer(newcomer, &alice(), 0, bob().id());
@@ -442,7 +442,7 @@ fn a_restart_goes_on_with_the_chunks_that_are_here_and_whole() {
             FetchResponse::Chunk(_) => FetchResponse::Chunk(Err(NoSnapshot::NotHeld { newest: None })),
             other => other,
         }));
-        world.register(newcomer);
+        world.give_seat(newcomer);
         world.run_until("two of three are here", 30_000, |world| {
             let progress = world.nodes[newcomer].up().snapshot_progress();
             progress.is_some_and(|progress| progress.have == 2)
@@ -502,7 +502,7 @@ fn an_epoch_that_ends_too_early_for_a_newcomer_is_followed_and_the_next_one_join
         }
         other => other,
     }));
-    world.register(newcomer);
+    world.give_seat(newcomer);
     let epoch = world.record().epoch;
     world.run_until("the epoch is over elsewhere", 60_000, |world| {
         world.record().epoch > epoch
