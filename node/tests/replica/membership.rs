@@ -44,11 +44,6 @@ impl World {
         record.dropped.iter().map(pair).collect()
     }
 
-    /// Whether a validator has a seat and takes part in the epoch in force.
-    fn votes(&self, index: usize) -> bool {
-        self.checker.voted(index, self.record().epoch, "certify")
-    }
-
     /// The next epoch begins everywhere where nodes run.
     fn turn(&mut self, epoch: Epoch) {
         self.run_until("the next epoch begins", 60_000, |world| {

@@ -79,12 +79,13 @@ impl World {
         });
     }
 
-    fn has_voted(&self, index: usize) -> bool {
+    /// Whether a validator takes part in the epoch in force.
+    pub(crate) fn votes(&self, index: usize) -> bool {
         self.checker.voted(index, self.record().epoch, "certify")
     }
 
     fn until_it_votes(&mut self, index: usize) {
-        self.run_until("it votes", 120_000, |world| world.has_voted(index));
+        self.run_until("it votes", 120_000, |world| world.votes(index));
     }
 
     /// A fifth validator that is about to take its snapshot.
@@ -355,7 +356,7 @@ fn a_state_that_more_than_f_forge_alike_does_not_open_and_is_named() {
     });
     world.run_for(5_000);
     assert_eq!(world.nodes[newcomer].up().supply(), None, "nothing is entered on");
-    assert!(!world.has_voted(newcomer));
+    assert!(!world.votes(newcomer));
     assert!((0..3).any(|liar| !world.blamed(liar).is_empty()));
     assert_eq!(world.blamed(3), []);
     lying.set(false);
