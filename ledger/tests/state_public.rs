@@ -723,7 +723,6 @@ fn the_formats_are_pinned() {
             policy: Digest([7; 32]),
             collateral: Digest([8; 32]),
             kept: true,
-            protocol: 1,
             dropped: vec![Dropped {
                 name: "v1".into(),
                 code: "suspend.in_force".into(),

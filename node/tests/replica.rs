@@ -52,6 +52,8 @@ mod hostile;
 mod leaders;
 #[path = "replica/life.rs"]
 mod life;
+#[path = "replica/membership.rs"]
+mod membership;
 #[path = "replica/pace.rs"]
 mod pace;
 #[path = "replica/pruning.rs"]

@@ -31,14 +31,24 @@ static REGISTRATIONS: LazyLock<(SimulatorAuthority, Vec<Registration>)> = LazyLo
     let authority = SimulatorAuthority::generate([1; 32], TIME).expect("an authority");
     let place = RegistrationPlace::founder(NONCE, 1);
     let registrations = (0..FOUNDERS)
-        .map(|n| register(&authority, n, &first_kem(n), &place))
+        .map(|n| register(&authority, n, &first_kem(n), &place, PROTOCOL_VERSION))
         .collect();
     (authority, registrations)
 });
 
 /// Fresh evidence of validator `n`'s machine for a KEM key, bound to a later place.
 pub(crate) fn renewal(n: u8, kem: &SealingPublic, place: &RegistrationPlace) -> Registration {
-    register(&REGISTRATIONS.0, n, kem, place)
+    renewal_of(n, kem, place, PROTOCOL_VERSION)
+}
+
+/// The same by a build that speaks the protocol up to this version.
+pub(crate) fn renewal_of(
+    n: u8,
+    kem: &SealingPublic,
+    place: &RegistrationPlace,
+    protocol: u16,
+) -> Registration {
+    register(&REGISTRATIONS.0, n, kem, place, protocol)
 }
 
 /// A registration of `val-{name}`, whose machine has the chip and whose operator the key of that number, by the keys of
@@ -76,14 +86,21 @@ fn register(
     n: u8,
     kem: &SealingPublic,
     place: &RegistrationPlace,
+    protocol: u16,
 ) -> Registration {
     let chip = authority
         .issue_chip([n; 32], Generation::Genoa, TIME)
         .expect("a chip");
-    Registration::make(
-        &format!("val-{n}"),
+    let node = node_signer(n.into());
+    let terms = RegistrationTerms {
+        name: &format!("val-{n}"),
+        operator: Operator::Signs(&node),
+        protocol,
+    };
+    Registration::make_for(
+        &terms,
         &consensus_signer(n.into()),
-        &node_signer(n.into()),
+        &node,
         kem,
         place,
         &SimulatedQuoter::new(chip, MEASUREMENT),

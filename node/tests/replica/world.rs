@@ -185,6 +185,14 @@ impl World {
         world
     }
 
+    /// Adds a machine with keys of its own, which nobody has heard of and which knows nothing but genesis.
+    pub(crate) fn add_validator(&mut self) -> usize {
+        let index = self.nodes.len();
+        self.nodes.push(Node::new(index, Some(MemoryVault::default())));
+        self.start(index);
+        index
+    }
+
     /// Adds an observer that knows nothing but genesis.
     pub(crate) fn add_observer(&mut self) -> usize {
         let index = self.nodes.len();
