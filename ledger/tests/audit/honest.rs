@@ -28,7 +28,7 @@ fn an_honest_chain_of_several_epochs_passes() {
         "four founders, four renewals, one newcomer"
     );
     assert_eq!(summary.suspensions, 1, "a conviction");
-    assert_eq!((summary.policies, summary.contributions), (1, 12));
+    assert_eq!((summary.policies, summary.contributions), (1, 11));
     assert_eq!((summary.batches, summary.envelopes), (7, 9));
     assert_eq!((summary.unopened, summary.idle), (1, 1));
     assert_eq!(summary.certified.height, story.head - 1);
