@@ -321,10 +321,9 @@ pub(crate) async fn run(node: NodeHandle, mut attester: Option<Attester>) {
         (attester, warnings) = (own, said);
         shared.forecast.send_replace(forecast);
         if let Some(made) = made {
-            served_ms = asked_ms;
-            let passes = renewal::hand_in(&node, made).await;
-            if let Some(attester) = attester.as_mut().filter(|_| passes) {
-                attester.try_again();
+            match (renewal::hand_in(&node, made).await, attester.as_mut()) {
+                (true, Some(attester)) => attester.try_again(),
+                _ => served_ms = asked_ms,
             }
         }
         let longest = if waits { WAITING } else { EVERY };

@@ -26,7 +26,7 @@ use crate::{
     metrics::Metrics,
     phase::{Phase, Standing},
     renewal::{self, Attempt},
-    replica::{Input, NodeKey, ProbationStatus, Question, Refused, RolledBack},
+    replica::{Input, NodeKey, ProbationStatus, Question, Refused, RolledBack, SnapshotProgress},
     system_waiting::{SystemState, SystemWaiting},
     wire::{FetchRequest, FetchResponse, Hello, MAX_FETCH_RESPONSE_BYTES, RelayRefused},
 };
@@ -181,6 +181,8 @@ pub struct Status {
     pub quorum: u32,
     /// Connected peers.
     pub peers: Vec<PeerInfo>,
+    /// What they said of themselves, and whether they speak the protocol version in force.
+    pub met: BTreeMap<NodeKey, (Hello, bool)>,
     /// Envelopes waiting.
     pub mempool_txs: u64,
     /// Their bytes.
@@ -227,6 +229,10 @@ pub struct Status {
     pub membership: Option<Membership>,
     /// The last attempt to register or renew, since the process started.
     pub attempt: Option<Attempt>,
+    /// The snapshot that it is fetching.
+    pub fetching: Option<SnapshotProgress>,
+    /// The first height whose block it keeps.
+    pub first_kept: Height,
     /// Whether new envelopes are refused.
     pub draining: bool,
     /// Envelopes taken in here that are in no final block yet.
@@ -296,6 +302,10 @@ pub(crate) struct Snapshot {
     pub(crate) votes: bool,
     /// Whether it holds the private state.
     pub(crate) has_state: bool,
+    /// The snapshot that it is fetching.
+    pub(crate) fetching: Option<SnapshotProgress>,
+    /// The first height whose block it keeps.
+    pub(crate) first_kept: Height,
     pub(crate) probation: Option<ProbationStatus>,
     pub(crate) rolled_back: Option<RolledBack>,
 }
@@ -531,6 +541,7 @@ impl NodeHandle {
             epoch_ends_at_ms: record.start_ms + shared.genesis.params.epoch_ms_max,
             validators: committee.n() as u32,
             quorum: committee.quorum() as u32,
+            met: shared.met().clone(),
             peers,
             mempool_txs: snapshot.mempool.0,
             mempool_bytes: snapshot.mempool.1,
@@ -554,6 +565,8 @@ impl NodeHandle {
             seat: snapshot.seat,
             membership,
             attempt: shared.attempt(),
+            fetching: snapshot.fetching.clone(),
+            first_kept: snapshot.first_kept,
             draining,
             pending: shared.pending().since.len() as u64,
             advancing: now_ms.saturating_sub(snapshot.head_time_ms) <= snapshot.idle_ok_until_ms,

@@ -20,7 +20,7 @@ use tacit_ledger::{
 use crate::{
     forecast::{Forecast, ForecastSet},
     handle::{NodeHandle, Problem},
-    home::Home,
+    home::{Home, write_private},
     operator::OperatorKey,
 };
 
@@ -102,6 +102,8 @@ pub(crate) struct Attester {
     name: String,
     home: Home,
     attempted: Option<Attempted>,
+    /// Its operator brings it back: that it asked to leave counts no more.
+    returning: bool,
 }
 
 /// When the last attempt was made, and by which policy it was judged.
@@ -147,6 +149,7 @@ impl Attester {
             name,
             home,
             attempted: None,
+            returning: false,
         }
     }
 
@@ -169,10 +172,11 @@ impl Attester {
     pub(crate) fn attend(&mut self, scene: &Scene<'_>) -> Option<Made> {
         let Scene { state, head, now, .. } = *scene;
         let why = self.why(scene)?;
-        let most = if why.needs_operator() {
-            JOIN_EVERY_MS
-        } else {
-            EVERY_MS
+        let most = match why {
+            Why::Join | Why::Rejoin => JOIN_EVERY_MS,
+            // Once an epoch, however short: what is missed is remembered for one more.
+            Why::Forgetting => EVERY_MS.min(state.params().epoch_ms_max / 8),
+            Why::Aged | Why::Ill => EVERY_MS,
         };
         let pause = most.min(state.policy().evidence_age_max_ms / 8);
         let policy = state.policy().version;
@@ -220,16 +224,45 @@ impl Attester {
     }
 
     /// Why this validator should attest now, if it should.
-    fn why(&self, scene: &Scene<'_>) -> Option<Why> {
+    fn why(&mut self, scene: &Scene<'_>) -> Option<Why> {
+        let state = scene.state;
+        let held = held(state, &self.key());
+        if held.is_some_and(|held| is_leaving(state, &held.seat.name)) {
+            if scene.asked {
+                self.returning = true;
+                return Some(Why::Join);
+            }
+            if !self.returning {
+                self.stay_out();
+            }
+            return None;
+        }
+        self.returning = false;
         if self.home.left().exists() {
             return None;
         }
-        let state = scene.state;
-        match held(state, &self.key()) {
-            Some(held) if is_leaving(state, &held.seat.name) => None,
+        match held {
             Some(held) => due(state, &held.seat, scene.kem, scene.forecast, scene.now),
             None if state.registered(&self.name).is_some() => Some(Why::Rejoin),
             None => Some(Why::Join),
+        }
+    }
+
+    /// Remembers over restarts, and when the registry has forgotten the name, that the operator took it off.
+    fn stay_out(&self) {
+        let path = self.home.left();
+        if path.exists() {
+            return;
+        }
+        match write_private(
+            &path,
+            b"taken off by its operator; tacit node join brings it back\n",
+        ) {
+            Ok(()) => tracing::info!(
+                name = self.name,
+                "the operator takes this validator off the network"
+            ),
+            Err(error) => tracing::error!(%error, "it is not remembered that this validator leaves"),
         }
     }
 

@@ -43,7 +43,9 @@ impl Warnings {
     ) -> Vec<Warning<'a>> {
         let mut news = Vec::new();
         let mut said = BTreeMap::new();
-        for forecast in &own.sets {
+        // Who leaves because its operator wants it so needs no warning.
+        let wanted = |forecast: &&SetForecast| forecast.code != Some("epoch.left");
+        for forecast in own.sets.iter().filter(wanted) {
             let ages = forecast.until_ms.is_some_and(|until| until >= age_end_ms);
             let nearness = nearness(forecast, now, ages.then_some(age_max_ms));
             let before = self.said.get(&forecast.set);

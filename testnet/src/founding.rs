@@ -352,6 +352,18 @@ pub(crate) fn authority(facts: &Facts) -> Result<SimulatorAuthority, Error> {
         .map_err(|e| founding("simulator authority", e))
 }
 
+/// The file of that authority, for machines that are made outside of this tool. It protects nothing: it follows from the
+/// network's seed.
+///
+/// # Errors
+/// In practice none.
+pub fn authority_file(facts: &Facts) -> Result<Vec<u8>, Error> {
+    let bytes = authority(facts)?.to_bytes();
+    bytes
+        .map(|bytes| bytes.to_vec())
+        .map_err(|e| founding("simulator authority", e))
+}
+
 /// Makes a validator that joins later: its home with the genesis, its keys sealed to a build.
 pub(crate) fn join(facts: &Facts, name: &str, home: &Path, measurement: Measurement) -> Result<(), Error> {
     let authority = authority(facts)?;

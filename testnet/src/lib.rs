@@ -43,6 +43,7 @@ mod testnet;
 pub use error::Error;
 pub use event::Event;
 pub use facts::{Build, FACTS_FILE, FACTS_VERSION, Facts, NodeFacts, NodeRole, WalletFacts};
+pub use founding::authority_file as authority;
 pub use leak::{
     Captured, Control, Encoding, Extent, Hit, LeakReport, MAX_WORD, MAX_WORDS, MIN_WORD, Searched, Word,
     leakscan,

@@ -11,6 +11,8 @@ mod evidence;
 mod failures;
 #[path = "cli/governance.rs"]
 mod governance;
+#[path = "cli/membership.rs"]
+mod membership;
 #[path = "cli/networks.rs"]
 mod networks;
 #[path = "cli/operators.rs"]

@@ -72,6 +72,14 @@ pub(crate) enum QueryVerb {
         #[arg(long, value_name = "VERSION")]
         version_number: Option<u64>,
     },
+    /// Where the node stands between following and voting
+    #[command(
+        after_help = "Examples:\n  tacit query node\n  tacit query node --rpc http://127.0.0.1:26640 --json"
+    )]
+    Node,
+    /// Who will be out of the set, when and why
+    #[command(after_help = "Examples:\n  tacit query forecast\n  tacit query forecast --json")]
+    Forecast,
     /// Follow events, one JSON document a line
     #[command(after_help = "Examples:\n  tacit query events --types block,epoch\n  \
                             tacit query events --after 1842-0 --limit 10")]
@@ -143,6 +151,9 @@ pub(crate) enum GenesisVerb {
         /// Longest epoch
         #[arg(long, default_value = "1day", value_parser = humantime::parse_duration, value_name = "TIME")]
         epoch: std::time::Duration,
+        /// Shortest epoch, when somebody joins or leaves; not longer than the longest
+        #[arg(long, default_value = "1m", value_parser = humantime::parse_duration, value_name = "TIME")]
+        epoch_min: std::time::Duration,
         /// When it begins, in milliseconds since 1970; now when absent
         #[arg(long, value_name = "MS")]
         time_ms: Option<u64>,

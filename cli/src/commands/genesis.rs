@@ -72,6 +72,10 @@ fn invalid(error: impl std::fmt::Display) -> Failure {
     Failure::new("genesis.invalid", error)
 }
 
+fn millis(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 fn create(context: &Context, verb: GenesisVerb) -> Done {
     let GenesisVerb::Create {
         name,
@@ -85,6 +89,7 @@ fn create(context: &Context, verb: GenesisVerb) -> Done {
         recovery_threshold,
         collateral,
         epoch,
+        epoch_min,
         time_ms,
         out,
     } = verb
@@ -129,7 +134,8 @@ fn create(context: &Context, verb: GenesisVerb) -> Done {
         }
     };
     let params = Params {
-        epoch_ms_max: u64::try_from(epoch.as_millis()).unwrap_or(u64::MAX),
+        epoch_ms_max: millis(epoch),
+        epoch_ms_min: millis(epoch_min.min(epoch)),
         ..Params::default()
     };
     let genesis = Genesis {
@@ -344,6 +350,7 @@ fn show(context: &Context, file: &Path) -> Done {
         "faults_tolerated": genesis.faults_tolerated(),
         "accounts": genesis.allocations.len(),
         "epoch_ms_max": genesis.params.epoch_ms_max,
+        "epoch_ms_min": genesis.params.epoch_ms_min,
         "heartbeat_ms": genesis.params.heartbeat_ms,
         "fee_per_512": genesis.params.fee_per_512,
         "policy_version": genesis.policy.version,

@@ -178,6 +178,17 @@ fn progress(now: &Value) -> String {
                 number("/epoch") + 1
             ),
         },
+        "snapshot" if number("/snapshot/chunks") > 0 => format!(
+            "{} of {} chunks of the state of epoch {}",
+            number("/snapshot/have"),
+            number("/snapshot/chunks"),
+            number("/snapshot/epoch")
+        ),
+        "probation" => format!(
+            "{} of {} others have said what they saw of it",
+            number("/probation/answers"),
+            number("/probation/needed")
+        ),
         "voting" | "leaving" => format!("seat {} of epoch {}", number("/seat"), number("/epoch")),
         _ => now["meaning"].as_str().unwrap_or_default().to_owned(),
     };

@@ -54,6 +54,8 @@ const EPOCHS: [(&str, &str); 7] = [
 pub(crate) fn run(context: &Context, verb: QueryVerb) -> Done {
     match verb {
         QueryVerb::Status => page(context, "/v1/status"),
+        QueryVerb::Node => page(context, "/v1/node"),
+        QueryVerb::Forecast => page(context, "/v1/forecast"),
         QueryVerb::Block { block, txs } => {
             let block = segment(&block)?;
             if !txs {

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
+use tacit_ledger::SnapshotKind;
 use utoipa::ToSchema;
 
 use super::server::Api;
@@ -42,6 +43,14 @@ pub(crate) struct NodePage {
     registered: Option<MembershipBody>,
     /// Its last attempt to register or renew since it started.
     attempt: Option<AttemptBody>,
+    /// The snapshot that it is fetching.
+    snapshot: Option<SnapshotBody>,
+    /// What it waits for before this process signs anything.
+    probation: Option<ProbationBody>,
+    /// What the others held of it that its disk did not know; null where the disk was as new as it must be.
+    rolled_back: Option<RolledBackBody>,
+    /// The first height whose block it keeps.
+    first_kept: u64,
     /// When and why it will have no seat any more, unless somebody acts.
     out: Option<OutBody>,
     /// Whether it refuses new envelopes because it is about to be stopped.
@@ -87,6 +96,44 @@ pub(crate) struct NextBody {
     pub(crate) seated: bool,
     /// Why not, or why only because the set is kept: a code of the table.
     pub(crate) code: Option<String>,
+}
+
+/// A snapshot on its way.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SnapshotBody {
+    /// `private` for a validator's seat, `public` for a node that is far behind.
+    kind: &'static str,
+    /// Its epoch.
+    epoch: u64,
+    /// The height of the block that it was made after.
+    height: u64,
+    /// Chunks that are here and checked.
+    have: u32,
+    /// Chunks in all; 0 while enough peers have not said so.
+    chunks: u32,
+    /// Code of the last thing that was refused on the way.
+    refused: Option<&'static str>,
+}
+
+/// A restarted validator asks the others what they saw of it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ProbationBody {
+    /// Others whose answers count so far.
+    answers: u64,
+    /// How many are needed.
+    needed: u64,
+}
+
+/// A disk that was set back.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RolledBackBody {
+    epoch: u64,
+    /// The highest view in which the disk knew of a statement of this validator.
+    knew: u64,
+    /// The highest view in which others hold one.
+    shown: u64,
+    /// It signs nothing up to this view.
+    silent_through: u64,
 }
 
 /// An attempt to register or renew.
@@ -207,6 +254,28 @@ pub(crate) async fn node(State(api): State<Api>) -> Response {
         synced: now.is_synced(),
         registered: now.membership.as_ref().map(membership),
         attempt: now.attempt.as_ref().map(attempt),
+        snapshot: now.fetching.as_ref().map(|fetching| SnapshotBody {
+            kind: match fetching.id.kind {
+                SnapshotKind::Private => "private",
+                SnapshotKind::Public => "public",
+            },
+            epoch: fetching.id.epoch,
+            height: fetching.height,
+            have: fetching.have,
+            chunks: fetching.chunks,
+            refused: fetching.refused.as_ref().map(|refused| refused.code),
+        }),
+        probation: now.probation.as_ref().map(|probation| ProbationBody {
+            answers: probation.answers as u64,
+            needed: probation.needed as u64,
+        }),
+        rolled_back: now.rolled_back.as_ref().map(|back| RolledBackBody {
+            epoch: back.epoch,
+            knew: back.knew,
+            shown: back.shown,
+            silent_through: back.silent_through,
+        }),
+        first_kept: now.first_kept,
         out: own.and_then(|own| own.out(forecast.made_ms)).map(OutBody::from),
         draining: now.draining,
         pending: now.pending,

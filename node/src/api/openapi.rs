@@ -6,7 +6,7 @@ use utoipa::OpenApi;
 
 use super::problem::{Answer, Refusal};
 use super::{
-    blocks, collateral, epochs, events, light, membership, policy, problem, query, status, suspensions,
+    blocks, collateral, epochs, events, light, membership, peers, policy, problem, query, status, suspensions,
     system, txs, validators,
 };
 
@@ -37,6 +37,7 @@ use super::{
         query::query,
         membership::node,
         membership::forecast,
+        peers::list,
         validators::list,
         validators::one,
         validators::evidence,

@@ -158,6 +158,8 @@ impl Driver {
             seat: self.replica.me(),
             votes: view.is_some(),
             has_state: self.replica.supply().is_some(),
+            fetching: self.replica.snapshot_progress(),
+            first_kept: self.replica.first_kept(),
         };
         if self.public != Some(self.replica.public_changed()) {
             self.public = Some(self.replica.public_changed());

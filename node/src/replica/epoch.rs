@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use tacit_consensus::{Anchor, Block, Config as CoreConfig, Core, Height, Millis};
-use tacit_ledger::{Contribution, EpochRecord, Genesis, SystemTx, ValidatorRecord};
+use tacit_ledger::{Contribution, Dropped, EpochRecord, Genesis, SystemTx, ValidatorRecord};
 
 use super::{Effect, Replica, accuse::Unopened};
 use crate::NodeError;
+
+/// A validator that had an epoch so long, in milliseconds, and kept its KEM key, is worth a word.
+const KEM_PATIENCE_MS: Millis = 60_000;
 
 impl Replica {
     /// Whether the running epoch has lasted its time, or ends for what members or validators decided.
@@ -80,7 +83,17 @@ impl Replica {
         if self.validator.is_none() || (self.me.is_some() && !blind) {
             return Ok(());
         }
-        if self.private.is_some() {
+        let left = |dropped: &Dropped| {
+            let held = self.public.registration(&dropped.name);
+            let own = self.validator.as_ref().map(|parts| parts.signer.public());
+            dropped.code == "epoch.left" && own.is_some() && held.map(|one| one.consensus_key) == own
+        };
+        if self.private.is_some() && self.record.dropped.iter().any(left) {
+            tracing::info!(
+                epoch = self.record.epoch,
+                "this validator has left: it holds no private state any more"
+            );
+        } else if self.private.is_some() {
             tracing::error!(
                 epoch = self.record.epoch,
                 seat = self.me,
@@ -101,7 +114,10 @@ impl Replica {
         if let Some(before) = before.and_then(|epoch| self.public.record(epoch)) {
             let same =
                 |seat: &&ValidatorRecord| before.validators.iter().any(|old| old.kem_key == seat.kem_key);
-            for seat in record.validators.iter().filter(same) {
+            // In so short an epoch nobody is late.
+            let lasted_ms = record.start_ms.saturating_sub(before.start_ms);
+            let late = record.validators.iter().filter(|_| lasted_ms >= KEM_PATIENCE_MS);
+            for seat in late.filter(same) {
                 tracing::warn!(
                     epoch = record.epoch,
                     validator = seat.name,
@@ -110,14 +126,25 @@ impl Replica {
                 );
             }
         }
-        for dropped in &record.dropped {
-            tracing::warn!(
-                epoch = record.epoch,
-                validator = dropped.name,
-                code = dropped.code,
-                kept = record.kept,
-                "a validator was found wanting"
-            );
+        for Dropped { name, code } in &record.dropped {
+            let epoch = record.epoch;
+            match code.as_str() {
+                // Its operator wanted it so, and it stays so for as long as the registry remembers.
+                "epoch.left" => tracing::debug!(epoch, validator = name, "a validator has left"),
+                "epoch.newcomers" => {
+                    tracing::info!(epoch, validator = name, code, "a validator waits for a seat")
+                }
+                _ => {
+                    let kept = record.kept;
+                    tracing::warn!(
+                        epoch,
+                        validator = name,
+                        code,
+                        kept,
+                        "a validator was found wanting"
+                    );
+                }
+            }
         }
         if record.kept {
             tracing::error!(

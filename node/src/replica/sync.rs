@@ -263,6 +263,8 @@ impl Replica {
                 }
                 self.retry(now);
             }
+            // It came after the questions had ended, by other answers or with their epoch.
+            Some(FetchResponse::Standing(_)) if !for_blocks => {}
             Some(_) => self.out.push(Effect::Penalise {
                 peer: from,
                 offence: Offence::Invalid,

@@ -3,12 +3,13 @@
 use tacit_attest::{Policy, Suspension};
 use tacit_consensus::Digest;
 use tacit_ledger::{
-    PolicyApproval, PolicyProposal, PublicState, RegistrationPlace, SealingPublic, SuspendVote, SystemTx,
+    LeaveRequest, PROTOCOL_VERSION, PolicyApproval, PolicyProposal, PublicState, RegistrationPlace,
+    SealingPublic, SuspendVote, SystemTx,
 };
 use tacit_node::replica::{Input, Refused, SystemSource};
 
 use crate::{
-    founders::{member, node_signer, renewal},
+    founders::{member, node_signer, renewal_of},
     world::World,
 };
 
@@ -86,6 +87,11 @@ impl World {
 
     /// A validator's renewal with its next KEM key, bound to its head.
     pub(crate) fn renewal(&mut self, index: usize) -> SystemTx {
+        self.register(index, PROTOCOL_VERSION)
+    }
+
+    /// A validator's registration with its next KEM key, by a build that speaks the protocol up to this version.
+    pub(crate) fn register(&mut self, index: usize, protocol: u16) -> SystemTx {
         let kem = self.next_kem(index);
         let head = self.nodes[index].up().head();
         let place = RegistrationPlace {
@@ -95,7 +101,14 @@ impl World {
             policy_version: self.nodes[index].up().public().policy().version,
         };
         let n = u8::try_from(index).expect("few");
-        SystemTx::Register(renewal(n, &kem, &place))
+        SystemTx::Register(renewal_of(n, &kem, &place, protocol))
+    }
+
+    /// The request of a validator's operator to leave.
+    pub(crate) fn leave(&self, index: usize) -> SystemTx {
+        let held = self.public().registration(&format!("val-{index}"));
+        let held = held.expect("registered");
+        SystemTx::Leave(LeaveRequest::sign(self.chain, held, &node_signer(index)))
     }
 
     /// These validators attest again with fresh KEM keys, and everybody knows it.

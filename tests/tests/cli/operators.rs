@@ -13,7 +13,7 @@ use tacit_tests::network::PATIENCE;
 
 use crate::{
     command::{Tacit, lossy},
-    recovery, text,
+    membership, recovery, text,
 };
 
 /// Agreed between the founders.
@@ -21,10 +21,10 @@ const NONCE: &str = "5d0f3c1e5d0f3c1e5d0f3c1e5d0f3c1e5d0f3c1e5d0f3c1e5d0f3c1e5d0
 const NAMES: [&str; 4] = ["ada", "ben", "cem", "dia"];
 
 /// A node's process, killed with its test.
-struct Node(Child);
+pub(crate) struct Node(Child);
 
 impl Node {
-    fn start(tacit: &Tacit, home: &str, log: &Path) -> Self {
+    pub(crate) fn start(tacit: &Tacit, home: &str, log: &Path) -> Self {
         let log = File::create(log).expect("a log file");
         let mut command = tacit.command(&["node", "run", "--home", home, "--json"]);
         Self(
@@ -37,7 +37,7 @@ impl Node {
     }
 
     /// SIGTERM, as a service manager sends it.
-    fn terminate(mut self) -> ExitStatus {
+    pub(crate) fn terminate(mut self) -> ExitStatus {
         let sent = Command::new("sh")
             .arg("-c")
             .arg(format!("kill {}", self.0.id()))
@@ -62,7 +62,7 @@ impl Drop for Node {
 }
 
 /// So many ports that nobody uses now.
-fn free_ports(count: usize) -> Vec<u16> {
+pub(crate) fn free_ports(count: usize) -> Vec<u16> {
     let bind = |_| TcpListener::bind("127.0.0.1:0").expect("a free port");
     let held: Vec<TcpListener> = (0..count).map(bind).collect();
     held.iter()
@@ -154,6 +154,8 @@ pub(crate) fn a_network_is_founded_by_hand(tacit: &Tacit, cwd: &Path) {
         &root,
         "--member",
         &member,
+        "--epoch-min",
+        "1s",
         "--out",
         &genesis,
     ];
@@ -280,6 +282,9 @@ pub(crate) fn a_network_is_founded_by_hand(tacit: &Tacit, cwd: &Path) {
         "--genesis",
         &genesis,
     ]);
+
+    let genesis_and_peers = (genesis.as_str(), peers.as_slice());
+    membership::a_validator_comes_and_goes(tacit, &folder, &authority, genesis_and_peers, &rpc);
 
     // SIGTERM is a request, answered with success.
     let last = nodes.pop().expect("four nodes");
