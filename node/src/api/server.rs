@@ -29,8 +29,8 @@ use super::node::Node;
 use super::problem::{Answer, Refusal};
 use super::rate::{Rate, RateLimit};
 use super::{
-    blocks, collateral, epochs, events, membership, openapi, peers, policy, query, status, suspensions, system, txs,
-    validators,
+    blocks, collateral, epochs, events, membership, openapi, peers, policy, query, status, suspensions,
+    system, txs, validators,
 };
 
 /// A request that is not finished after this is answered with `rpc.timeout`: the longest wait, and time to

@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tacit_consensus::{Digest, Millis};
 use tacit_ledger::{Answer, Batch, SealingPublic, codec, open_envelope};
-use tacit_p2p::{GossipToken, Offence as PeerOffence, ResponseChannel, Topic, Verdict, node_key_of, peer_id_of};
+use tacit_p2p::{
+    GossipToken, Offence as PeerOffence, ResponseChannel, Topic, Verdict, node_key_of, peer_id_of,
+};
 use tokio::{
     runtime::Handle,
     sync::{mpsc, oneshot},
@@ -276,8 +278,11 @@ impl Outbound {
             Effect::Met { peer, hello, speaks } => {
                 let mut met = self.shared.met();
                 if met.len() >= MAX_MET {
-                    let connected: std::collections::BTreeSet<NodeKey> =
-                        network.peers().iter().filter_map(|one| node_key_of(&one.peer)).collect();
+                    let connected: std::collections::BTreeSet<NodeKey> = network
+                        .peers()
+                        .iter()
+                        .filter_map(|one| node_key_of(&one.peer))
+                        .collect();
                     met.retain(|key, _| connected.contains(key));
                 }
                 met.insert(peer, (hello, speaks));

@@ -52,7 +52,9 @@ fn a_twin_beside_the_original_is_convicted_and_both_are_out_after_the_turn() {
             rounds += 1;
             assert!(rounds < 400, "seed {seed}: nobody is convicted");
         }
-        world.run_until("the next epoch begins everywhere", 30_000, |world| world.all_in(2));
+        world.run_until("the next epoch begins everywhere", 30_000, |world| {
+            world.all_in(2)
+        });
         let record = world.record();
         let names: Vec<&str> = record.validators.iter().map(|seat| seat.name.as_str()).collect();
         assert_eq!(names.len(), 3, "{names:?}");
@@ -69,7 +71,10 @@ fn a_twin_beside_the_original_is_convicted_and_both_are_out_after_the_turn() {
         }
         for index in honest {
             let seen = &world.nodes[index].seen;
-            assert!(seen.equivocations.iter().all(|seat| *seat == guilty), "seed {seed}");
+            assert!(
+                seen.equivocations.iter().all(|seat| *seat == guilty),
+                "seed {seed}"
+            );
             assert!(seen.two_holders.iter().all(|seat| *seat == guilty), "seed {seed}");
             assert!(world.blamed(index).is_empty(), "seed {seed}: {index} is blamed");
             assert_eq!(world.nodes[index].halted, None);
@@ -196,7 +201,10 @@ fn nodes_tell_each_other_release_and_protocol_and_both_sides_see_what_does_not_f
         assert_eq!((newer.protocol_max, *speaks), (2, true));
     }
     let met = &world.nodes[observer].seen.met;
-    assert!((0..3).all(|index| met[&node_key(index)].1), "they speak what is in force");
+    assert!(
+        (0..3).all(|index| met[&node_key(index)].1),
+        "they speak what is in force"
+    );
     world.transfer(0, &alice(), 0, bob().id());
     assert_eq!(world.nodes[0].halted, None);
 }

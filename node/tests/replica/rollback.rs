@@ -180,7 +180,10 @@ fn one_that_reaches_nobody_neither_signs_nor_answers_and_says_why() {
     }
     world.run_for(10_000);
     assert_eq!(world.private_word(2), Err("node.probation"));
-    assert_eq!(world.nodes[2].up().probation().map(|status| status.answers), Some(1));
+    assert_eq!(
+        world.nodes[2].up().probation().map(|status| status.answers),
+        Some(1)
+    );
     assert_eq!(world.checker.statements(2), known);
     world.heal();
     goes_on(&mut world, 2);
@@ -227,7 +230,10 @@ fn the_whole_network_restarts_within_five_seconds() {
         let id = world.submit(1, &envelope).expect("accepted");
         world.run_until("a new block", 5_000, |world| world.all_have(&id));
         assert!(world.now <= began + 5_000 && world.top() > before);
-        let noticed = world.nodes.iter().filter(|node| node.up().rolled_back().is_some());
+        let noticed = world
+            .nodes
+            .iter()
+            .filter(|node| node.up().rolled_back().is_some());
         assert_eq!(noticed.count(), 0, "seed {seed}");
         world.assert_calm();
     }
@@ -241,7 +247,9 @@ fn one_is_set_back_while_the_whole_network_restarts() {
         let mut world = imaged(seed, index, 60_000, 3);
         let image = world.images[world.images.len() / 2].clone();
         world.set_back(index, &image);
-        (0..4).filter(|other| *other != index).for_each(|other| world.crash(other));
+        (0..4)
+            .filter(|other| *other != index)
+            .for_each(|other| world.crash(other));
         world.run_for(300);
         (0..4).for_each(|index| world.start(index));
         goes_on(&mut world, index);
@@ -258,8 +266,12 @@ const LIES: [(&str, Lie); 8] = [
             standing.view = u64::MAX;
         }
     }),
-    ("claims a height that nobody has", |answer| answer.height = u64::MAX),
-    ("claims an epoch that nobody is in", |answer| answer.epoch = u64::MAX),
+    ("claims a height that nobody has", |answer| {
+        answer.height = u64::MAX
+    }),
+    ("claims an epoch that nobody is in", |answer| {
+        answer.epoch = u64::MAX
+    }),
     ("claims an epoch that is over", |answer| answer.epoch = 0),
     ("denies the seat", |answer| answer.standing = None),
     ("shows a vote for another block", |answer| {
@@ -309,7 +321,10 @@ fn whatever_one_of_four_answers_the_others_word_is_enough() {
             assert_eq!(noticed.is_some(), restored, "{what}");
             let view = world.nodes[0].up().view().map_or(0, |view| view.0);
             let silent = noticed.map_or(0, |found| found.silent_through);
-            assert!(silent <= view + 70, "{what}: {silent} where the others are in {view}");
+            assert!(
+                silent <= view + 70,
+                "{what}: {silent} where the others are in {view}"
+            );
             // What can be proven to be a lie is held against the liar, and against nobody else.
             let key = world.key_of(liar);
             let blamed = std::mem::take(&mut world.nodes[index].seen.penalties);
@@ -364,7 +379,10 @@ fn a_rotating_rollback_stops_neither_epochs_nor_transfers() {
             world.run_until("it runs again", 30_000, |world| world.votes_again(index));
         }
         world.run_until("everybody is together again", 60_000, |world| {
-            world.nodes.iter().all(|node| node.epoch() == world.record().epoch)
+            world
+                .nodes
+                .iter()
+                .all(|node| node.epoch() == world.record().epoch)
         });
         assert!(world.record().epoch >= 3, "epoch {}", world.record().epoch);
         world.transfer(0, &alice(), 0, bob().id());
@@ -376,12 +394,17 @@ fn a_rotating_rollback_stops_neither_epochs_nor_transfers() {
 #[test]
 fn answers_and_any_quorum_share_more_than_the_faulty_others() {
     for n in 2..=128_usize {
-        let members = (0..n).map(|i| tacit_consensus::PublicKey([i as u8; 32])).collect();
+        let members = (0..n)
+            .map(|i| tacit_consensus::PublicKey([i as u8; 32]))
+            .collect();
         let committee = Committee { epoch: 1, members };
         let (others, answers) = (n - 1, committee.quorum() - 1);
         let shared = 2 * answers - others.min(2 * answers);
         // The validator that was set back is one of the f.
         let faulty_others = committee.f().saturating_sub(1);
-        assert!(shared > faulty_others || committee.f() == 0 && shared == others, "n = {n}");
+        assert!(
+            shared > faulty_others || committee.f() == 0 && shared == others,
+            "n = {n}"
+        );
     }
 }
