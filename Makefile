@@ -38,3 +38,4 @@ bench:
 	scripts/cargo bench --locked -p tacit-tests --bench attestation
 	scripts/cargo bench --locked -p tacit-ledger --bench public
 	scripts/cargo bench --locked -p tacit-ledger --bench rekey
+	scripts/cargo bench --locked -p tacit-ledger --bench audit

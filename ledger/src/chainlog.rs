@@ -400,13 +400,18 @@ impl<'a> ChainLog<'a> {
 
     /// The height of the newest sealed checkpoint that is whole: above it may stand parts of a snapshot.
     pub fn checkpoint_height(&self) -> Result<Option<Height>, StoreError> {
-        Ok(self.newest_checkpoint()?.map(|(height, _)| height))
+        Ok(self.newest_checkpoint(Height::MAX)?.map(|(height, _)| height))
     }
 
     /// The newest sealed checkpoint that is whole, with its height.
     pub fn checkpoint(&self) -> Result<Option<(Height, Vec<u8>)>, StoreError> {
+        self.checkpoint_up_to(Height::MAX)
+    }
+
+    /// The newest sealed checkpoint that is whole and not above `height`, with its height.
+    pub fn checkpoint_up_to(&self, height: Height) -> Result<Option<(Height, Vec<u8>)>, StoreError> {
         let column = Column::Checkpoints;
-        let Some((height, count)) = self.newest_checkpoint()? else {
+        let Some((height, count)) = self.newest_checkpoint(height)? else {
             return Ok(None);
         };
         let mut sealed = Vec::new();
@@ -417,9 +422,9 @@ impl<'a> ChainLog<'a> {
         Ok(Some((height, sealed)))
     }
 
-    fn newest_checkpoint(&self) -> Result<Option<(Height, u32)>, StoreError> {
+    fn newest_checkpoint(&self, up_to: Height) -> Result<Option<(Height, u32)>, StoreError> {
         let column = Column::Checkpoints;
-        let mut from = Vec::new();
+        let mut from = chunk_key(up_to, u32::MAX);
         loop {
             let Some((key, _)) = self.store.scan(column, &from, 1, true)?.pop() else {
                 return Ok(None);

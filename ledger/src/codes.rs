@@ -199,6 +199,7 @@ pub const CODES: &[Code] = &[
     row("chain.receipt", 6, 0, FINAL, "A stored receipt cannot be one", "synchronise the node anew, or check another node's data"),
     row("chain.receipt_missing", 7, 0, FINAL, "A receipt is not there", "synchronise the node anew, or check another node's data"),
     row("chain.receipts_root", 6, 0, FINAL, "The stored receipts are not the certified ones", "do not rely on this copy: take the chain from another node"),
+    row("chain.recovery", 6, 0, FINAL, "The shares for the recovery members are malformed", "do not use this network before its members have explained it"),
     row("chain.registration", 6, 0, FINAL, "A validator is registered, or leaves, against the rules", "do not use this network before its members have explained it"),
     row("chain.result", 6, 0, FINAL, "The stored result of a block is not what the block gives", "synchronise the node anew: the blocks are right, its answers are not"),
     row("chain.share", 6, 0, FINAL, "A contribution to an epoch's secret is forged", "do not use this network before its members have explained it"),

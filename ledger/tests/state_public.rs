@@ -697,6 +697,15 @@ fn the_formats_are_pinned() {
         hex::encode(encode(&governed)),
         "04050200000000000000060300070003080003090a"
     );
+    let members = [
+        PublicEntry::Leaving("v1".into()),
+        PublicEntry::Convicted(tacit_consensus::PublicKey([9; 32])),
+        PublicEntry::Membership,
+    ];
+    assert_eq!(
+        hex::encode(encode(&members)),
+        format!("0b0200000076310c{}0d", "09".repeat(32))
+    );
     let contribution = Contribution {
         epoch: 2,
         dealer: 1,
@@ -714,7 +723,6 @@ fn the_formats_are_pinned() {
             policy: Digest([7; 32]),
             collateral: Digest([8; 32]),
             kept: true,
-            protocol: 1,
             dropped: vec![Dropped {
                 name: "v1".into(),
                 code: "suspend.in_force".into(),
@@ -722,8 +730,8 @@ fn the_formats_are_pinned() {
         },
         contributions: vec![contribution],
     };
-    assert_eq!(hex(&encode(&tail)), "a91ca63af462cd08");
+    assert_eq!(hex(&encode(&tail)), "6b38b196adf091a2");
     let state = PublicState::genesis(&genesis(4));
     let bytes = state.to_bytes();
-    assert_eq!((bytes[0], &bytes[1..33]), (2, &state.chain().0[..]));
+    assert_eq!((bytes[0], &bytes[1..33]), (3, &state.chain().0[..]));
 }

@@ -181,6 +181,8 @@ pub struct Status {
     pub quorum: u32,
     /// Connected peers.
     pub peers: Vec<PeerInfo>,
+    /// What they said of themselves, and whether they speak the protocol version in force.
+    pub met: BTreeMap<NodeKey, (Hello, bool)>,
     /// Envelopes waiting.
     pub mempool_txs: u64,
     /// Their bytes.
@@ -539,6 +541,7 @@ impl NodeHandle {
             epoch_ends_at_ms: record.start_ms + shared.genesis.params.epoch_ms_max,
             validators: committee.n() as u32,
             quorum: committee.quorum() as u32,
+            met: shared.met().clone(),
             peers,
             mempool_txs: snapshot.mempool.0,
             mempool_bytes: snapshot.mempool.1,

@@ -88,9 +88,16 @@ pub fn gather_from(store: &dyn Store, genesis: &Genesis) -> Result<Gathered, Nod
     };
     let proven = proof.verify()?;
     let executed = proven.origin.executed;
-    let checkpoint = log
-        .checkpoint()?
-        .ok_or_else(|| missing("sealed state: an observer has none, take a validator's"))?;
+    // From the epoch's first on they are sealed under its key. That first one may stand above what is proven: nothing
+    // was executed in between.
+    let first = proven.record.start_height.saturating_sub(1);
+    let checkpoint = match log.checkpoint_up_to(executed)? {
+        Some(found) if found.0 >= first => Some(found),
+        _ => log.checkpoint_up_to(first)?.filter(|found| found.0 == first),
+    };
+    let checkpoint = checkpoint.ok_or_else(|| {
+        missing("sealed state of the newest epoch: take the home of a validator that had a seat")
+    })?;
     let frames = frames(&log, checkpoint.0, executed)?;
     let mut unproven = 0;
     for height in executed + 1..=proven.origin.height {

@@ -172,10 +172,11 @@ impl Attester {
     pub(crate) fn attend(&mut self, scene: &Scene<'_>) -> Option<Made> {
         let Scene { state, head, now, .. } = *scene;
         let why = self.why(scene)?;
-        let most = if why.needs_operator() {
-            JOIN_EVERY_MS
-        } else {
-            EVERY_MS
+        let most = match why {
+            Why::Join | Why::Rejoin => JOIN_EVERY_MS,
+            // Once an epoch, however short: what is missed is remembered for one more.
+            Why::Forgetting => EVERY_MS.min(state.params().epoch_ms_max / 8),
+            Why::Aged | Why::Ill => EVERY_MS,
         };
         let pause = most.min(state.policy().evidence_age_max_ms / 8);
         let policy = state.policy().version;

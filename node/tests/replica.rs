@@ -32,6 +32,8 @@ mod world;
 mod batches;
 #[path = "replica/catching_up.rs"]
 mod catching_up;
+#[path = "replica/clones.rs"]
+mod clones;
 #[path = "replica/crashes.rs"]
 mod crashes;
 #[path = "replica/disk.rs"]
@@ -48,6 +50,10 @@ mod forgetting;
 mod hostile;
 #[path = "replica/leaders.rs"]
 mod leaders;
+#[path = "replica/life.rs"]
+mod life;
+#[path = "replica/membership.rs"]
+mod membership;
 #[path = "replica/pace.rs"]
 mod pace;
 #[path = "replica/pruning.rs"]
@@ -56,6 +62,8 @@ mod pruning;
 mod reading;
 #[path = "replica/recovery.rs"]
 mod recovery;
+#[path = "replica/rollback.rs"]
+mod rollback;
 #[path = "replica/rotation.rs"]
 mod rotation;
 #[path = "replica/snapshots.rs"]

@@ -1,6 +1,8 @@
 //! The command line on a live network, as people and scripts use it: one JSON document on stdout for every verb,
 //! the error document and the exit code for every kind of failure, and nothing but data on stdout.
 
+#[path = "cli/chains.rs"]
+mod chains;
 #[path = "cli/command.rs"]
 mod command;
 #[path = "cli/evidence.rs"]
@@ -113,6 +115,7 @@ fn every_verb_gives_one_document_and_every_failure_its_code() {
     governance::members_change_the_policy(&stage);
     failures::failures_say_what_and_why(&stage, &sent);
     networks::networks_are_driven(&stage);
+    chains::chains_are_verified(&stage);
     operators::a_network_is_founded_by_hand(&stage.tacit, &stage.cwd);
     stage.tacit.json(&["completions", "fish"]);
     for verb in stage.tacit.verbs() {

@@ -64,7 +64,7 @@ fn use_it(tacit: &Tacit, rpc: &str) -> String {
     run(&["wallet", "msg", "bob", "the reeds are high", "--as", "alice"]);
     let made = run(&["wallet", "room", "create", "marsh", "--as", "alice"]);
     let room = text(&made, "/room").to_owned();
-    run(&["wallet", "room", "add", &room, "bob", "--as", "alice"]);
+    run(&["wallet", "room", "invite", &room, "bob", "--as", "alice"]);
     run(&["wallet", "room", "post", &room, "who is there?", "--as", "alice"]);
     room
 }
@@ -208,7 +208,7 @@ fn two_of_three_members_bring_a_network_back_whose_validators_lost_all_keys() {
     let transport =
         tacit_wallet::HttpTransport::new(&rpc, std::time::Duration::from_secs(10)).expect("an address");
     match Api::new(&transport as &dyn Transport).submit(&old_envelope) {
-        Err(error) => assert_eq!(error.code(), "tx.chain_mismatch"),
+        Err(error) => assert_eq!(error.code(), "tx.wrong_chain"),
         Ok(_) => panic!("an envelope of the lost chain was taken"),
     }
 

@@ -6,7 +6,8 @@ use thiserror::Error;
 use crate::{
     amount::Amount,
     audit::claims::{SignatureClaim, Signed},
-    error::{BatchError, CodecError, GenesisError},
+    error::{BatchError, CodecError, GenesisError, SnapshotError},
+    recovery::RecoveryError,
     state::SystemError,
     store::StoreError,
 };
@@ -152,6 +153,8 @@ pub enum Defect {
     RecordShape { what: &'static str },
     #[error("the record of epoch {epoch} does not follow: {what}")]
     Record { epoch: Epoch, what: &'static str },
+    #[error("the recovery package of epoch {epoch}: {source}")]
+    Recovery { epoch: Epoch, source: RecoveryError },
     #[error("system transaction {index} cannot be read: {source}")]
     Unreadable { index: usize, source: CodecError },
 
@@ -167,8 +170,12 @@ pub enum Defect {
         column: &'static str,
         what: &'static str,
     },
-    #[error("the stored public state of height {at} has root {have}, the blocks up to it give {need}")]
+    #[error("the stored public state of height {at} hashes to {have}, that of the blocks up to it to {need}")]
     State { at: Height, have: Digest, need: Digest },
+    #[error("the stored public snapshot cannot be the state with which epoch {epoch} begins: {source}")]
+    Snapshot { epoch: Epoch, source: SnapshotError },
+    #[error("the stored public state is of height {at}, where there is no block yet")]
+    StateAhead { at: Height },
 }
 
 impl Defect {
@@ -215,11 +222,12 @@ impl Defect {
             Self::ReceiptMissing { .. } => "chain.receipt_missing",
             Self::ReceiptSize { .. } => "chain.receipt",
             Self::RecordShape { .. } | Self::Record { .. } => "chain.epoch_record",
+            Self::Recovery { .. } => "chain.recovery",
             Self::Unreadable { .. } => "chain.system",
             Self::Result { .. } | Self::ResultMissing => "chain.result",
             Self::Link { .. } => "chain.link",
             Self::Index { .. } => "chain.index",
-            Self::State { .. } => "chain.state",
+            Self::State { .. } | Self::StateAhead { .. } | Self::Snapshot { .. } => "chain.state",
         }
     }
 
@@ -231,6 +239,7 @@ impl Defect {
                 source: SystemError::Refused { source, .. },
                 ..
             } => Some(source.code()),
+            Self::Recovery { source, .. } => Some(source.code()),
             _ => None,
         }
     }

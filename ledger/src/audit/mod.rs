@@ -30,8 +30,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tacit_attest::Platform;
 use tacit_consensus::{
-    Anchor, Block, Certificate, CommitProof, Committee, Digest, Executed, Header, Height, Millis, Payload,
-    Phase, Scheme, View,
+    Anchor, Block, Certificate, CommitProof, Committee, Digest, Header, Height, Millis, Payload, Phase,
+    Scheme, View,
 };
 
 pub use claims::{SignatureCheck, SignatureClaim, Signed, first_bad};
@@ -47,6 +47,7 @@ use crate::{
     light::EpochLink,
     limits::SEALED_RECEIPT_BYTES,
     receipt::{SealedReceipt, block_receipts_root},
+    recovery::{RecoveryMembers, RecoveryScope},
     state::{PublicState, SystemError},
     system::SystemTx,
 };
@@ -59,7 +60,7 @@ use statements::Statements;
 pub struct AuditBlock {
     /// The block and why it is final.
     pub committed: CommittedBlock,
-    /// The batches that it names, in its order.
+    /// The batches that it names, in its order, up to the first one that is missing.
     pub batches: Vec<Batch>,
     /// The sealed receipts of the envelopes in them.
     pub receipts: BTreeMap<Digest, SealedReceipt>,
@@ -88,12 +89,12 @@ struct Head {
     height: Height,
     view: View,
     time_ms: Millis,
-    executed: Executed,
 }
 
 /// See the module.
 pub struct Auditor<'a> {
     chain: Digest,
+    members: RecoveryMembers,
     check: &'a SignatureCheck,
     claims: Claims,
     /// What the running epoch grows from.
@@ -119,6 +120,7 @@ impl<'a> Auditor<'a> {
         let anchor = genesis.anchor(public_root, Digest::ZERO);
         let mut auditor = Self {
             chain: genesis.chain_id(),
+            members: genesis.recovery.clone(),
             check,
             claims: Claims::new(),
             anchor,
@@ -149,13 +151,18 @@ impl<'a> Auditor<'a> {
         &self.record
     }
 
+    /// The counts so far; what [`Self::finish`] fills in is not in them yet.
+    pub fn summary(&self) -> &AuditSummary {
+        &self.summary
+    }
+
     /// The public state after the newest block; none behind a pruned part.
     pub fn public(&self) -> Option<&PublicState> {
         self.public.as_ref()
     }
 
-    /// Follows the link to the next epoch in the place of the blocks of this one. To be called before any block, as often
-    /// as the chain was pruned.
+    /// Follows the link to the next epoch in the place of the blocks of this one. To be called before any block, for each
+    /// epoch that was pruned.
     pub fn link(&mut self, link: &EpochLink) -> Result<(), AuditError> {
         let EpochLink {
             header,
@@ -172,19 +179,40 @@ impl<'a> Auditor<'a> {
                 });
             }
             self.check_commit(header, proof)?;
-            check_follows(header, &self.record, record)
+            check_follows(header, &self.record, record)?;
+            self.check_recovery(record)
         };
         self.settled(height, follow())?;
         self.summary.certificates += 1;
         self.summary.pruned = Some(height.saturating_add(1));
         self.public = None;
-        self.statements.skip_to(height, header.executed, None);
+        self.statements
+            .skip_to(height, header.executed, header.epoch == 0);
         self.turn(header, record.clone());
         self.settle_if_full()
     }
 
-    /// Goes on with the public lane from the state that the newest link's closing block left. Its root is compared with what
-    /// the first header states of it.
+    /// As [`Self::link`], where the closing block itself is there: what the kept blocks grow from.
+    pub fn link_block(&mut self, link: &EpochLink, closing: &CommittedBlock) -> Result<(), AuditError> {
+        let CommittedBlock { block, proof } = closing;
+        let (height, epoch) = (link.header.height, self.record.epoch.saturating_add(1));
+        let follow = || {
+            if block.header != link.header {
+                let what = "is of another block than the one that is kept";
+                return Err(Defect::Link { epoch, what });
+            }
+            let (have, need) = (block.payload.root(), block.header.payload_root);
+            if have != need {
+                return Err(Defect::Payload { have, need });
+            }
+            self.check_commit(&block.header, proof)
+        };
+        self.settled(height, follow())?;
+        self.link(link)
+    }
+
+    /// Goes on with the public lane from the state that the newest closing block left, right after it. Its root is compared
+    /// with what the first header states of it.
     ///
     /// # Errors
     /// A state of another network, height or epoch.
@@ -195,12 +223,12 @@ impl<'a> Auditor<'a> {
             return Err(AuditError::new(height, Defect::Foreign { have, need }));
         }
         let root = state.root(height);
-        if state.height() != height || *state.current() != self.record || root.is_none() {
+        let (Some(root), true) = (root, state.height() == height && *state.current() == self.record) else {
             let what = "the public state that is to follow is of another block";
             let epoch = self.record.epoch;
             return Err(AuditError::new(height, Defect::Record { epoch, what }));
-        }
-        self.statements.skip_to(height, self.head.executed, root);
+        };
+        self.statements.resume(height, root);
         self.public = Some(state);
         self.summary.resumed = true;
         self.note_seats();
@@ -278,7 +306,6 @@ impl<'a> Auditor<'a> {
             height: header.height,
             view: header.view,
             time_ms: header.time_ms,
-            executed: header.executed,
         };
         if let Some(record) = next {
             self.turn(header, record);
@@ -463,7 +490,10 @@ impl<'a> Auditor<'a> {
 
     fn check_batches(&mut self, block: &Block, batches: &[Batch]) -> Result<(), Defect> {
         let named = &block.payload.batches;
-        if batches.len() != named.len() {
+        if let Some(digest) = named.get(batches.len()) {
+            return Err(Defect::BatchMissing { digest: *digest });
+        }
+        if batches.len() > named.len() {
             let (have, need) = (batches.len(), named.len());
             return Err(Defect::BatchCount { have, need });
         }
@@ -533,6 +563,7 @@ impl<'a> Auditor<'a> {
         let what = "the block names it and does not carry it";
         let record = record.ok_or(Defect::Record { epoch, what })?;
         check_follows(&block.header, &self.record, &record)?;
+        self.check_recovery(&record)?;
         Ok(Some(record))
     }
 
@@ -578,6 +609,27 @@ impl<'a> Auditor<'a> {
         })
     }
 
+    /// A recovery package stands in the record exactly where genesis names members, and has their number of shares. That they
+    /// open, and to what, only holders of secrets can tell.
+    fn check_recovery(&self, record: &EpochRecord) -> Result<(), Defect> {
+        let epoch = record.epoch;
+        let scope = RecoveryScope {
+            chain: &self.chain,
+            epoch,
+            members: &self.members,
+        };
+        match &record.recovery {
+            None if self.members.is_none() => Ok(()),
+            None => {
+                let what = "it carries no shares for the recovery members";
+                Err(Defect::Record { epoch, what })
+            }
+            Some(package) => scope
+                .check_shape(package)
+                .map_err(|source| Defect::Recovery { epoch, source }),
+        }
+    }
+
     /// The next epoch grows from `closing`.
     fn turn(&mut self, closing: &Header, record: EpochRecord) {
         self.anchor = Anchor {
@@ -618,7 +670,6 @@ impl Head {
             height: anchor.height,
             view: 0,
             time_ms: anchor.time_ms,
-            executed: anchor.executed,
         }
     }
 }

@@ -10,6 +10,9 @@ use tacit_consensus::{Digest, Executed, Height};
 
 use crate::{amount::Amount, audit::defect::Defect, receipt::chain_receipts};
 
+/// Longest tail of an epoch that is skipped with all its heights, in blocks.
+const MAX_TAIL: u64 = 65_536;
+
 /// What the blocks up to one height give.
 struct Computed {
     height: Height,
@@ -46,17 +49,29 @@ impl Statements {
         }
     }
 
-    /// Goes on behind the closing block of an epoch, which stated `stated`, without what lies between the two.
-    pub(super) fn skip_to(&mut self, closing: Height, stated: Executed, public_root: Option<Digest>) {
+    /// Goes on behind the closing block of an epoch, which stated `stated`, without what lies between the two: by T4 that is
+    /// a part of the epoch's tail, in which no envelope stands. With `keys` the private state got its keys there.
+    pub(super) fn skip_to(&mut self, closing: Height, stated: Executed, keys: bool) {
         self.stated = stated;
         self.keyed.get_or_insert(closing);
-        self.receipts = None;
-        self.waiting = VecDeque::from([Computed {
-            height: closing,
-            public_root,
+        let between = closing.saturating_sub(stated.height);
+        // A longer tail cannot be an honest one, and is not worth the memory.
+        self.receipts = (between <= MAX_TAIL).then_some(stated.receipts_root);
+        let first = closing.saturating_sub(between.min(MAX_TAIL)).saturating_add(1);
+        let empty = |height| Computed {
+            height,
+            public_root: None,
             block_receipts: Digest::ZERO,
-            touched: true,
-        }]);
+            touched: keys && height == closing,
+        };
+        self.waiting = (first..=closing).map(empty).collect();
+    }
+
+    /// The public root after the block that was skipped to.
+    pub(super) fn resume(&mut self, closing: Height, public_root: Digest) {
+        if let Some(one) = self.waiting.back_mut().filter(|one| one.height == closing) {
+            one.public_root = Some(public_root);
+        }
     }
 
     /// The newest statement.
@@ -236,28 +251,50 @@ mod tests {
     }
 
     #[test]
-    fn behind_a_gap_the_first_statement_is_taken_and_the_next_ones_are_checked() {
-        let mut statements = Statements::genesis(executed(0, A, Digest::ZERO, Digest::ZERO));
-        statements.skip_to(9, executed(7, A, A, A), Some(B));
-        assert_eq!(statements.receipts_root(), None);
-        statements.computed(10, Some(B), B, true, false);
+    fn behind_a_pruned_part_the_closing_headers_statement_is_the_ground() {
+        let ground = |keys| {
+            let mut statements = Statements::genesis(executed(0, A, Digest::ZERO, Digest::ZERO));
+            statements.skip_to(9, executed(7, A, A, A), keys);
+            statements
+        };
+        let eight = chain_receipts(&A, &Digest::ZERO);
+        let nine = chain_receipts(&eight, &Digest::ZERO);
+        let ten = chain_receipts(&nine, &B);
+        assert_eq!(ground(false).receipts_root(), Some(nine));
+        let check = |keys, list: &[Executed]| {
+            let mut statements = ground(keys);
+            statements.computed(10, None, B, true, false);
+            let all = list.iter().try_for_each(|one| statements.check(one, 10));
+            all.map_err(|defect| defect.code())
+        };
+        let good = [
+            executed(8, B, A, eight),
+            executed(9, B, A, nine),
+            executed(10, A, B, ten),
+        ];
+        assert_eq!(check(false, &good), Ok(()));
+        assert_eq!(check(false, &[executed(10, A, B, ten)]), Ok(()));
         assert_eq!(
-            statements.check(&executed(9, A, A, B), 10).unwrap_err().code(),
-            "chain.public_root"
+            check(false, &[executed(10, A, B, nine)]),
+            Err("chain.receipts_root")
         );
-        let mut statements = Statements::genesis(executed(0, A, Digest::ZERO, Digest::ZERO));
-        statements.skip_to(9, executed(7, A, A, A), Some(B));
-        statements.computed(10, Some(B), B, true, false);
-        assert_eq!(statements.check(&executed(9, B, A, B), 10), Ok(()));
         assert_eq!(
-            statements.check(&executed(10, B, B, A), 10).unwrap_err().code(),
-            "chain.receipts_root"
+            check(false, &[executed(9, A, B, nine)]),
+            Err("chain.private_root")
         );
-        let need = chain_receipts(&B, &B);
-        let mut statements = Statements::genesis(executed(0, A, Digest::ZERO, Digest::ZERO));
-        statements.skip_to(9, executed(7, A, A, A), None);
-        statements.computed(10, None, B, true, false);
-        assert_eq!(statements.check(&executed(9, B, A, B), 10), Ok(()));
-        assert_eq!(statements.check(&executed(10, B, B, need), 11), Ok(()));
+        assert_eq!(
+            check(true, &[executed(9, A, B, nine)]),
+            Ok(()),
+            "keys came with the closing block"
+        );
+        assert_eq!(check(false, &[executed(7, A, B, A)]), Err("chain.executed"));
+        let mut known = ground(false);
+        known.resume(9, B);
+        let wrong = known.check(&executed(9, A, A, nine), 10).unwrap_err();
+        assert_eq!(wrong.code(), "chain.public_root");
+        // No honest tail has a million blocks: nothing is concluded from one.
+        let mut absurd = Statements::genesis(executed(0, A, Digest::ZERO, Digest::ZERO));
+        absurd.skip_to(u64::MAX, executed(7, A, A, A), false);
+        assert_eq!(absurd.receipts_root(), None);
     }
 }

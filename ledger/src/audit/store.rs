@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use tacit_consensus::{Digest, Executed, Height};
+use tacit_consensus::{Digest, Executed, Height, hash};
 
 use super::{AuditBlock, AuditError, AuditSummary, Audited, Auditor, Defect, SignatureCheck};
 use crate::{
     batch::Batch,
     chainlog::{BlockResult, ChainLog, CommittedBlock, StoredReceipt, TxRecord},
     codec::encode,
-    columns::{Column, meta},
+    columns::{Column, PUBLIC_KEY, meta},
     genesis::Genesis,
     light::EpochLink,
+    snapshot::{PublicSnapshot, SnapshotId, SnapshotKind},
     store::{Store, StoreError},
     system::SystemTx,
 };
@@ -35,12 +36,14 @@ pub fn audit_store(
         store,
         auditor: Auditor::new(genesis, check)?,
         unstated: VecDeque::new(),
+        state: None,
     };
     reader.check_meta(genesis)?;
+    reader.load_state()?;
     reader.begin()?;
     reader.blocks(seen)?;
     reader.check_newest()?;
-    reader.check_state()?;
+    reader.check_state_reached()?;
     reader.auditor.finish()
 }
 
@@ -50,6 +53,8 @@ struct Reader<'a> {
     auditor: Auditor<'a>,
     /// Stored results that no header has stated yet, with what the blocks give.
     unstated: VecDeque<(BlockResult, Audited)>,
+    /// Height and hash of the stored public state, until that height is reached.
+    state: Option<(Height, Digest)>,
 }
 
 impl Reader<'_> {
@@ -75,27 +80,55 @@ impl Reader<'_> {
         }
     }
 
-    /// Follows links over what was pruned.
+    /// Follows links over what was pruned, as far as the store says that it was.
     fn begin(&mut self) -> Result<(), AuditError> {
         let at = |error: StoreError| AuditError::new(0, error);
-        let first = self.log.blocks_from(0, 1).map_err(at)?.pop();
+        let lowest = self.log.blocks_from(0, 1).map_err(at)?;
         let links = self.log.epochs_from(0, 1).map_err(at)?;
-        let Some(first) = first else {
-            return match links.is_empty() {
-                true => Err(AuditError::new(0, Defect::Empty)),
-                false => Err(self.missing(None)),
-            };
-        };
-        let first = first.block.header.height;
+        if lowest.is_empty() && links.is_empty() {
+            return Err(AuditError::new(0, Defect::Empty));
+        }
+        let first = self.log.first().map_err(at)?;
         while self.auditor.next_height() < first {
             let epoch = self.auditor.record().epoch.saturating_add(1);
             let link = self.log.epoch(epoch).map_err(at)?;
-            match link.filter(|link| link.header.height < first) {
-                Some(link) => self.auditor.link(&link)?,
-                None => return Err(self.missing(Some(first))),
+            let Some(link) = link.filter(|link| link.header.height <= first) else {
+                return Err(self.missing(Some(first)));
+            };
+            // A pruned node keeps the block that its oldest epoch grows from.
+            match self.log.block(link.header.height) {
+                Ok(Some(closing)) if link.header.height == first => {
+                    self.auditor.link_block(&link, &closing)?;
+                }
+                Ok(_) => self.auditor.link(&link)?,
+                Err(error) => return Err(self.defect_at(link.header.height, error)),
             }
+            self.resume(&link)?;
         }
         Ok(())
+    }
+
+    /// Takes the public state after a closing block from the snapshot that is kept for newcomers, if it is there and the
+    /// state is not known.
+    fn resume(&mut self, link: &EpochLink) -> Result<(), AuditError> {
+        if self.auditor.public().is_some() {
+            return Ok(());
+        }
+        let (height, epoch) = (link.header.height, link.record.epoch);
+        let at = |error: StoreError| AuditError::new(height, error);
+        let kind = SnapshotKind::Public;
+        let Some(manifest) = self.log.manifest(SnapshotId { kind, epoch }).map_err(at)? else {
+            return Ok(());
+        };
+        let mut bytes = Vec::new();
+        for index in 0..manifest.count() {
+            let chunk = self.log.chunk(&manifest, index).map_err(at)?;
+            let Some(chunk) = chunk else { return Ok(()) };
+            bytes.extend(chunk);
+        }
+        let (_, state) = PublicSnapshot::open(&bytes, &self.auditor.summary().chain, link)
+            .map_err(|source| self.defect_at(height, Defect::Snapshot { epoch, source }))?;
+        self.auditor.resume(state)
     }
 
     fn missing(&self, next: Option<Height>) -> AuditError {
@@ -162,10 +195,14 @@ impl Reader<'_> {
         };
         let audited = self.auditor.block(&block)?;
         let checked = self.check_tables(height, &block, &receipts, &audited);
-        checked.map_err(|defect| self.defect_at(height, defect))
+        checked.map_err(|defect| self.defect_at(height, defect))?;
+        if block.committed.block.header.next_epoch.is_some() {
+            self.resume(&self.link_of(&block))?;
+        }
+        self.check_state()
     }
 
-    /// The batches that a block names, and the receipts of what is in them.
+    /// The batches that a block names as far as they are there, and the receipts of what is in them.
     #[allow(clippy::type_complexity, reason = "said in the line above")]
     fn load(
         &self,
@@ -173,10 +210,11 @@ impl Reader<'_> {
     ) -> Result<(Vec<Batch>, BTreeMap<Digest, StoredReceipt>), AuditError> {
         let mut batches = Vec::new();
         let mut receipts = BTreeMap::new();
-        for digest in &committed.block.payload.batches {
+        let payload = &committed.block.payload;
+        let named = payload.batches.iter().filter(|_| payload.is_bounded());
+        for digest in named {
             let batch = self.log.batch(digest).map_err(|error| self.defect(error))?;
-            let digest = *digest;
-            let batch = batch.ok_or_else(|| self.defect(Defect::BatchMissing { digest }))?;
+            let Some(batch) = batch else { break };
             for envelope in &batch.envelopes {
                 let id = envelope.id();
                 let receipt = self.log.receipt(&id).map_err(|error| self.defect(error))?;
@@ -271,18 +309,21 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// How the epoch came to be that a closing block has just begun.
+    fn link_of(&self, closing: &AuditBlock) -> EpochLink {
+        EpochLink {
+            header: closing.committed.block.header.clone(),
+            proof: closing.committed.proof.clone(),
+            record: self.auditor.record().clone(),
+        }
+    }
+
     fn check_link(&self, block: &AuditBlock) -> Result<(), Defect> {
-        let inner = &block.committed.block;
-        if inner.header.next_epoch.is_none() {
+        if block.committed.block.header.next_epoch.is_none() {
             return Ok(());
         }
-        let record = self.auditor.record().clone();
-        let epoch = record.epoch;
-        let expected = EpochLink {
-            header: inner.header.clone(),
-            proof: block.committed.proof.clone(),
-            record,
-        };
+        let expected = self.link_of(block);
+        let epoch = expected.record.epoch;
         match self.log.epoch(epoch)? {
             None => {
                 let what = "is missing";
@@ -303,25 +344,45 @@ impl Reader<'_> {
         checked.map_err(|defect| self.defect_at(self.auditor.next_height().saturating_sub(1), defect))
     }
 
-    /// The state from which a node goes on must be that of its blocks.
-    fn check_state(&self) -> Result<(), AuditError> {
-        let head = self.auditor.next_height().saturating_sub(1);
-        let stored = self.log.public();
-        let Some(stored) = stored.map_err(|error| self.defect_at(head, error))? else {
+    /// Notes the state from which a node goes on.
+    fn load_state(&mut self) -> Result<(), AuditError> {
+        let at = |error: StoreError| AuditError::new(0, error);
+        let bytes = self.store.get(Column::Public, PUBLIC_KEY).map_err(at)?;
+        // One that cannot be read is damaged, and not only another one.
+        let state = self.log.public().map_err(at)?;
+        self.state = bytes
+            .zip(state)
+            .map(|(bytes, state)| (state.height(), state_hash(&bytes)));
+        Ok(())
+    }
+
+    /// It must be that of the blocks, to the byte.
+    fn check_state(&mut self) -> Result<(), AuditError> {
+        let height = self.auditor.next_height().saturating_sub(1);
+        let Some((at, have)) = self.state.take_if(|(at, _)| *at == height) else {
             return Ok(());
         };
         let Some(own) = self.auditor.public() else {
             return Ok(());
         };
-        let at = stored.height();
-        let have = stored.root(at).unwrap_or_default();
-        // Roots of the newest heights are known; a node stores its state at least that often.
-        let need = own.root(at).unwrap_or_default();
+        let need = state_hash(&own.to_bytes());
         match have == need {
             true => Ok(()),
-            false => Err(self.defect_at(head, Defect::State { at, have, need })),
+            false => Err(self.defect_at(height, Defect::State { at, have, need })),
         }
     }
+
+    fn check_state_reached(&self) -> Result<(), AuditError> {
+        let head = self.auditor.next_height().saturating_sub(1);
+        match self.state {
+            Some((at, _)) if at > head => Err(self.defect_at(head, Defect::StateAhead { at })),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn state_hash(bytes: &[u8]) -> Digest {
+    hash("stored state", &[bytes])
 }
 
 /// A stored result against what its block gives.

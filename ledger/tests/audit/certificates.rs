@@ -80,6 +80,30 @@ fn commits() -> Vec<Case> {
             },
         ),
         case(
+            "a certificate by the set of the epoch before",
+            "chain.certificate",
+            story().leaving,
+            move |forge: &mut Forge| {
+                let before = forge.committee(3);
+                forge.edit(story().leaving, |committed| {
+                    let header = &committed.block.header;
+                    committed.proof.certificate = certify(header, &before, Phase::Finalize, &[0, 1, 2]);
+                });
+            },
+        ),
+        case(
+            "a quorum of four where five sit",
+            "chain.certificate",
+            story().leaving,
+            move |forge: &mut Forge| {
+                let five = forge.committee(4);
+                forge.edit(story().leaving, |committed| {
+                    let header = &committed.block.header;
+                    committed.proof.certificate = certify(header, &five, Phase::Finalize, &[0, 1, 2]);
+                });
+            },
+        ),
+        case(
             "a quorum that signs another height",
             "chain.certificate",
             at,

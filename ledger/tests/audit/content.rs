@@ -158,7 +158,7 @@ fn envelopes() -> Vec<Case> {
             again - 1,
             move |forge: &mut Forge| {
                 let id = forge.envelope(again);
-                let mut record = ChainLog::new(&forge.folder.store()).tx(&id).unwrap().unwrap();
+                let mut record = forge.folder.get::<TxRecord>(Column::Txs, &digest_key(&id));
                 record.height = again;
                 forge.folder.put(|writes| writes.put_tx(&record));
             },
@@ -245,7 +245,7 @@ fn tables() -> Vec<Case> {
     };
     let link = move |name, change: fn(&mut EpochLink)| {
         case(name, "chain.link", closing, move |forge: &mut Forge| {
-            let mut link = ChainLog::new(&forge.folder.store()).epoch(2).unwrap().unwrap();
+            let mut link = forge.folder.get::<EpochLink>(Column::Epochs, &epoch_key(2));
             change(&mut link);
             let key = epoch_key(2);
             *forge.bytes(Column::Epochs, &key) = encode(&link);
@@ -310,7 +310,7 @@ fn tables() -> Vec<Case> {
             at,
             move |forge: &mut Forge| {
                 let id = forge.block(at).block.id();
-                *forge.bytes(Column::BlockIds, &digest_key(&id)) = 3u64.to_le_bytes().to_vec();
+                *forge.bytes(Column::BlockIds, &digest_key(&id)) = 999u64.to_le_bytes().to_vec();
             },
         ),
         case(
@@ -358,10 +358,17 @@ fn tables() -> Vec<Case> {
             "chain.state",
             head,
             move |forge: &mut Forge| {
+                // It ends with the ids of the newest blocks.
+                *forge.bytes(Column::Public, PUBLIC_KEY).last_mut().unwrap() ^= 1;
+            },
+        ),
+        case(
+            "a public state of seats that do not fit",
+            "chain.damaged",
+            0,
+            move |forge: &mut Forge| {
                 let bytes = forge.bytes(Column::Public, PUBLIC_KEY);
-                // A key of genesis' third validator, which the registry holds.
-                let key = crate::world::consensus_key(2);
-                let key = tacit_consensus::Signer::public(&key).0;
+                let key = tacit_consensus::Signer::public(&crate::world::consensus_key(2)).0;
                 let place = bytes.windows(32).position(|part| part == key).expect("a key");
                 bytes[place] ^= 1;
             },
@@ -369,12 +376,8 @@ fn tables() -> Vec<Case> {
         case(
             "a public state of a height that is not there",
             "chain.state",
-            head,
+            head - 1,
             move |forge: &mut Forge| {
-                let mut maker_state = PublicState::genesis(&forge.genesis);
-                for height in 1..=head {
-                    maker_state.apply(&forge.block(height).block).unwrap();
-                }
                 forge.remove(Column::Blocks, &height_key(head));
                 forge.remove(Column::Results, &height_key(head));
             },
@@ -382,7 +385,7 @@ fn tables() -> Vec<Case> {
         case(
             "the stored public state cut short",
             "chain.damaged",
-            head,
+            0,
             move |forge: &mut Forge| {
                 forge.bytes(Column::Public, PUBLIC_KEY).truncate(1000);
             },
@@ -393,17 +396,11 @@ fn tables() -> Vec<Case> {
 /// The links of a chain whose beginning was pruned.
 fn links() -> Vec<Case> {
     let story = story();
-    let first = story.second_closing + 1;
-    fn prune(forge: &mut Forge, first: u64) {
-        forge.folder.0.retain(|(column, key), _| {
-            let by_height = matches!(column, Column::Blocks | Column::Results);
-            !by_height || key_height(key).is_some_and(|height| height >= first)
-        });
-    }
+    let first = story.second_closing;
     let link = move |name, code, change: fn(&mut EpochLink)| {
         case(name, code, story.closing, move |forge: &mut Forge| {
-            prune(forge, first);
-            let mut link = ChainLog::new(&forge.folder.store()).epoch(2).unwrap().unwrap();
+            forge.folder.prune(first);
+            let mut link = forge.folder.get::<EpochLink>(Column::Epochs, &epoch_key(2));
             change(&mut link);
             *forge.bytes(Column::Epochs, &epoch_key(2)) = encode(&link);
         })
@@ -437,8 +434,55 @@ fn links() -> Vec<Case> {
             "chain.block_missing",
             story.first_closing + 1,
             move |forge: &mut Forge| {
-                prune(forge, first);
+                forge.folder.prune(first);
                 forge.remove(Column::Epochs, &epoch_key(2));
+            },
+        ),
+        case(
+            "pruned: another closing block",
+            "chain.link",
+            first,
+            move |forge: &mut Forge| {
+                forge.folder.prune(first);
+                forge.edit(first, |closing| closing.block.header.time_ms += 1);
+            },
+        ),
+        case(
+            "pruned: other content of the closing block",
+            "chain.payload",
+            first,
+            move |forge: &mut Forge| {
+                forge.folder.prune(first);
+                forge.edit(first, |closing| closing.block.payload.system.truncate(1));
+            },
+        ),
+        case(
+            "pruned: the closing block's own certificate",
+            "chain.certificate",
+            first,
+            move |forge: &mut Forge| {
+                forge.folder.prune(first);
+                forge.edit(first, |closing| {
+                    closing.proof.certificate.signatures[2].0[0] ^= 1;
+                });
+            },
+        ),
+        case(
+            "pruned: more than is said",
+            "chain.block_missing",
+            first + 1,
+            move |forge: &mut Forge| {
+                forge.folder.prune(first);
+                forge.remove(Column::Blocks, &height_key(first + 1));
+            },
+        ),
+        case(
+            "pruned, and not said",
+            "chain.block_missing",
+            1,
+            move |forge: &mut Forge| {
+                forge.folder.prune(first);
+                forge.remove(Column::Meta, meta::FIRST);
             },
         ),
         case(
@@ -446,7 +490,7 @@ fn links() -> Vec<Case> {
             "chain.epoch",
             story.closing,
             move |forge: &mut Forge| {
-                prune(forge, first);
+                forge.folder.prune(first);
                 let second = forge.bytes(Column::Epochs, &epoch_key(2)).clone();
                 *forge.bytes(Column::Epochs, &epoch_key(1)) = second;
             },

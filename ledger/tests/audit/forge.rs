@@ -90,8 +90,15 @@ impl Forge {
 
     /// The record of an epoch.
     pub(crate) fn record(&self, epoch: u64) -> EpochRecord {
-        let link = ChainLog::new(&self.story.folder.store()).epoch(epoch).unwrap();
-        link.map_or_else(|| self.story.genesis.record0(), |link| link.record)
+        match epoch {
+            0 => self.story.genesis.record0(),
+            _ => {
+                self.story
+                    .folder
+                    .get::<EpochLink>(Column::Epochs, &epoch_key(epoch))
+                    .record
+            }
+        }
     }
 
     pub(crate) fn committee(&self, epoch: u64) -> Committee {
@@ -186,13 +193,9 @@ impl Forge {
 
     /// The batches that a block names.
     pub(crate) fn batches(&self, height: u64) -> Vec<Batch> {
-        let store = self.folder.store();
-        let log = ChainLog::new(&store);
         let named = self.block(height).block.payload.batches;
-        named
-            .iter()
-            .map(|digest| log.batch(digest).unwrap().unwrap())
-            .collect()
+        let get = |digest| self.folder.get(Column::Batches, &digest_key(digest));
+        named.iter().map(get).collect()
     }
 
     /// The id of a block's first envelope.
@@ -201,13 +204,10 @@ impl Forge {
     }
 
     pub(crate) fn receipt(&self, id: &Digest) -> StoredReceipt {
-        ChainLog::new(&self.folder.store()).receipt(id).unwrap().unwrap()
+        self.folder.get(Column::Receipts, &digest_key(id))
     }
 
     pub(crate) fn result(&self, height: u64) -> BlockResult {
-        ChainLog::new(&self.folder.store())
-            .result(height)
-            .unwrap()
-            .unwrap()
+        self.folder.get(Column::Results, &height_key(height))
     }
 }

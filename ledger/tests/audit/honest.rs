@@ -3,7 +3,7 @@
 use tacit_attest::Platform;
 use tacit_ledger::*;
 
-use crate::story::story;
+use crate::{maker::Folder, story::story};
 
 #[test]
 fn an_honest_chain_of_several_epochs_passes() {
@@ -17,14 +17,18 @@ fn an_honest_chain_of_several_epochs_passes() {
     assert_eq!(seen, (1..=story.head).collect::<Vec<_>>());
     assert_eq!(summary.chain, story.genesis.chain_id());
     assert_eq!((summary.blocks, summary.height), (story.head, story.head));
-    assert_eq!((summary.turns, summary.epoch), (3, 3));
+    assert_eq!((summary.turns, summary.epoch), (6, 6));
     assert_eq!((summary.pruned, summary.resumed), (None, false));
     let platforms = |name: &str| summary.validators[name].iter().copied().collect::<Vec<_>>();
-    assert_eq!(summary.validators.len(), 4);
+    assert_eq!(summary.validators.len(), 5);
     assert_eq!(platforms("val-0"), [Platform::Simulated]);
     assert_eq!(platforms("val-3"), [Platform::SimulatedTdx]);
-    assert_eq!(summary.registrations, 8, "four founders and four renewals");
-    assert_eq!((summary.policies, summary.contributions), (1, 6));
+    assert_eq!(
+        summary.registrations, 9,
+        "four founders, four renewals, one newcomer"
+    );
+    assert_eq!(summary.suspensions, 1, "a conviction");
+    assert_eq!((summary.policies, summary.contributions), (1, 12));
     assert_eq!((summary.batches, summary.envelopes), (7, 9));
     assert_eq!((summary.unopened, summary.idle), (1, 1));
     assert_eq!(summary.certified.height, story.head - 1);
@@ -32,7 +36,7 @@ fn an_honest_chain_of_several_epochs_passes() {
 }
 
 #[test]
-fn a_chain_that_just_began_passes_too() {
+fn a_folder_without_a_chain_is_named() {
     let story = story();
     // What a node has stored before its first block.
     let meta = |key: &[u8]| story.folder.0[&(Column::Meta, key.to_vec())].clone();
@@ -78,76 +82,105 @@ fn the_chain_is_the_same_from_a_folder_on_disk_that_is_only_read() {
     );
 }
 
-/// What a node with the last epochs alone has.
-fn pruned(below: u64) -> crate::maker::Folder {
-    let mut folder = story().folder.clone();
-    folder.0.retain(|(column, key), _| {
-        let by_height = matches!(column, Column::Blocks | Column::Results);
-        !by_height || key_height(key).is_some_and(|height| height >= below)
-    });
-    folder
+/// The public state after a block.
+fn state_at(height: u64) -> PublicState {
+    let mut state = PublicState::genesis(&story().genesis);
+    for height in 1..=height {
+        state.apply(&story().folder.block(height).block).unwrap();
+    }
+    state
+}
+
+/// What a node keeps of a closing block for newcomers.
+fn offer(folder: &mut Folder, closing: u64, change: impl FnOnce(&mut Vec<u8>)) {
+    let state = state_at(closing);
+    let headers = (1..=closing).map(|height| story().folder.block(height).block.header);
+    let snapshot = PublicSnapshot::new(headers.collect(), &state);
+    let mut bytes = snapshot.to_bytes();
+    change(&mut bytes);
+    let epoch = state.current().epoch;
+    folder.put(|writes| drop(writes.put_public_snapshot(epoch, closing, &bytes)));
 }
 
 #[test]
 fn a_pruned_chain_is_followed_by_its_epochs_and_says_so() {
     let story = story();
-    let first = story.closing + 1;
-    let summary = pruned(first).audit(&story.genesis).unwrap();
-    assert_eq!((summary.pruned, summary.resumed), (Some(first), false));
-    assert_eq!((summary.turns, summary.epoch), (3, 3));
+    let mut folder = story.folder.clone();
+    folder.prune(story.closing);
+    let summary = folder.audit(&story.genesis).unwrap();
+    assert_eq!(
+        (summary.pruned, summary.resumed),
+        (Some(story.closing + 1), false)
+    );
+    assert_eq!((summary.turns, summary.epoch), (6, 6));
     assert_eq!(summary.blocks, story.head - story.closing);
-    assert_eq!(summary.validators.len(), 4);
+    assert_eq!(summary.validators.len(), 5);
     let whole = story.folder.audit(&story.genesis).unwrap();
     assert_eq!((summary.head, summary.certified), (whole.head, whole.certified));
-    // A beginning that is no epoch's is a gap.
-    let error = pruned(first + 1).audit(&story.genesis).unwrap_err();
-    assert_eq!((error.code(), error.height), ("chain.block_missing", first));
 }
 
 #[test]
-fn where_the_public_state_is_known_a_pruned_chain_is_checked_from_there() {
+fn blocks_that_are_deleted_bit_by_bit_are_not_missed() {
     let story = story();
-    let store = story.folder.store();
-    let log = ChainLog::new(&store);
-    let mut state = PublicState::genesis(&story.genesis);
-    let mut auditor = Auditor::new(&story.genesis, &first_bad).unwrap();
-    for height in 1..=story.closing {
-        state.apply(&log.block(height).unwrap().unwrap().block).unwrap();
+    let mut folder = story.folder.clone();
+    folder.prune(story.repeated);
+    // Said first, done later.
+    folder.put(|writes| writes.put_first(story.closing));
+    let summary = folder.audit(&story.genesis).unwrap();
+    assert_eq!(summary.blocks, story.head - story.closing);
+}
+
+#[test]
+fn where_the_public_state_is_kept_a_pruned_chain_is_checked_from_there() {
+    let story = story();
+    for (kept, lane) in [(story.closing, "five"), (story.second_closing, "four")] {
+        let mut folder = story.folder.clone();
+        folder.prune(story.closing);
+        offer(&mut folder, kept, |_| ());
+        let summary = folder
+            .audit(&story.genesis)
+            .unwrap_or_else(|error| panic!("{error}"));
+        assert!(summary.resumed, "from {kept}");
+        assert_eq!(summary.pruned, Some(story.closing + 1));
+        assert_eq!(
+            summary.validators["val-3"].len(),
+            1,
+            "platforms are known again, of {lane} epochs"
+        );
     }
-    for epoch in 1..=2 {
-        auditor.link(&log.epoch(epoch).unwrap().unwrap()).unwrap();
-    }
-    assert_eq!(auditor.next_height(), story.closing + 1);
-    let mut other = PublicState::genesis(&story.genesis);
-    other.apply(&log.block(1).unwrap().unwrap().block).unwrap();
-    assert_eq!(auditor.resume(other).unwrap_err().code(), "chain.epoch_record");
-    auditor.resume(state).unwrap();
-    for height in story.closing + 1..=story.head {
-        let committed = log.block(height).unwrap().unwrap();
-        let batches: Vec<Batch> = committed
-            .block
-            .payload
-            .batches
-            .iter()
-            .map(|digest| log.batch(digest).unwrap().unwrap())
-            .collect();
-        let envelopes = batches.iter().flat_map(|batch| &batch.envelopes);
-        let receipts = envelopes
-            .map(|envelope| {
-                (
-                    envelope.id(),
-                    log.receipt(&envelope.id()).unwrap().unwrap().sealed,
-                )
-            })
-            .collect();
-        let audited = auditor.block(&AuditBlock {
-            committed,
-            batches,
-            receipts,
-        });
-        assert!(audited.unwrap().public_root.is_some());
-    }
-    let summary = auditor.finish().unwrap();
-    assert!(summary.resumed);
-    assert_eq!(summary.validators["val-3"].len(), 1, "platforms are known again");
+}
+
+#[test]
+fn a_kept_public_state_that_is_another_one_is_refused() {
+    let story = story();
+    let audit = |change: fn(&mut Vec<u8>)| {
+        let mut folder = story.folder.clone();
+        folder.prune(story.closing);
+        offer(&mut folder, story.closing, change);
+        let error = folder.audit(&story.genesis).unwrap_err();
+        (error.code(), error.height)
+    };
+    assert_eq!(
+        audit(|bytes| bytes.truncate(5_000)),
+        ("chain.state", story.closing)
+    );
+    assert_eq!(
+        audit(|bytes| *bytes.last_mut().unwrap() ^= 1),
+        ("chain.state", story.closing)
+    );
+    // Everything in it fits the chain of epochs, and the network's constants are others.
+    let longer = |bytes: &mut Vec<u8>| {
+        let length = story_genesis_epoch();
+        let place = bytes
+            .windows(8)
+            .position(|part| part == length)
+            .expect("parameters");
+        bytes[place] ^= 1;
+    };
+    assert_eq!(audit(longer), ("chain.public_root", story.closing + 1));
+}
+
+/// The longest epoch as it is encoded.
+fn story_genesis_epoch() -> [u8; 8] {
+    story().genesis.params.epoch_ms_max.to_le_bytes()
 }

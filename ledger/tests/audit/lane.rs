@@ -1,13 +1,15 @@
 //! Defects of the public lane that a whole quorum signed: ends of epochs, shares, evidence, approvals, votes, collateral.
 
 use tacit_attest::{Measurement, Platform, Suspension};
-use tacit_consensus::{Digest, Signature};
+use tacit_consensus::{Digest, EquivocationProof, Signature};
 use tacit_ledger::*;
 
 use crate::{
     forge::{Case, Forge, case, run},
-    story::{KINDS, story},
-    world::{self, AUTHORITY, Machine, OTHER_BUILD, TIME, consensus_key, member_key, node_key},
+    story::{KINDS, equivocation, story},
+    world::{
+        self, AUTHORITY, Applicant, GENOA, Machine, OTHER_BUILD, TIME, consensus_key, member_key, node_key,
+    },
 };
 
 const OTHER: Digest = Digest([0xee; 32]);
@@ -66,6 +68,10 @@ fn records() -> Vec<Case> {
         record("protocol", |record| record.protocol += 1),
         record("no state keys", |record| record.state_keys.clear()),
         record("state keys of another size", |record| record.state_keys.push(0)),
+        record("no recovery package", |record| record.recovery = None),
+        record("a recovery package that is none", |record| {
+            package(record).wrapped.clear();
+        }),
         case(
             "the header names another record",
             "chain.epoch_record",
@@ -99,6 +105,35 @@ fn records() -> Vec<Case> {
                 forge.retx(at - 1, |txs| txs.push(SystemTx::CloseEpoch(record)));
             },
         ),
+    ]
+}
+
+fn package(record: &mut EpochRecord) -> &mut RecoveryPackage {
+    record.recovery.as_mut().expect("genesis names members")
+}
+
+/// Recovery packages that have a form, and not that of genesis' members.
+fn packages() -> Vec<Case> {
+    let at = story().closing;
+    let row = |name, change: fn(&mut RecoveryPackage)| {
+        let spoil = move |forge: &mut Forge| {
+            forge.rerecord(at, |record| change(package(record)));
+        };
+        case(name, "chain.recovery", at, spoil).because("recovery.package_invalid")
+    };
+    vec![
+        row("a share too few", |package| package.shares.truncate(2)),
+        row("a share too many", |package| {
+            let more = package.shares[0].clone();
+            package.shares.push(more);
+        }),
+        row("a higher threshold", |package| {
+            let more = package.commitments[0];
+            package.commitments.push(more);
+        }),
+        row("a commitment that is no point", |package| {
+            package.commitments[1] = [0xff; 33];
+        }),
     ]
 }
 
@@ -437,6 +472,139 @@ fn registrations() -> Vec<Case> {
     ]
 }
 
+/// A newcomer, one who goes, and one who is convicted.
+fn members() -> Vec<Case> {
+    let (joining, leaving, convicting) = (story().joining, story().leaving, story().convicting);
+    let join = |name, cause, change: fn(&mut Applicant)| {
+        let spoil = move |forge: &mut Forge| {
+            let mut applicant = Applicant::new(4, Machine::new(GENOA, 4));
+            change(&mut applicant);
+            let place = RegistrationPlace {
+                policy_version: 2,
+                ..place(forge, joining - 1)
+            };
+            let other = SystemTx::Register(applicant.register(&place));
+            forge.retx(joining, |txs| *txs = vec![other]);
+        };
+        case(name, "chain.registration", joining, spoil).because(cause)
+    };
+    let leave = |name, cause, change: fn(&Forge, &mut LeaveRequest)| {
+        let spoil = move |forge: &mut Forge| {
+            let bytes = forge.block(leaving).block.payload.system.remove(0);
+            let Ok(SystemTx::Leave(mut request)) = SystemTx::decode(&bytes) else {
+                panic!("a request stands here");
+            };
+            change(forge, &mut request);
+            forge.retx(leaving, |txs| *txs = vec![SystemTx::Leave(request)]);
+        };
+        case(name, "chain.registration", leaving, spoil).because(cause)
+    };
+    let convict = |name, cause, epoch: u64, voter: u16, n: u8| {
+        let spoil = move |forge: &mut Forge| {
+            let proof = equivocation(&forge.story.genesis.chain_id(), epoch, voter, n);
+            forge.retx(convicting, |txs| *txs = vec![SystemTx::Convict(proof)]);
+        };
+        case(name, "chain.suspension", convicting, spoil).because(cause)
+    };
+    vec![
+        join(
+            "a newcomer whose operator did not sign",
+            "register.operator",
+            |one| one.signed = false,
+        ),
+        join(
+            "a newcomer with a name that is taken",
+            "register.name_taken",
+            |one| {
+                one.name = "val-0".into();
+            },
+        ),
+        join("a newcomer with another one's key", "register.key_taken", |one| {
+            one.consensus = consensus_key(0).into();
+        }),
+        join(
+            "a newcomer on another one's chip",
+            "register.duplicate_chip",
+            |one| {
+                one.machine = Machine::new(GENOA, 0);
+            },
+        ),
+        join(
+            "a newcomer with another program",
+            "attest.measurement_unknown",
+            |one| {
+                one.machine.build = OTHER_BUILD;
+            },
+        ),
+        join("a newcomer that speaks no protocol", "register.protocol", |one| {
+            one.protocol = 0
+        }),
+        leave(
+            "a request that its operator did not sign",
+            "leave.signature",
+            |_, request| {
+                request.signature = Signature([1; 64]);
+            },
+        ),
+        leave(
+            "a request for another network",
+            "gov.other_chain",
+            |_, request| request.chain = OTHER,
+        ),
+        leave(
+            "a request for what is not held any more",
+            "leave.other_registration",
+            |forge, request| {
+                request.registration = forge.genesis.validators[1].digest();
+            },
+        ),
+        leave("a request for nobody", "leave.unknown_name", |_, request| {
+            request.name = "val-9".into()
+        }),
+        case(
+            "a request to leave twice",
+            "chain.registration",
+            leaving,
+            move |forge: &mut Forge| {
+                forge.retx(leaving, |txs| txs.push(txs[0].clone()));
+            },
+        )
+        .because("leave.known"),
+        convict("a conviction by votes of somebody else", "convict.proof", 5, 1, 3),
+        convict(
+            "a conviction of a seat that there is not",
+            "convict.proof",
+            5,
+            9,
+            2,
+        ),
+        convict("a conviction of an epoch to come", "convict.epoch", 9, 1, 2),
+        case(
+            "a conviction twice",
+            "chain.suspension",
+            convicting,
+            move |forge: &mut Forge| {
+                forge.retx(convicting, |txs| txs.push(txs[0].clone()));
+            },
+        )
+        .because("convict.known"),
+        case(
+            "a conviction for two votes that agree",
+            "chain.suspension",
+            convicting,
+            move |forge: &mut Forge| {
+                let chain = forge.story.genesis.chain_id();
+                let EquivocationProof::Votes { first, .. } = equivocation(&chain, 5, 1, 2) else {
+                    panic!("two votes");
+                };
+                let proof = EquivocationProof::Votes { first, second: first };
+                forge.retx(convicting, |txs| *txs = vec![SystemTx::Convict(proof)]);
+            },
+        )
+        .because("convict.proof"),
+    ]
+}
+
 /// The block of validator `n`'s renewal.
 fn at_of(n: u64) -> u64 {
     story().renewal + n
@@ -493,10 +661,9 @@ fn policies() -> Vec<Case> {
             proposal.sign(&member_key(0), [9; 32])
         }),
         propose(
-            "a policy under which nobody may stay",
-            "gov.nobody_left",
+            "a policy under which most must go",
+            "gov.below_quorum",
             |mut proposal| {
-                proposal.policy.evidence_age_max_ms = proposal.policy.evidence_age_max_ms.min(60_000);
                 proposal.policy.measurements[0].value = OTHER_BUILD;
                 proposal.sign(&member_key(0), [9; 32])
             },
@@ -626,13 +793,18 @@ fn others() -> Vec<Case> {
                 forge.retx(at, |txs| *txs = vec![SystemTx::Collateral(stranger)]);
             },
         )
-        .because("attest.collateral_signer"),
+        .because("attest.collateral_signature"),
     ]
 }
 
 #[test]
 fn every_field_of_an_epochs_record_follows_from_the_chain() {
     run(records());
+}
+
+#[test]
+fn recovery_packages_are_those_of_the_members() {
+    run(packages());
 }
 
 #[test]
@@ -648,6 +820,11 @@ fn forged_contributions_are_named() {
 #[test]
 fn evidence_is_verified_again() {
     run(registrations());
+}
+
+#[test]
+fn who_comes_goes_and_is_convicted_is_judged_again() {
+    run(members());
 }
 
 #[test]

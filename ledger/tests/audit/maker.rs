@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use borsh::BorshDeserialize;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use tacit_consensus::{
     Anchor, Block, Certificate, CommitProof, Committee, Digest, Executed, Header, Payload, Phase, PublicKey,
@@ -10,7 +11,7 @@ use tacit_consensus::{
 };
 use tacit_ledger::*;
 
-use crate::world::{self, Kind, Machine, TIME, consensus_key, member_key, node_key};
+use crate::world::{self, Applicant, Kind, Machine, TIME, consensus_key, member_key, node_key};
 
 /// Names are `val-0` to this; keys follow from the number.
 const VALIDATORS: u8 = 32;
@@ -85,8 +86,23 @@ impl Folder {
         audit_store(&self.store(), genesis, &first_bad, &mut |_| {})
     }
 
+    /// Drops what a node drops that keeps the blocks from a closing one on.
+    pub(crate) fn prune(&mut self, first: u64) {
+        self.0.retain(|(column, key), _| {
+            let by_height = matches!(column, Column::Blocks | Column::Results);
+            !by_height || key_height(key).is_some_and(|height| height >= first)
+        });
+        self.put(|writes| writes.put_first(first));
+    }
+
+    /// A stored value.
+    pub(crate) fn get<T: BorshDeserialize>(&self, column: Column, key: &[u8]) -> T {
+        let bytes = self.0.get(&(column, key.to_vec())).expect("an entry");
+        T::try_from_slice(bytes).expect("as it was written")
+    }
+
     pub(crate) fn block(&self, height: u64) -> CommittedBlock {
-        ChainLog::new(&self.store()).block(height).unwrap().unwrap()
+        self.get(Column::Blocks, &height_key(height))
     }
 }
 
@@ -103,6 +119,14 @@ pub(crate) fn genesis(kinds: &[Kind], epoch_ms_max: u64) -> Genesis {
     let mut genesis = world::genesis(kinds);
     genesis.allocations = vec![(alice().id(), 1_000 * UNIT), (bob().id(), 500 * UNIT)];
     genesis.params.epoch_ms_max = epoch_ms_max;
+    let member = |n: u8| RecoveryMember {
+        name: format!("keeper-{n}"),
+        key: SealingSecret::derive(&[200 + n; 32]).public().clone(),
+    };
+    genesis.recovery = RecoveryMembers {
+        members: (0..3).map(member).collect(),
+        threshold: 2,
+    };
     genesis.verify().expect("a genesis that holds");
     genesis
 }
@@ -528,9 +552,16 @@ impl Maker {
                 let share = open_share(&kem_secret(&keys[0]), &chain, &own, 0).ok().unwrap();
                 self.shares.push((own.clone(), share));
                 let (keys, secret) = self.next_keys();
-                let record = self
-                    .state
-                    .next_record(time_ms, &own, &EpochKeys::of(&secret, &keys));
+                let scope = RecoveryScope {
+                    chain: &chain,
+                    epoch,
+                    members: &self.genesis.recovery,
+                };
+                let keys = EpochKeys {
+                    recovery: scope.package(&secret, &keys).unwrap(),
+                    ..EpochKeys::of(&secret, &keys)
+                };
+                let record = self.state.next_record(time_ms, &own, &keys);
                 system.push(SystemTx::Contribute(own));
                 system.extend(record.map(SystemTx::CloseEpoch));
             }
@@ -544,14 +575,22 @@ impl Maker {
 
     /// Fresh evidence of validator `n`'s machine.
     pub(crate) fn renewal(&self, n: u8, machine: Machine) -> SystemTx {
+        SystemTx::Register(world::register(n, machine, &self.place()))
+    }
+
+    /// A registration bound to the newest block.
+    pub(crate) fn apply(&self, applicant: &Applicant) -> SystemTx {
+        SystemTx::Register(applicant.register(&self.place()))
+    }
+
+    fn place(&self) -> RegistrationPlace {
         let height = self.height();
-        let place = RegistrationPlace {
+        RegistrationPlace {
             network: self.chain(),
             height,
             block: *self.state.block_id(height).unwrap(),
             policy_version: self.state.next_policy_version() - 1,
-        };
-        SystemTx::Register(world::register(n, machine, &place))
+        }
     }
 
     /// Alice proposes a policy; the approvals of bob and carol.

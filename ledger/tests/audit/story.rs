@@ -2,11 +2,12 @@
 
 use std::sync::LazyLock;
 
+use tacit_consensus::{Digest, EquivocationProof, Phase, Signature, Signer, Vote};
 use tacit_ledger::*;
 
 use crate::{
     maker::{Folder, Maker, genesis},
-    world::{GENOA, HOUR, Kind, MINUTE, Machine, TURIN},
+    world::{Applicant, GENOA, HOUR, Kind, MINUTE, Machine, TURIN, consensus_key, node_key},
 };
 
 /// What the validators run on.
@@ -33,14 +34,42 @@ pub(crate) struct Story {
     pub(crate) unopened: u64,
     /// The block that closes epoch 2.
     pub(crate) second_closing: u64,
+    /// Validator 4 comes, in epoch 3.
+    pub(crate) joining: u64,
+    /// Validator 1 asks to leave, in epoch 4.
+    pub(crate) leaving: u64,
+    /// Validator 2 is convicted, in epoch 5.
+    pub(crate) convicting: u64,
     pub(crate) head: u64,
 }
 
 static STORY: LazyLock<Story> = LazyLock::new(make);
 
-/// Four epochs: keys; payments, renewals and an adopted policy; time; payments again.
+/// Seven epochs: keys; payments, renewals and an adopted policy; time; payments, and one comes; one goes; one is convicted;
+/// three are left.
 pub(crate) fn story() -> &'static Story {
     &STORY
+}
+
+/// Votes of the seat of validator `n` for two blocks of one view.
+pub(crate) fn equivocation(chain: &Digest, epoch: u64, voter: u16, n: u8) -> EquivocationProof {
+    let vote = |block: u8| {
+        let mut vote = Vote {
+            epoch,
+            view: 7,
+            height: 5,
+            block: Digest([block; 32]),
+            phase: Phase::Certify,
+            voter,
+            signature: Signature([0; 64]),
+        };
+        vote.signature = consensus_key(n).sign(&vote.message(chain).0);
+        vote
+    };
+    EquivocationProof::Votes {
+        first: vote(1),
+        second: vote(2),
+    }
 }
 
 fn make() -> Story {
@@ -89,7 +118,28 @@ fn make() -> Story {
     let payment = maker.payment(3);
     let batch = maker.batch(3, vec![payment]);
     maker.block(vec![batch], &[]);
-    for _ in 0..4 {
+    let joins = maker.apply(&Applicant::new(4, Machine::new(GENOA, 4)));
+    maker.block(Vec::new(), &[joins]);
+    let joining = maker.height();
+    maker.now += MINUTE;
+    let record = maker.turn();
+    assert_eq!(
+        (record.reason, record.validators.len()),
+        (EpochReason::Membership, 5)
+    );
+    maker.block(Vec::new(), &[]);
+    let held = maker.state.registration("val-1").unwrap();
+    let leaves = SystemTx::Leave(LeaveRequest::sign(maker.chain(), held, &node_key(1)));
+    maker.block(Vec::new(), &[leaves]);
+    let leaving = maker.height();
+    maker.now += MINUTE;
+    assert_eq!(maker.turn().validators.len(), 4);
+    let convicts = SystemTx::Convict(equivocation(&maker.chain(), 5, 1, 2));
+    maker.block(Vec::new(), &[convicts]);
+    let convicting = maker.height();
+    maker.now += MINUTE;
+    assert_eq!(maker.turn().validators.len(), 3);
+    for _ in 0..3 {
         maker.block(Vec::new(), &[]);
     }
     let head = maker.height();
@@ -106,6 +156,9 @@ fn make() -> Story {
         closing,
         unopened,
         second_closing,
+        joining,
+        leaving,
+        convicting,
         head,
     }
 }

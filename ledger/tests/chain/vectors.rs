@@ -337,6 +337,10 @@ fn formats() -> Vec<(&'static str, Vec<u8>)> {
             seal_secret(&mut rng(3), &CHAIN, 1, 0, kem.public(), &secret).unwrap(),
         ),
         (
+            "epoch.secret.sealed",
+            seal_secret(&mut rng(6), &CHAIN, 1, 0, kem.public(), &secret).unwrap(),
+        ),
+        (
             "system.end",
             SystemTx::EndEpoch {
                 reason: EpochReason::Schedule,

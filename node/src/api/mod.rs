@@ -24,6 +24,7 @@ mod light;
 mod membership;
 mod node;
 mod openapi;
+mod peers;
 mod policy;
 mod problem;
 mod query;

@@ -6,8 +6,8 @@ use utoipa::OpenApi;
 
 use super::problem::{Answer, Refusal};
 use super::{
-    blocks, collateral, epochs, events, light, membership, policy, problem, query, status, suspensions,
-    system, txs, validators,
+    blocks, collateral, epochs, events, light, membership, peers, policy, problem, query, status,
+    suspensions, system, txs, validators,
 };
 
 #[derive(OpenApi)]
@@ -37,6 +37,7 @@ use super::{
         query::query,
         membership::node,
         membership::forecast,
+        peers::list,
         validators::list,
         validators::one,
         validators::evidence,

@@ -29,8 +29,8 @@ use super::node::Node;
 use super::problem::{Answer, Refusal};
 use super::rate::{Rate, RateLimit};
 use super::{
-    blocks, collateral, epochs, events, membership, openapi, policy, query, status, suspensions, system, txs,
-    validators,
+    blocks, collateral, epochs, events, membership, openapi, peers, policy, query, status, suspensions,
+    system, txs, validators,
 };
 
 /// A request that is not finished after this is answered with `rpc.timeout`: the longest wait, and time to
@@ -217,6 +217,7 @@ pub(crate) const ROUTES: &[&str] = &[
     "/v1/query",
     "/v1/node",
     "/v1/forecast",
+    "/v1/peers",
     "/v1/validators",
     "/v1/validators/{id}",
     "/v1/validators/{id}/evidence",
@@ -269,6 +270,7 @@ fn router(api: Api) -> Router {
         .route("/v1/query", post(query::query))
         .route("/v1/node", get(membership::node))
         .route("/v1/forecast", get(membership::forecast))
+        .route("/v1/peers", get(peers::list))
         .route("/v1/validators", get(validators::list))
         .route("/v1/validators/{id}", get(validators::one))
         .route("/v1/validators/{id}/evidence", get(validators::evidence))

@@ -37,6 +37,7 @@ pub(crate) struct StatusBody {
     sync: SyncBody,
     epoch: EpochNow,
     consensus: ConsensusBody,
+    identity: IdentityBody,
     /// Connected peers.
     peers: u64,
     mempool: MempoolBody,
@@ -137,6 +138,70 @@ pub(crate) struct ConsensusBody {
     quorum: u32,
 }
 
+/// What the node knows of who else holds a validator's keys, its own first.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct IdentityBody {
+    /// While this validator asks the others what they saw it sign: it neither signs nor answers private reads.
+    probation: Option<ProbationBody>,
+    /// Set when this process began from a disk that did not know what its validator had signed.
+    rolled_back: Option<RolledBackBody>,
+    /// Validators of which two holders were noticed since the process started.
+    conflicts: Vec<ConflictBody>,
+}
+
+/// How far the questions are.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ProbationBody {
+    /// Others whose answers count.
+    answers: u64,
+    /// How many are needed.
+    needed: u64,
+}
+
+/// What was found when the process started.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RolledBackBody {
+    epoch: u64,
+    /// The highest view in which the disk knew of a statement.
+    knew_view: u64,
+    /// The highest view in which others hold one.
+    shown_view: u64,
+    /// Nothing is signed up to this view.
+    silent_through_view: u64,
+}
+
+/// Two holders of one identity.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ConflictBody {
+    /// The validator's name.
+    validator: String,
+    /// `equivocation` or `two_holders`.
+    by: &'static str,
+}
+
+fn identity(status: &Status) -> IdentityBody {
+    IdentityBody {
+        probation: status.probation.map(|now| ProbationBody {
+            answers: now.answers as u64,
+            needed: now.needed as u64,
+        }),
+        rolled_back: status.rolled_back.map(|found| RolledBackBody {
+            epoch: found.epoch,
+            knew_view: found.knew,
+            shown_view: found.shown,
+            silent_through_view: found.silent_through,
+        }),
+        conflicts: status
+            .identity_conflicts
+            .iter()
+            .map(|(validator, by)| ConflictBody {
+                validator: validator.clone(),
+                by,
+            })
+            .collect(),
+    }
+}
+
 /// What waits to be ordered.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct MempoolBody {
@@ -194,6 +259,7 @@ pub(crate) async fn status(State(api): State<Api>) -> Response {
             validators: now.validators,
             quorum: now.quorum,
         },
+        identity: identity(&now),
         peers: now.peers.len() as u64,
         mempool: MempoolBody {
             txs: now.mempool_txs,

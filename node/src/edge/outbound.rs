@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tacit_consensus::{Digest, Millis};
 use tacit_ledger::{Answer, Batch, SealingPublic, codec, open_envelope};
-use tacit_p2p::{GossipToken, Offence as PeerOffence, ResponseChannel, Topic, Verdict, peer_id_of};
+use tacit_p2p::{
+    GossipToken, Offence as PeerOffence, ResponseChannel, Topic, Verdict, node_key_of, peer_id_of,
+};
 use tokio::{
     runtime::Handle,
     sync::{mpsc, oneshot},
@@ -19,6 +21,8 @@ use crate::{
 
 /// Announcements are not sent more often than this: only the newest height matters.
 const ANNOUNCE_EVERY_MS: Millis = 20;
+/// Peers whose word is kept before those are let go of that are connected no more.
+const MAX_MET: usize = 1_024;
 /// Envelopes that one worker opens before another takes over.
 const OPEN_CHUNK: usize = 64;
 
@@ -273,6 +277,14 @@ impl Outbound {
             }
             Effect::Met { peer, hello, speaks } => {
                 let mut met = self.shared.met();
+                if met.len() >= MAX_MET {
+                    let connected: std::collections::BTreeSet<NodeKey> = network
+                        .peers()
+                        .iter()
+                        .filter_map(|one| node_key_of(&one.peer))
+                        .collect();
+                    met.retain(|key, _| connected.contains(key));
+                }
                 met.insert(peer, (hello, speaks));
             }
             Effect::Halt(reason) => return Err(reason),

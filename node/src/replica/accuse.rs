@@ -18,6 +18,8 @@ const MAX_UNOPENED: u32 = 16;
 pub(super) struct Unopened {
     counts: BTreeMap<u16, u32>,
     voted: BTreeSet<u16>,
+    /// Whether it was said that this validator itself was convicted.
+    own_said: bool,
 }
 
 impl Replica {
@@ -33,6 +35,23 @@ impl Replica {
                 code = refused.code,
                 detail = refused.detail,
                 "a proof of equivocation is not taken in"
+            );
+        }
+    }
+
+    /// A block with system transactions was executed: this validator may have been convicted in it.
+    pub(super) fn note_conviction(&mut self) {
+        let Some(key) = self.validator.as_ref().map(|parts| parts.signer.public()) else {
+            return;
+        };
+        let convicted = self.public.convicted().any(|(convicted, _)| *convicted == key);
+        if convicted && !std::mem::replace(&mut self.unopened.own_said, true) {
+            tracing::error!(
+                epoch = self.record.epoch,
+                code = "identity.equivocation",
+                "this validator was convicted: two contradicting statements by its key are on the chain. Another process \
+                 holds its keys, or its disk was set back where nobody could tell it. It is out from the next epoch; stop all \
+                 processes of it, find out how, then come back with new keys: tacit node rejoin"
             );
         }
     }

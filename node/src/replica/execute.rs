@@ -134,13 +134,17 @@ impl Replica {
             .commit(writes, Durability::Synced)
             .map_err(|e| format!("the store refused a block: {e}"))?;
 
-        if self.checkpoint == height {
+        // A checkpoint replaces what is before it once a final header proves it: recovery begins with a state that is
+        // proven. That of an epoch's end is (T4), and what stands before it opens with no key any more.
+        let proven = self.certified.executed + 1..=block.header.executed.height;
+        let closes = block.header.next_epoch.is_some();
+        if (closes && self.checkpoint == height) || proven.contains(&self.checkpoint) {
             // What an epoch began with stays while it lasts: newcomers take it.
-            let kept = match block.header.next_epoch {
-                Some(_) => None,
-                None => self.first_height().checked_sub(1),
+            let kept = match closes {
+                true => None,
+                false => self.first_height().checked_sub(1),
             };
-            self.prune(height, kept)
+            self.prune(self.checkpoint, kept)
                 .map_err(|e| format!("the store refused to prune: {e}"))?;
         }
         self.executed.insert(height, results.executed);
@@ -179,6 +183,9 @@ impl Replica {
                 height,
                 block: self.head.id,
             }));
+        }
+        if !block.payload.system.is_empty() {
+            self.note_conviction();
         }
         self.note_unopened(now, &block, &results.unopened);
         if let Some(record) = record {

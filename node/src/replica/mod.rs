@@ -300,8 +300,8 @@ impl Replica {
             Input::Tick => self.tick(now),
             Input::Connected(peer) => {
                 self.say_hello(peer);
-                self.standing_on_connect(now, &peer);
                 self.sync_on_connect(now, peer);
+                self.standing_on_connect(now, &peer);
             }
             Input::Disconnected(peer) => {
                 self.part(&peer);

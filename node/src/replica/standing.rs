@@ -23,7 +23,7 @@ const ASK_AGAIN_MS: Millis = 300;
 /// How long the rest is waited for once enough have answered, in milliseconds: more answers show more, and what an
 /// earlier life sent last arrives meanwhile.
 const GRACE_MS: Millis = 250;
-/// Questions under way at once: the network layer bounds all fetches of a node together.
+/// Questions under way at once to who is not connected: the network layer bounds all fetches of a node together.
 const MAX_INFLIGHT: usize = 16;
 
 /// Whether this process may sign.
@@ -172,7 +172,8 @@ impl Replica {
         self.ask_standing(now);
     }
 
-    /// Asks the seats that have neither answered nor are being asked.
+    /// Asks the seats that have neither answered nor are being asked; of those that are not connected only some, as a question to
+    /// them may wait long for its failure.
     fn ask_standing(&mut self, now: Millis) {
         let Some(asking) = self.stand.asking_mut() else {
             return;

@@ -36,6 +36,8 @@ pub(super) struct Sync {
     last_asked: Option<NodeKey>,
     next_request: u64,
     wanted: BTreeMap<Digest, Wanted>,
+    /// Requests for batches under way: each is answered or fails, so there are few.
+    batches: BTreeSet<u64>,
 }
 
 struct Inflight {
@@ -250,6 +252,7 @@ impl Replica {
         if for_blocks {
             self.sync.inflight = None;
         }
+        let for_batches = self.sync.batches.remove(&request);
         match response {
             // They are asked for again from where the snapshot leads to.
             Some(FetchResponse::Blocks(_)) if for_blocks && self.holds_blocks() => {}
@@ -263,10 +266,13 @@ impl Replica {
                 }
                 self.retry(now);
             }
-            Some(_) => self.out.push(Effect::Penalise {
+            Some(_) if for_blocks || for_batches => self.out.push(Effect::Penalise {
                 peer: from,
                 offence: Offence::Invalid,
             }),
+            // An honest answer to a question of a moment ago that is no longer asked: of an earlier epoch, or of a start that
+            // is over.
+            Some(_) => {}
             // One lost answer says nothing of the peer: it is asked again in its turn.
             None if for_blocks => {
                 self.sync.spent.insert(from);
@@ -481,6 +487,7 @@ impl Replica {
         };
         for chunk in digests.chunks(MAX_BATCHES_PER_FETCH) {
             let request = self.sync.number();
+            self.sync.batches.insert(request);
             let what = FetchRequest::Batches(chunk.to_vec());
             self.out.push(Effect::Request { request, to, what });
         }

@@ -1,7 +1,7 @@
 //! Whether this validator votes for a block: what `consensus` cannot judge because it knows neither the
 //! ledger's rules nor what is executed.
 
-use tacit_consensus::{Block, Executed, Height, Input as CoreInput, Millis};
+use tacit_consensus::{Block, Digest, Executed, Height, Input as CoreInput, Millis};
 use tacit_ledger::{EpochRecord, SystemError, SystemTx, encode};
 
 use super::{Effect, MAX_WAITING, Refused, Replica, Waiting};
@@ -160,6 +160,18 @@ impl Replica {
         if !missing.is_empty() {
             self.fetch_batches(now, block, missing);
             return Judgement::Wait;
+        }
+        // What is stored may be of an earlier epoch: its author may have no seat now, and nothing in it can count.
+        let epoch = block.header.epoch;
+        let stored = |digest: &&Digest| self.mempool.get(digest).is_none();
+        let mut stored = block.payload.batches.iter().filter(stored);
+        let earlier = stored.find(|digest| {
+            let batch = self.log().batch(digest).ok().flatten();
+            batch.is_some_and(|batch| batch.epoch != epoch)
+        });
+        if let Some(digest) = earlier {
+            let detail = format!("it names batch {digest}, which is not of epoch {epoch}");
+            return Judgement::Reject(Refused::new("proposal.batches", detail));
         }
         let mut bytes = 0;
         for digest in &block.payload.batches {

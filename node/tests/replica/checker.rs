@@ -35,6 +35,16 @@ impl Checker {
         );
     }
 
+    /// Somebody put an older disk in place: what was reported since is reported again.
+    pub(crate) fn set_back(&mut self, index: usize, height: Height) {
+        self.heights.insert(index, height);
+    }
+
+    /// How many different statements a validator signed so far.
+    pub(crate) fn statements(&self, index: usize) -> usize {
+        self.said.keys().filter(|(by, ..)| *by == index).count()
+    }
+
     /// A node took a public snapshot: its chain goes on from there.
     pub(crate) fn jumped(&mut self, index: usize, height: Height) {
         let before = self.heights.insert(index, height).unwrap_or(0);

@@ -7,8 +7,8 @@ use tacit_attest::{
 };
 use tacit_consensus::{Digest, Ed25519Signer, Signer};
 use tacit_ledger::{
-    AccountKey, GENESIS_VERSION, Genesis, Governance, GovernanceMember, Params, Registration,
-    RegistrationPlace, SealingPublic, SealingSecret, UNIT,
+    AccountKey, GENESIS_VERSION, Genesis, Governance, GovernanceMember, Operator, PROTOCOL_VERSION, Params,
+    Registration, RegistrationPlace, RegistrationTerms, SealingPublic, SealingSecret, UNIT,
 };
 use tacit_node::{
     keyring::{IdentitySeeds, Keyring},
@@ -31,14 +31,44 @@ static REGISTRATIONS: LazyLock<(SimulatorAuthority, Vec<Registration>)> = LazyLo
     let authority = SimulatorAuthority::generate([1; 32], TIME).expect("an authority");
     let place = RegistrationPlace::founder(NONCE, 1);
     let registrations = (0..FOUNDERS)
-        .map(|n| register(&authority, n, &first_kem(n), &place))
+        .map(|n| register(&authority, n, &first_kem(n), &place, PROTOCOL_VERSION))
         .collect();
     (authority, registrations)
 });
 
 /// Fresh evidence of validator `n`'s machine for a KEM key, bound to a later place.
 pub(crate) fn renewal(n: u8, kem: &SealingPublic, place: &RegistrationPlace) -> Registration {
-    register(&REGISTRATIONS.0, n, kem, place)
+    renewal_of(n, kem, place, PROTOCOL_VERSION)
+}
+
+/// The same by a build that speaks the protocol up to this version.
+pub(crate) fn renewal_of(
+    n: u8,
+    kem: &SealingPublic,
+    place: &RegistrationPlace,
+    protocol: u16,
+) -> Registration {
+    register(&REGISTRATIONS.0, n, kem, place, protocol)
+}
+
+/// A registration of `val-{name}`, whose machine has the chip and whose operator the key of that number, by the keys of
+/// `identity`.
+pub(crate) fn registration(
+    name: usize,
+    identity: usize,
+    kem: &SealingPublic,
+    place: &RegistrationPlace,
+) -> Registration {
+    let chip = [u8::try_from(name).expect("few"); 32];
+    let chip = REGISTRATIONS.0.issue_chip(chip, Generation::Genoa, TIME);
+    let quoter = SimulatedQuoter::new(chip.expect("a chip"), MEASUREMENT);
+    let (consensus, node) = (consensus_signer(identity), node_signer(identity));
+    let terms = RegistrationTerms {
+        name: &format!("val-{name}"),
+        operator: Operator::Signs(&node_signer(name)),
+        protocol: PROTOCOL_VERSION,
+    };
+    Registration::make_for(&terms, &consensus, &node, kem, place, &quoter).expect("a registration")
 }
 
 /// The secret half of [`first_kem`].
@@ -56,14 +86,21 @@ fn register(
     n: u8,
     kem: &SealingPublic,
     place: &RegistrationPlace,
+    protocol: u16,
 ) -> Registration {
     let chip = authority
         .issue_chip([n; 32], Generation::Genoa, TIME)
         .expect("a chip");
-    Registration::make(
-        &format!("val-{n}"),
+    let node = node_signer(n.into());
+    let terms = RegistrationTerms {
+        name: &format!("val-{n}"),
+        operator: Operator::Signs(&node),
+        protocol,
+    };
+    Registration::make_for(
+        &terms,
         &consensus_signer(n.into()),
-        &node_signer(n.into()),
+        &node,
         kem,
         place,
         &SimulatedQuoter::new(chip, MEASUREMENT),

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
 
 use tacit_consensus::{Block, Digest, Message, Payload, Signer};
-use tacit_ledger::{Contribution, EpochRecord, SHARE_BYTES, SealingSecret, SystemTx};
+use tacit_ledger::{ChainLog, Contribution, EpochRecord, SHARE_BYTES, SealingSecret, SystemTx};
 
 use crate::{
     founders::{NOTHING, alice, bob, consensus_signer},
@@ -319,4 +319,28 @@ fn a_leader_that_sends_two_blocks_is_named_by_who_saw_both_and_the_chain_does_no
     for node in world.nodes.iter().filter(|node| node.index != who) {
         assert_eq!(node.seen.equivocations, [2], "node {}", node.index);
     }
+}
+
+#[test]
+fn a_leader_that_names_a_batch_of_an_earlier_epoch_gets_no_votes() {
+    let mut world = World::at_epoch_1(Options::epochs_of(20_000));
+    work(&mut world, 0..1);
+    let store = world.nodes[0].store.clone();
+    let committed = ChainLog::new(&*store).blocks_from(1, 64).expect("blocks");
+    let named = committed.iter().flat_map(|one| &one.block.payload.batches);
+    let old = *named.last().expect("a batch in the chain");
+    world.run_until("epoch 2 begins", 60_000, |world| world.all_in(2));
+    let changed = crooked(&mut world, move |block, _| {
+        let quiet = block.payload.system.is_empty() && block.header.next_epoch.is_none();
+        if quiet {
+            block.payload.batches.push(old);
+        }
+        quiet
+    });
+    let epoch = world.record().epoch;
+    world.run_until("the next epoch begins all the same", 60_000, |world| {
+        world.all_in(epoch + 1)
+    });
+    assert_none_committed(&world, &changed);
+    assert!(refusals(&world).contains("proposal.batches"));
 }

@@ -3,12 +3,13 @@
 use tacit_attest::{Policy, Suspension};
 use tacit_consensus::Digest;
 use tacit_ledger::{
-    PolicyApproval, PolicyProposal, PublicState, RegistrationPlace, SealingPublic, SuspendVote, SystemTx,
+    LeaveRequest, PROTOCOL_VERSION, PolicyApproval, PolicyProposal, PublicState, RegistrationPlace,
+    SealingPublic, SuspendVote, SystemTx,
 };
 use tacit_node::replica::{Input, Refused, SystemSource};
 
 use crate::{
-    founders::{member, node_signer, renewal},
+    founders::{member, node_signer, renewal_of},
     world::World,
 };
 
@@ -78,15 +79,34 @@ impl World {
 
     /// The KEM key that a validator's next registration is to name.
     pub(crate) fn next_kem(&mut self, index: usize) -> SealingPublic {
+        self.try_next_kem(index).expect("a key")
+    }
+
+    /// The same, where its vault may fail.
+    fn try_next_kem(&mut self, index: usize) -> Result<SealingPublic, Refused> {
         let reply = self.reply();
         self.input(index, Input::WantKem { reply });
         let answer = self.nodes[index].seen.kem_keys.remove(&reply);
-        answer.expect("an answer in the same step").expect("a key")
+        answer.expect("an answer in the same step")
     }
 
     /// A validator's renewal with its next KEM key, bound to its head.
     pub(crate) fn renewal(&mut self, index: usize) -> SystemTx {
-        let kem = self.next_kem(index);
+        self.register(index, PROTOCOL_VERSION)
+    }
+
+    /// The same, or none where its vault fails.
+    pub(crate) fn try_renewal(&mut self, index: usize) -> Option<SystemTx> {
+        self.try_register(index, PROTOCOL_VERSION)
+    }
+
+    /// A validator's registration with its next KEM key, by a build that speaks the protocol up to this version.
+    pub(crate) fn register(&mut self, index: usize, protocol: u16) -> SystemTx {
+        self.try_register(index, protocol).expect("a key")
+    }
+
+    fn try_register(&mut self, index: usize, protocol: u16) -> Option<SystemTx> {
+        let kem = self.try_next_kem(index).ok()?;
         let head = self.nodes[index].up().head();
         let place = RegistrationPlace {
             network: self.chain,
@@ -95,7 +115,14 @@ impl World {
             policy_version: self.nodes[index].up().public().policy().version,
         };
         let n = u8::try_from(index).expect("few");
-        SystemTx::Register(renewal(n, &kem, &place))
+        Some(SystemTx::Register(renewal_of(n, &kem, &place, protocol)))
+    }
+
+    /// The request of a validator's operator to leave.
+    pub(crate) fn leave(&self, index: usize) -> SystemTx {
+        let held = self.public().registration(&format!("val-{index}"));
+        let held = held.expect("registered");
+        SystemTx::Leave(LeaveRequest::sign(self.chain, held, &node_signer(index)))
     }
 
     /// These validators attest again with fresh KEM keys, and everybody knows it.

@@ -49,6 +49,14 @@ pub(crate) struct Seen {
     pub(crate) after_halt: usize,
 }
 
+/// What a host has that copied a validator's disk at one moment.
+#[derive(Clone)]
+pub(crate) struct Image {
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) vault: MemoryVault,
+    pub(crate) epoch: Epoch,
+}
+
 pub(crate) struct Node {
     pub(crate) index: usize,
     /// Whose keys it holds: its own, but for a twin.
@@ -91,6 +99,21 @@ impl Node {
             history: History::All,
             last_tick: None,
         }
+    }
+
+    /// A copy of its disk as it is now.
+    pub(crate) fn image(&self) -> Image {
+        Image {
+            store: Arc::new(self.store.image()),
+            vault: self.vault.as_ref().map(MemoryVault::image).expect("a validator"),
+            epoch: self.epoch(),
+        }
+    }
+
+    /// That copy in the disk's place.
+    pub(crate) fn restore(&mut self, image: &Image) {
+        self.store = Arc::new(image.store.image());
+        self.vault = Some(image.vault.image());
     }
 
     pub(crate) fn log(&self) -> ChainLog<'_> {

@@ -15,11 +15,11 @@ use crate::{
     world::{Options, World},
 };
 
-fn balance(key: &AccountKey) -> StateKey {
+pub(crate) fn balance(key: &AccountKey) -> StateKey {
     StateKey::from(TokenKey::Balance(key.id()))
 }
 
-fn ask(
+pub(crate) fn ask(
     world: &mut World,
     node: usize,
     who: &AccountKey,

@@ -253,8 +253,7 @@ fn enough_members_bring_the_state_back_on_new_nodes_and_what_was_sealed_stays_cl
         );
 
         // What was sealed to the lost chain's epoch opens with nothing that is here now.
-        let refused = new.submit(0, &sealed).expect_err("another chain's envelope");
-        assert_eq!(refused.code, "tx.chain_mismatch");
+        assert!(sealed.check(&new.chain, 1, 1).is_err(), "it is another chain's");
         for node in &new.nodes {
             let (_, opener) = node.opener.clone().expect("a key");
             assert!(open_envelope(&opener, &sealed).is_err());
@@ -457,4 +456,58 @@ fn a_network_that_dies_under_load_is_recovered_to_what_was_proven() {
                 .all(|pair| pair[0].0 != pair[1].0 || pair[0].1 == pair[1].1)
         );
     }
+}
+
+/// A checkpoint that no header proves yet must not have replaced the frames from which the proven state follows.
+#[test]
+fn a_network_that_dies_right_after_a_checkpoint_is_recovered_too() {
+    let mut options = Options::default();
+    options.params.epoch_ms_max = 24 * 3_600_000;
+    let mut old = used(options, 1, 1);
+    let begun = old.record().start_height - 1;
+    let next_checkpoint = begun + 1_000;
+    old.run_until("many heartbeats", 6_000_000, |world| {
+        world.top() + 5 >= next_checkpoint
+    });
+    let mut nonce = 1;
+    while old.nodes[0].height() < next_checkpoint {
+        let (envelope, _) = old.seal(&alice(), nonce, pay(bob().id(), 1));
+        nonce += u64::from(old.submit(0, &envelope).is_ok());
+        let height = old.nodes[0].height();
+        old.run_until("the next block", 10_000, |world| world.nodes[0].height() > height);
+    }
+    let node = &old.nodes[0];
+    assert_eq!(node.log().checkpoint_height(), Ok(Some(next_checkpoint)));
+    let own = |height| {
+        node.log()
+            .result(height)
+            .expect("readable")
+            .expect("executed")
+            .executed
+    };
+    let lost = gathered(node, &old.genesis);
+    let origin = &lost.proven.origin;
+    assert!(origin.executed < next_checkpoint && origin.height >= next_checkpoint);
+    assert_ne!(
+        own(next_checkpoint).private_root,
+        origin.private_root,
+        "it was in use"
+    );
+    let genesis = next(&lost);
+    let shares = [0, 1].map(|n| released(&lost, &genesis, n));
+    let state = open(&lost, &genesis, &shares, 3).ok().expect("the state opens");
+    assert_eq!(
+        (state.height(), state.root()),
+        (origin.executed, origin.private_root)
+    );
+    // Once it is proven, what stands before it goes.
+    let head = old.top();
+    old.run_until("it is proven", 60_000, |world| {
+        world
+            .nodes
+            .iter()
+            .all(|node| node.up().certified_executed() >= head)
+    });
+    let first = old.nodes[0].log().frames_from(0, 1).expect("readable");
+    assert!(first.iter().all(|(height, _)| *height > next_checkpoint));
 }

@@ -48,7 +48,8 @@ impl World {
         assert_eq!(self.record().reason, EpochReason::Policy);
     }
 
-    fn votes(&self, index: usize) -> bool {
+    /// Whether a validator takes part in the epoch in force.
+    pub(crate) fn votes(&self, index: usize) -> bool {
         self.checker.voted(index, self.record().epoch, "certify")
     }
 }

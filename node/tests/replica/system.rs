@@ -3,12 +3,13 @@
 use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
 
 use tacit_attest::Platform;
-use tacit_consensus::{Digest, Message, Signer};
+use tacit_consensus::{Digest, EquivocationProof, Message, Signer};
 use tacit_ledger::{EpochReason, PolicyProposal, RegistrationPlace, SystemTx};
 use tacit_node::{replica::GossipVerdict, wire::SystemGossip};
 
 use crate::{
     founders::{LOOSENING_DELAY_MS, alice, bob, consensus_signer, first_kem, member, renewal},
+    membership::contradiction,
     world::{Options, World},
 };
 
@@ -151,7 +152,7 @@ fn lying(
 #[test]
 fn a_leader_that_puts_an_invalid_transaction_into_a_block_gets_no_votes() {
     type Lie = fn(&World) -> SystemTx;
-    let lies: [(&str, Lie); 6] = [
+    let lies: [(&str, Lie); 8] = [
         ("a version that is not the next", |world| {
             SystemTx::Propose(world.propose(0, |proposal| proposal.policy.version += 1))
         }),
@@ -174,6 +175,20 @@ fn a_leader_that_puts_an_invalid_transaction_into_a_block_gets_no_votes() {
             };
             vote.validator = 2;
             SystemTx::Suspend(vote)
+        }),
+        ("a leave request that its operator did not sign", |world| {
+            let SystemTx::Leave(mut request) = world.leave(2) else {
+                unreachable!("a request")
+            };
+            request.signature.0[0] ^= 1;
+            SystemTx::Leave(request)
+        }),
+        ("one vote twice as a proof", |world| {
+            let vote = contradiction(world, 2).0;
+            SystemTx::Convict(EquivocationProof::Votes {
+                first: vote.clone(),
+                second: vote,
+            })
         }),
         ("founders' evidence as a renewal", |world| {
             SystemTx::Register(world.genesis.validators[0].clone())
@@ -250,6 +265,37 @@ fn refusals_have_names_and_nothing_refused_waits_or_wants_a_block() {
             world.approve(1, Digest([4; 32])),
             "gov.proposal_unknown",
             GossipVerdict::Ignore,
+        ),
+        (
+            {
+                let SystemTx::Leave(mut request) = world.leave(2) else {
+                    unreachable!("a request")
+                };
+                request.signature.0[0] ^= 1;
+                SystemTx::Leave(request)
+            },
+            "leave.signature",
+            GossipVerdict::Reject,
+        ),
+        (
+            {
+                let SystemTx::Leave(mut request) = world.leave(2) else {
+                    unreachable!("a request")
+                };
+                request.registration = Digest([5; 32]);
+                SystemTx::Leave(request)
+            },
+            "leave.other_registration",
+            GossipVerdict::Ignore,
+        ),
+        (
+            {
+                let (first, mut second) = contradiction(&world, 2);
+                second.signature.0[0] ^= 1;
+                SystemTx::Convict(EquivocationProof::Votes { first, second })
+            },
+            "convict.proof",
+            GossipVerdict::Reject,
         ),
         (
             SystemTx::EndEpoch {

@@ -53,6 +53,11 @@ impl MemoryVault {
         inner.fail_save = Some(inner.saves + k);
     }
 
+    /// No save fails any more.
+    pub(crate) fn mend(&self) {
+        self.lock().fail_save = None;
+    }
+
     /// Right after the `k`-th save from now, from 0, the power goes: the store takes no further write.
     pub(crate) fn cut_after_save(&self, k: u64, store: Arc<MemoryStore>) {
         let mut inner = self.lock();

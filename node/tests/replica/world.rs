@@ -16,7 +16,7 @@ use tacit_node::{
 use crate::{
     checker::Checker,
     founders::{self, genesis, node_key, parts},
-    node::{Node, Seen},
+    node::{Image, Node, Seen},
     vault::MemoryVault,
 };
 
@@ -113,6 +113,12 @@ pub(crate) struct World {
     pub(crate) silent: BTreeSet<usize>,
     /// Pairs between which nothing passes, one way.
     pub(crate) cut: BTreeSet<(usize, usize)>,
+    /// The validator of whose disk earlier states are kept.
+    pub(crate) imaged: Option<usize>,
+    /// Each how-manieth synced write's.
+    pub(crate) image_every: u64,
+    /// Those states, oldest first.
+    pub(crate) images: Vec<Image>,
     pub(crate) sealing: ChaCha20Rng,
     pub(crate) next_reply: u64,
     /// The newest direct messages, for replays.
@@ -153,6 +159,9 @@ impl World {
             cut: BTreeSet::new(),
             sealing: ChaCha20Rng::seed_from_u64(options.seed),
             next_reply: 0,
+            imaged: None,
+            image_every: 8,
+            images: Vec::new(),
             overheard: VecDeque::new(),
             queue: BTreeMap::new(),
             next_event: 0,
@@ -174,6 +183,14 @@ impl World {
         world.run_until("epoch 1 begins everywhere", 20_000, |world| world.all_in(1));
         world.settle();
         world
+    }
+
+    /// Adds a machine with keys of its own, which nobody has heard of and which knows nothing but genesis.
+    pub(crate) fn add_validator(&mut self) -> usize {
+        let index = self.nodes.len();
+        self.nodes.push(Node::new(index, Some(MemoryVault::default())));
+        self.start(index);
+        index
     }
 
     /// Adds an observer that knows nothing but genesis.
@@ -277,7 +294,12 @@ impl World {
         let Some(replica) = node.replica.as_mut() else {
             return;
         };
+        let syncs = node.store.counts().1;
         let effects = replica.step(self.now + node.ahead_ms, input);
+        let now = node.store.counts().1;
+        if self.imaged == Some(index) && now > syncs && now.is_multiple_of(self.image_every) {
+            self.images.push(node.image());
+        }
         self.carry(index, effects);
     }
 
@@ -422,10 +444,6 @@ impl World {
         found.map_or_else(|| self.genesis.committee0(), |link| link.record.committee())
     }
 
-    pub(crate) fn index_of(&self, key: &NodeKey) -> usize {
-        self.holders(key)[0]
-    }
-
     /// The nodes with this identity: one, or a validator and its twins.
     pub(crate) fn holders(&self, key: &NodeKey) -> Vec<usize> {
         let holders: Vec<usize> = (0..self.nodes.len())
@@ -459,10 +477,12 @@ impl World {
             let Seen {
                 penalties,
                 equivocations,
+                two_holders,
                 ..
             } = &node.seen;
             assert!(penalties.is_empty(), "node {} blames {penalties:?}", node.index);
             assert!(equivocations.is_empty(), "node {} sees fraud", node.index);
+            assert!(two_holders.is_empty(), "node {} sees two of one", node.index);
             assert_eq!(node.halted, None, "node {} stopped", node.index);
         }
     }

@@ -1,6 +1,6 @@
 //! Targets of `tacit-ledger`.
 
-use tacit_ledger::{Genesis, Registration, SystemTx};
+use tacit_ledger::{Genesis, Registration, ReleasedShare, StateFile, SystemTx};
 
 use super::attest::{NOW_MS, WORLD};
 
@@ -45,4 +45,26 @@ pub fn genesis(data: &[u8]) {
 
 fn check(genesis: &Genesis) {
     let _ = (genesis.verify(), genesis.chain_id(), genesis.supply());
+}
+
+/// A recovery member's share, as a founder is given it.
+pub fn released_share(data: &[u8]) {
+    if let Ok(text) = core::str::from_utf8(data)
+        && let Ok(share) = ReleasedShare::from_json(text)
+    {
+        let again = ReleasedShare::from_json(&share.to_json());
+        assert!(again == Ok(share), "a released share changes when it is written");
+    }
+}
+
+/// A lost network's state, read whole as a founder reads it and its proof alone as a member does.
+pub fn state_file(data: &[u8]) {
+    let proof = StateFile::read_proof(data);
+    if let Ok(file) = StateFile::from_bytes(data) {
+        assert!(file.to_bytes() == data, "a state file has two encodings");
+        let (proof, digest) = proof.expect("its proof stands at its head");
+        assert!(proof == file.proof && digest == StateFile::digest(data));
+        // Nobody signed a header here.
+        assert!(proof.verify().is_err());
+    }
 }

@@ -23,7 +23,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 18] = [
+pub const TARGETS: [Target; 20] = [
     target("snp_report", attest::snp_report, 1200),
     target("snp_leaf", attest::snp_leaf, 4200),
     target("evidence", attest::evidence, 14_000),
@@ -42,6 +42,8 @@ pub const TARGETS: [Target; 18] = [
     target("registration", ledger::registration, 16_384),
     target("system_transaction", ledger::system_transaction, 32_768),
     target("genesis", ledger::genesis, 131_072),
+    target("released_share", ledger::released_share, 16_384),
+    target("state_file", ledger::state_file, 131_072),
 ];
 
 const fn target(name: &'static str, run: fn(&[u8]), len_max: usize) -> Target {

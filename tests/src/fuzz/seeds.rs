@@ -6,10 +6,11 @@ use tacit_attest::{
     Collateral, CollateralUpdate, Document, Evidence, Generation, Policy, SimulatedList, SimulatedQuoter,
     SimulatedTcbInfo, Suspension, Tee,
 };
-use tacit_consensus::Ed25519Signer;
+use tacit_consensus::{Certificate, CommitProof, Digest, Ed25519Signer, Header, Payload};
 use tacit_ledger::{
-    AccountKey, EpochReason, GENESIS_VERSION, Genesis, Governance, Params, Registration, RegistrationPlace,
-    SealingSecret, SuspendVote, SystemTx, UNIT, deal,
+    AccountKey, EpochLink, EpochReason, EpochRecord, EpochSecret, GENESIS_VERSION, Genesis, Governance,
+    OriginProof, Params, RecoveryMember, RecoveryMembers, RecoveryScope, Registration, RegistrationPlace,
+    SealingSecret, StateFile, StateKeys, SuspendVote, SystemTx, UNIT, deal,
 };
 
 use super::attest::{MEASUREMENT, NOW_MS, WORLD, World};
@@ -98,6 +99,8 @@ pub fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
         }
         "registration" => vec![("founder".to_owned(), bytes(&founder(world, 1)))],
         "system_transaction" => transactions(world),
+        "released_share" => vec![("json".to_owned(), released_share())],
+        "state_file" => vec![("borsh".to_owned(), state_file(world))],
         "genesis" => {
             let genesis = genesis(world);
             vec![
@@ -216,6 +219,7 @@ fn transactions(world: &World) -> Vec<(String, Vec<u8>)> {
         ),
         ("contribute", SystemTx::Contribute(contribution)),
         ("close", SystemTx::CloseEpoch(genesis(world).record0())),
+        ("close-recoverable", SystemTx::CloseEpoch(recoverable(world))),
         ("collateral", SystemTx::Collateral(update)),
         (
             "suspend",
@@ -264,10 +268,96 @@ fn genesis(world: &World) -> Genesis {
         policy: Policy::dev(MEASUREMENT),
         governance: Governance::none(),
         protocol: tacit_ledger::PROTOCOL_VERSION,
-        recovery: tacit_ledger::RecoveryMembers::none(),
+        recovery: holders(),
         origin: None,
         collateral: world.authority.collateral(NOW_MS).expect("documents"),
         validators: (1..=4).map(|n| founder(world, n)).collect(),
         allocations: vec![(account.id(), 1_000 * UNIT)],
     }
+}
+
+/// Who can bring the state back.
+fn holders() -> RecoveryMembers {
+    let member = |(n, name): (u8, &str)| RecoveryMember {
+        name: name.to_owned(),
+        key: SealingSecret::derive(&[200 + n; 32]).public().clone(),
+    };
+    RecoveryMembers {
+        members: [(0, "ada"), (1, "ben")].into_iter().map(member).collect(),
+        threshold: 2,
+    }
+}
+
+/// A record that carries the members' shares.
+fn recoverable(world: &World) -> EpochRecord {
+    let (chain, members) = (genesis(world).chain_id(), holders());
+    let secret = EpochSecret::from_bytes([5; 32]);
+    let (epoch, members) = (1, &members);
+    let scope = RecoveryScope {
+        chain: &chain,
+        epoch,
+        members,
+    };
+    let package = scope.package(&secret, &StateKeys::derive(&secret));
+    EpochRecord {
+        epoch,
+        sealing_key: Some(secret.sealing().public().clone()),
+        recovery: package.expect("a package"),
+        ..genesis(world).record0()
+    }
+}
+
+fn released_share() -> Vec<u8> {
+    let (chain, members) = (Digest([1; 32]), holders());
+    let secret = EpochSecret::from_bytes([5; 32]);
+    let (epoch, members) = (1, &members);
+    let scope = RecoveryScope {
+        chain: &chain,
+        epoch,
+        members,
+    };
+    let package = scope
+        .package(&secret, &StateKeys::derive(&secret))
+        .expect("a package");
+    let key = SealingSecret::derive(&[200; 32]);
+    let share = scope
+        .open(&package.expect("members"), &key)
+        .ok()
+        .expect("its share");
+    let founders = [SealingSecret::derive(&[51; 32]).public().clone()];
+    let released = share.release(&mut ChaCha20Rng::seed_from_u64(1), &Digest([2; 32]), &founders);
+    released.expect("released").to_json().into_bytes()
+}
+
+fn state_file(world: &World) -> Vec<u8> {
+    let genesis = genesis(world);
+    let anchor = genesis.anchor(Digest::ZERO, Digest::ZERO);
+    let header = Header {
+        chain: genesis.chain_id(),
+        epoch: 0,
+        height: 1,
+        view: 1,
+        parent: anchor.block,
+        time_ms: NOW_MS + 1,
+        payload_root: Payload::default().root(),
+        executed: anchor.executed,
+        next_epoch: None,
+    };
+    let certificate = Certificate::genesis(&anchor);
+    let proof = CommitProof {
+        certificate,
+        path: Vec::new(),
+    };
+    let link = EpochLink {
+        header: header.clone(),
+        proof: proof.clone(),
+        record: recoverable(world),
+    };
+    let proof = OriginProof {
+        genesis,
+        links: vec![link],
+        header,
+        proof,
+    };
+    StateFile::new(proof, (1, vec![7; 64]), vec![(2, vec![8; 64])]).to_bytes()
 }

@@ -342,6 +342,7 @@ impl Node for Stage {
             evidence_expires_at_ms: None,
             evidence: None,
             set_kept: scene.record.kept,
+            met: Default::default(),
             probation: None,
             rolled_back: None,
             identity_conflicts: Vec::new(),

@@ -1,0 +1,276 @@
+//! A network's life over many seeds: validators join, renew, come with other keys, leave, crash and are set back, one
+//! after the other and under use; at the end none of the founders may be left, and nothing is lost.
+
+use rand_chacha::{
+    ChaCha20Rng,
+    rand_core::{Rng, SeedableRng},
+};
+use tacit_ledger::{LeaveRequest, Outcome, RegistrationPlace, SystemTx};
+
+use crate::{
+    founders::{SUPPLY, alice, bob, node_signer, registration},
+    node::Node,
+    vault::MemoryVault,
+    world::{Options, World},
+};
+
+/// Events of one life.
+const EVENTS: usize = 12;
+/// Most seats that a life lets grow.
+const MOST: usize = 7;
+
+/// A name of the registry and the node behind it.
+#[derive(Clone, Copy)]
+struct Resident {
+    /// The number in its name; its machine and its operator's key have it too.
+    name: usize,
+    node: usize,
+}
+
+struct Life {
+    world: World,
+    residents: Vec<Resident>,
+    chance: ChaCha20Rng,
+    identities: usize,
+    paid: u64,
+}
+
+impl Life {
+    fn new(seed: u64) -> Self {
+        let mut options = Options {
+            seed,
+            loss: seed % 8,
+            ..Options::epochs_of(10_000)
+        };
+        options.params.epoch_ms_min = 500;
+        let resident = |name| Resident { name, node: name };
+        Self {
+            world: World::at_epoch_1(options),
+            residents: (0..4).map(resident).collect(),
+            chance: ChaCha20Rng::seed_from_u64(seed),
+            identities: 4,
+            paid: 0,
+        }
+    }
+
+    fn draw(&mut self, below: usize) -> usize {
+        usize::try_from(self.chance.next_u64() % below as u64).expect("small")
+    }
+
+    fn someone(&mut self) -> Resident {
+        let place = self.draw(self.residents.len());
+        self.residents[place]
+    }
+
+    /// Somebody else than `whom`, who can take transactions.
+    fn other(&self, whom: Resident) -> usize {
+        let epoch = self.world.record().epoch;
+        let able = |one: &&Resident| {
+            let opener = self.world.nodes[one.node].opener.as_ref();
+            one.name != whom.name && opener.is_some_and(|(held, _)| *held == epoch)
+        };
+        self.residents
+            .iter()
+            .find(able)
+            .expect("three others at least")
+            .node
+    }
+
+    /// Fresh evidence of a resident's machine for the keys that its node has now, known to everybody.
+    fn register(&mut self, one: Resident) {
+        loop {
+            let by = self.other(one);
+            let kem = self.world.next_kem(one.node);
+            let replica = self.world.nodes[by].up();
+            let (head, policy) = (replica.head(), replica.public().policy());
+            let place = RegistrationPlace {
+                network: self.world.chain,
+                height: head.height,
+                block: head.id,
+                policy_version: policy.version,
+            };
+            let identity = self.world.nodes[one.node].identity;
+            let tx = SystemTx::Register(registration(one.name, identity, &kem, &place));
+            match self.world.hand_in(by, &tx) {
+                Ok(_) => {
+                    let (name, digest) = (format!("val-{}", one.name), kem.clone());
+                    let known = move |world: &World| {
+                        let mut up = world.nodes.iter().filter(|node| node.is_up());
+                        up.all(|node| {
+                            let held = node.up().public().registration(&name);
+                            held.is_some_and(|held| held.kem_key == digest)
+                        })
+                    };
+                    // A tail may begin before it is in, and outlive the block that it is bound to: then it is made again.
+                    let limit = self.world.now + 8_000;
+                    while !known(&self.world) && self.world.advance(limit) {}
+                    if known(&self.world) {
+                        return;
+                    }
+                }
+                // The epoch ends just now, or the same second brought one already.
+                Err(refused) => {
+                    let passing = ["system.ending", "register.not_newer", "register.quorum"];
+                    assert!(passing.contains(&refused.code), "{refused:?}");
+                    self.world.run_for(200);
+                }
+            }
+        }
+    }
+
+    /// Everybody who should have a seat has one, holds the state and votes.
+    fn healthy(&mut self, what: &str) {
+        let nodes: Vec<(String, usize)> = self
+            .residents
+            .iter()
+            .map(|one| (format!("val-{}", one.name), one.node))
+            .collect();
+        self.world.run_until(what, 120_000, |world| {
+            let record = world.record();
+            record.validators.len() == nodes.len()
+                && nodes.iter().all(|(name, node)| {
+                    let key = world.key_of(*node);
+                    let seat = record.validators.iter().find(|seat| seat.name == *name);
+                    let up = &world.nodes[*node];
+                    seat.is_some_and(|seat| seat.node_key.0 == key)
+                        && up.is_up()
+                        && up.epoch() == record.epoch
+                        && up.up().supply() == Some(SUPPLY)
+                        && world.checker.voted(*node, record.epoch, "certify")
+                })
+        });
+    }
+
+    fn pay(&mut self) {
+        let payer = self.someone();
+        let at = self.other(payer);
+        let receipt = self.world.transfer(at, &alice(), self.paid, bob().id());
+        assert_eq!(receipt.outcome, Outcome::Applied);
+        self.paid += 1;
+    }
+
+    fn join(&mut self) {
+        let node = self.world.nodes.len();
+        let mut newcomer = Node::new(node, Some(MemoryVault::default()));
+        newcomer.identity = self.identities;
+        self.identities += 1;
+        let one = Resident {
+            name: newcomer.identity,
+            node,
+        };
+        self.world.nodes.push(newcomer);
+        self.world.start(node);
+        self.world.settle();
+        self.register(one);
+        self.residents.push(one);
+    }
+
+    /// The machine starts with another build: its keys do not open, its operator brings others.
+    fn replace(&mut self, one: Resident) {
+        self.world.crash(one.node);
+        self.pay();
+        let node = &mut self.world.nodes[one.node];
+        (node.identity, node.vault) = (self.identities, Some(MemoryVault::default()));
+        self.identities += 1;
+        self.world.start(one.node);
+        self.world.settle();
+        self.register(one);
+    }
+
+    fn leave(&mut self, one: Resident) {
+        let by = self.other(one);
+        let held = self.world.nodes[by].up().public();
+        let held = held
+            .registration(&format!("val-{}", one.name))
+            .expect("registered");
+        let tx = SystemTx::Leave(LeaveRequest::sign(self.world.chain, held, &node_signer(one.name)));
+        while let Err(refused) = self.world.hand_in(by, &tx) {
+            assert_eq!(refused.code, "system.ending");
+            self.world.run_for(200);
+        }
+        self.residents.retain(|other| other.name != one.name);
+    }
+
+    fn set_back(&mut self, one: Resident) {
+        let node = &self.world.nodes[one.node];
+        let vault = node.vault.as_ref().map(MemoryVault::image);
+        let store = std::sync::Arc::new(node.store.image());
+        self.pay();
+        self.world.crash(one.node);
+        let node = &mut self.world.nodes[one.node];
+        (node.vault, node.store) = (vault, store);
+        self.world.start(one.node);
+    }
+
+    fn event(&mut self) {
+        let one = self.someone();
+        match self.draw(6) {
+            0 if self.residents.len() < MOST => self.join(),
+            1 if self.residents.len() > 4 => self.leave(one),
+            2 => self.replace(one),
+            3 => self.set_back(one),
+            4 => {
+                self.world.crash(one.node);
+                self.pay();
+                self.world.start(one.node);
+            }
+            _ => self.register(one),
+        }
+        self.pay();
+        self.healthy("all who should vote do");
+    }
+}
+
+fn seeds() -> std::ops::Range<u64> {
+    let many = std::env::var("TACIT_SIM_SEEDS").ok();
+    0..many.map_or(3, |many| many.parse().expect("a number"))
+}
+
+#[test]
+fn seats_change_hands_for_ever_and_nothing_is_lost() {
+    for seed in seeds() {
+        let mut life = Life::new(seed);
+        for _ in 0..EVENTS {
+            life.event();
+        }
+        life.world.settle();
+        let supplies = life
+            .residents
+            .iter()
+            .map(|one| life.world.nodes[one.node].up().supply());
+        assert!(
+            supplies.into_iter().all(|supply| supply == Some(SUPPLY)),
+            "seed {seed}"
+        );
+    }
+}
+
+#[test]
+fn a_network_of_founders_becomes_one_of_others() {
+    let mut life = Life::new(1_000);
+    for _ in 0..4 {
+        life.join();
+        life.pay();
+        life.healthy("the newcomer votes");
+    }
+    for founder in 0..4 {
+        let one = life.residents[0];
+        assert_eq!(one.name, founder);
+        life.leave(one);
+        life.pay();
+        life.healthy("the others go on");
+    }
+    assert!(life.residents.iter().all(|one| one.name >= 4));
+    life.world.settle();
+    life.world.assert_calm();
+}
+
+#[test]
+fn the_same_seed_is_the_same_life() {
+    let run = || {
+        let mut life = Life::new(7);
+        (0..4).for_each(|_| life.event());
+        life.world.trace()
+    };
+    assert_eq!(run(), run());
+}
