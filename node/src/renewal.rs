@@ -313,8 +313,8 @@ pub(crate) fn held<'a>(state: &'a PublicState, key: &PublicKey) -> Option<&'a Re
 }
 
 /// Whether the operator of a name asked to leave.
-pub(crate) fn is_leaving(_state: &PublicState, _name: &str) -> bool {
-    false
+pub(crate) fn is_leaving(state: &PublicState, name: &str) -> bool {
+    state.leaving().any(|(leaving, _)| leaving == name)
 }
 
 /// Why a registered validator should attest again now, if it should.

@@ -227,8 +227,9 @@ fn every_seat_changes_hands_and_nothing_is_lost() {
 }
 
 fn tell(story: &mut Story, next: &Path) {
+    let founded = story.validator(1, "val-0");
     a_fifth_joins(story);
-    one_renews(story);
+    one_renews(story, &founded);
     one_is_evicted_after_a_forecast(story);
     all_move_to_another_build(story, next);
     one_disk_is_set_back(story);
@@ -243,8 +244,7 @@ fn a_fifth_joins(story: &mut Story) {
 }
 
 /// Each validator by itself, in each epoch, with another KEM key.
-fn one_renews(story: &mut Story) {
-    let before = story.validator(1, "val-0");
+fn one_renews(story: &mut Story, before: &Value) {
     story.until("val-0 attests again", || {
         let now = story.validator(1, "val-0");
         now["evidence"]["recorded_at_height"].as_u64() > before["evidence"]["recorded_at_height"].as_u64()

@@ -155,9 +155,19 @@ fn refusal(now: &Value, asked_ms: u64) -> Option<Failure> {
     }
     Some(
         Failure::new(row.map_or("rpc.bad_answer", |row| row.code), detail)
+            .hint(hint(row))
             .detail("why", attempt["why"].clone())
             .detail("height", attempt["height"].clone()),
     )
+}
+
+/// What the operator of a refused machine does next: the table speaks to those who look at somebody else's evidence.
+fn hint(row: Option<&codes::Code>) -> String {
+    match row {
+        Some(row) if !row.code.starts_with("attest.") => row.hint.to_owned(),
+        _ => "put that right on this machine, or have the members admit it; then run tacit node join again"
+            .to_owned(),
+    }
 }
 
 /// One line about a node that is on its way.
