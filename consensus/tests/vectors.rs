@@ -3,7 +3,7 @@
 use tacit_consensus::{
     Anchor, Block, Certificate, CommitProof, Committee, Config, Core, DecodeError, Digest, Ed25519,
     Ed25519Signer, Effect, EquivocationProof, Executed, Header, Input, MAX_MESSAGE_BYTES, Message, Payload,
-    Phase, PublicKey, SafetyRecord, Scheme, Signature, Signer, Signers, Timeout, TimeoutCertificate,
+    Phase, PublicKey, SafetyRecord, Scheme, Signature, Signer, Signers, Standing, Statements, Timeout, TimeoutCertificate,
     TimeoutEntry, Vote, hash,
 };
 
@@ -101,6 +101,21 @@ fn pin(name: &str, bytes: &[u8], expected: &str) {
     assert_eq!(found, expected, "encoding of {name} changed");
 }
 
+fn standing() -> Standing {
+    Standing {
+        epoch: 2,
+        view: 13,
+        high: certificate(Phase::Certify),
+        tc: Some(tc()),
+        seen: Statements {
+            proposal: Some(block().signed_header()),
+            certify: Some(vote(Phase::Certify)),
+            finalize: Some(vote(Phase::Finalize)),
+            timeout: Some(timeout().signed()),
+        },
+    }
+}
+
 #[test]
 fn encodings() {
     let proof = CommitProof {
@@ -147,6 +162,11 @@ fn encodings() {
             "block",
             encode(&|| borsh::to_vec(&block())),
             "1152 7bfffe72b0d795bcf6e549477f54719b4585d2974506181ef77596daabb550a0",
+        ),
+        (
+            "standing",
+            encode(&|| borsh::to_vec(&standing())),
+            "?",
         ),
         (
             "certificate",
