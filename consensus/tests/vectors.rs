@@ -324,7 +324,7 @@ fn safety_record() {
     pin(
         "safety record",
         &record.encode(),
-        "454 c2fe7b8e7e956c5baf164aa369570754447e202e704ffcec33e098bfaf0b4f7a",
+        "462 193832b1d24702fe30f8ec172a5bc08875e4fcb11f10b944c347a4045416f281",
     );
 }
 

@@ -235,6 +235,10 @@ impl PublicSnapshot {
         if !none_older || state.is_ending() {
             return refused("its state remembers what a state after a closing block does not");
         }
+        let in_force = state.policy_in_force();
+        if !state.policies().any(|adopted| adopted == in_force) {
+            return refused("its policy in force is none of its adopted ones");
+        }
         // One encoding only: what roots do not cover cannot differ.
         if state.to_bytes() != snapshot.state {
             return refused("its state is not encoded as this release does it");

@@ -4,6 +4,8 @@
 mod certificates;
 #[path = "audit/content.rs"]
 mod content;
+#[path = "audit/flips.rs"]
+mod flips;
 #[path = "audit/forge.rs"]
 mod forge;
 #[path = "audit/headers.rs"]

@@ -21,6 +21,8 @@ mod protocol;
 mod renew;
 #[path = "public/seats.rs"]
 mod seats;
+#[path = "public/snapshot.rs"]
+mod snapshot;
 #[path = "public/suspend.rs"]
 mod suspend;
 #[path = "public/world.rs"]

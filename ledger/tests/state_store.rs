@@ -313,3 +313,112 @@ fn a_failed_write_writes_nothing_and_a_failed_sync_is_lost_in_a_crash() {
     store.crash();
     assert_eq!((keys(&store), store.counts()), (vec![1, 5], (5, 3)));
 }
+
+/// What a newcomer fetches stands where checkpoints do, and is none before it is whole.
+#[test]
+fn a_snapshot_is_a_checkpoint_once_it_is_whole_and_not_before() {
+    let store = MemoryStore::new();
+    let log = ChainLog::new(&store);
+    let commit = |change: &dyn Fn(&mut WriteBatch)| {
+        let mut batch = WriteBatch::new();
+        change(&mut batch);
+        store.commit(batch, Durability::Lazy).unwrap();
+    };
+    let sealed: Vec<u8> = (0..CHECKPOINT_CHUNK + 9).map(|n| n as u8).collect();
+    let id = SnapshotId {
+        kind: SnapshotKind::Private,
+        epoch: 7,
+    };
+    let manifest = Manifest::of(id, 500, &sealed);
+    commit(&|batch| batch.put_checkpoint(400, &sealed[..5]));
+    commit(&|batch| {
+        batch.put_fetching(&manifest);
+        batch.put_chunk(&manifest, 1, &sealed[CHECKPOINT_CHUNK..]);
+    });
+    assert_eq!(log.fetching(), Ok(Some(manifest.clone())));
+    assert_eq!(log.checkpoint_height(), Ok(Some(400)), "the newest whole one");
+    assert_eq!(log.checkpoint().unwrap().unwrap().1, sealed[..5]);
+    assert_eq!(
+        (log.manifest(id), log.newest_snapshot(id.kind)),
+        (Ok(None), Ok(None))
+    );
+    assert_eq!(log.chunk(&manifest, 0), Ok(None));
+
+    commit(&|batch| batch.put_chunk(&manifest, 0, &sealed[..CHECKPOINT_CHUNK]));
+    commit(&|batch| batch.complete_snapshot(&manifest));
+    assert_eq!(log.fetching(), Ok(None));
+    assert_eq!(log.checkpoint_height(), Ok(Some(500)));
+    assert!(log.checkpoint() == Ok(Some((500, sealed.clone()))));
+    assert_eq!(log.manifest(id), Ok(Some(manifest.clone())));
+    assert_eq!(log.newest_snapshot(id.kind), Ok(Some(7)));
+    assert_eq!(log.newest_snapshot(SnapshotKind::Public), Ok(None));
+
+    // A later checkpoint prunes what is between, and neither itself nor the one that is kept.
+    commit(&|batch| {
+        batch.put_checkpoint(600, &sealed);
+        batch.put_checkpoint(700, &sealed[..3]);
+    });
+    let prune = log.prune_below(700, Some(500), 99).unwrap();
+    store.commit(prune, Durability::Lazy).unwrap();
+    assert!(log.prune_below(700, Some(500), 99).unwrap().is_empty());
+    assert_eq!(log.checkpoint_height(), Ok(Some(700)));
+    assert!(log.chunk(&manifest, 0) == Ok(Some(sealed[..CHECKPOINT_CHUNK].to_vec())));
+    let left = store.scan(Column::Checkpoints, &[], 99, false).unwrap();
+    assert_eq!(left.len(), 3 + 2);
+
+    // What is given up leaves nothing, and a partial one is pruned like a whole one.
+    let next = Manifest::of(SnapshotId { epoch: 8, ..id }, 800, &sealed);
+    commit(&|batch| {
+        batch.put_fetching(&next);
+        batch.put_chunk(&next, 0, &sealed[..CHECKPOINT_CHUNK]);
+    });
+    commit(&|batch| batch.abandon_snapshot(&next));
+    assert_eq!((log.fetching(), log.chunk(&next, 0)), (Ok(None), Ok(None)));
+    commit(&|batch| batch.put_chunk(&next, 1, &sealed[CHECKPOINT_CHUNK..]));
+    let prune = log.prune_below(900, None, 99).unwrap();
+    store.commit(prune, Durability::Lazy).unwrap();
+    assert!(
+        store
+            .scan(Column::Checkpoints, &[], 99, false)
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[test]
+fn public_snapshots_and_recent_headers_come_back_as_they_were_stored() {
+    let store = MemoryStore::new();
+    let log = ChainLog::new(&store);
+    let bytes: Vec<u8> = (0..2 * CHECKPOINT_CHUNK + 1).map(|n| (n % 13) as u8).collect();
+    let mut batch = WriteBatch::new();
+    let manifest = batch.put_public_snapshot(4, 77, &bytes);
+    store.commit(batch, Durability::Lazy).unwrap();
+    assert_eq!(log.manifest(manifest.id), Ok(Some(manifest.clone())));
+    let chunks: Vec<u8> = (0..manifest.count())
+        .flat_map(|index| log.chunk(&manifest, index).unwrap().unwrap())
+        .collect();
+    assert!(chunks == bytes);
+    let mut batch = WriteBatch::new();
+    batch.delete_snapshot(&manifest);
+    store.commit(batch, Durability::Lazy).unwrap();
+    assert!(store.scan(Column::Snapshots, &[], 9, false).unwrap().is_empty());
+
+    for height in [1, 2, 3, RECENT_BLOCKS + 2] {
+        let mut batch = WriteBatch::new();
+        batch.put_block(&committed(height));
+        store.commit(batch, Durability::Lazy).unwrap();
+    }
+    let headers = log.headers_from(0, 9).unwrap();
+    let heights: Vec<u64> = headers.iter().map(|header| header.height).collect();
+    assert_eq!(
+        heights,
+        [1, 3, RECENT_BLOCKS + 2],
+        "the one that fell out of the window is gone"
+    );
+    assert_eq!((log.first(), log.deleted()), (Ok(1), Ok(1)));
+    let mut batch = WriteBatch::new();
+    batch.put_first(9);
+    batch.put_deleted(5);
+    store.commit(batch, Durability::Lazy).unwrap();
+    assert_eq!((log.first(), log.deleted()), (Ok(9), Ok(5)));
+}

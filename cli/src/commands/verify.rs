@@ -186,7 +186,7 @@ fn text(summary: &AuditSummary, supply: &str, seconds: f64) -> String {
         ("blocks", summary.blocks.to_string()),
         (
             "epochs",
-            format!("{} ended, {} runs", summary.turns, summary.epoch),
+            format!("{} ended, epoch {} runs", summary.turns, summary.epoch),
         ),
         ("validators", validators.join(", ")),
         (
@@ -196,7 +196,7 @@ fn text(summary: &AuditSummary, supply: &str, seconds: f64) -> String {
         (
             "changes",
             format!(
-                "{} policies, {} documents of collateral, {} votes to suspend",
+                "{} policies, {} documents of collateral, {} votes to suspend and convictions",
                 summary.policies, summary.collateral, summary.suspensions
             ),
         ),

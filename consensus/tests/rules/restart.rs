@@ -4,36 +4,46 @@ use crate::harness::Net;
 use std::collections::BTreeMap;
 use tacit_consensus::{Digest, Message, Phase, Signature};
 
-/// One statement a validator, kind and view, over everything ever sent.
-pub(crate) fn assert_no_double_sign(net: &Net) {
-    for node in &net.nodes {
-        let mut said: BTreeMap<(u8, u64), Digest> = BTreeMap::new();
+/// Statements of one validator, kind and view that differ, and views both finalized and given up, over everything ever
+/// sent.
+pub(crate) fn double_signs(net: &Net) -> Vec<(usize, &'static str, u64)> {
+    let mut found = Vec::new();
+    for (index, node) in net.nodes.iter().enumerate() {
+        let mut said: BTreeMap<(&'static str, u64), Digest> = BTreeMap::new();
         let mut timeouts: BTreeMap<u64, Signature> = BTreeMap::new();
         for message in &node.sent {
             let (kind, view, id) = match message {
-                Message::Proposal(block) => (0, block.header.view, block.id()),
-                Message::Vote(vote) if vote.phase == Phase::Certify => (1, vote.view, vote.block),
-                Message::Vote(vote) => (2, vote.view, vote.block),
+                Message::Proposal(block) => ("proposal", block.header.view, block.id()),
+                Message::Vote(vote) if vote.phase == Phase::Certify => ("certify", vote.view, vote.block),
+                Message::Vote(vote) => ("finalize", vote.view, vote.block),
                 Message::Timeout(timeout) => {
-                    assert_eq!(
-                        *timeouts.entry(timeout.view).or_insert(timeout.signature),
-                        timeout.signature
-                    );
+                    let first = *timeouts.entry(timeout.view).or_insert(timeout.signature);
+                    if first != timeout.signature {
+                        found.push((index, "timeout", timeout.view));
+                    }
+                    let denied = said.keys().any(|(kind, view)| {
+                        *kind == "finalize" && (timeout.high.view + 1..=timeout.view).contains(view)
+                    });
+                    if denied {
+                        found.push((index, "finalize and timeout", timeout.view));
+                    }
                     continue;
                 }
                 _ => continue,
             };
-            assert_eq!(
-                *said.entry((kind, view)).or_insert(id),
-                id,
-                "kind {kind} in view {view}"
-            );
-            assert!(
-                !(kind == 2 && timeouts.contains_key(&view)),
-                "finalize and timeout in view {view}"
-            );
+            if *said.entry((kind, view)).or_insert(id) != id {
+                found.push((index, kind, view));
+            }
+            if kind == "finalize" && timeouts.contains_key(&view) {
+                found.push((index, "finalize and timeout", view));
+            }
         }
     }
+    found
+}
+
+pub(crate) fn assert_no_double_sign(net: &Net) {
+    assert_eq!(double_signs(net), []);
 }
 
 #[test]

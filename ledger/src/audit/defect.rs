@@ -65,6 +65,8 @@ pub enum Defect {
     // A block and its place.
     #[error("of epoch {have}, expected {need}")]
     Epoch { have: Epoch, need: Epoch },
+    #[error("made by version {have} of the protocol, this program speaks up to {max}")]
+    Protocol { have: u16, max: u16 },
     #[error("says that its height is {have}, expected {need}")]
     Height { have: Height, need: Height },
     #[error("names parent {have}, the block below is {need}")]
@@ -190,6 +192,7 @@ impl Defect {
             Self::Store(_) => "chain.damaged",
             Self::BlockMissing { .. } => "chain.block_missing",
             Self::Epoch { .. } => "chain.epoch",
+            Self::Protocol { .. } => "protocol.unsupported",
             Self::Height { .. } => "chain.height",
             Self::Parent { .. } => "chain.parent",
             Self::Time { .. } => "chain.time",

@@ -48,6 +48,7 @@ use crate::{
     limits::SEALED_RECEIPT_BYTES,
     receipt::{SealedReceipt, block_receipts_root},
     recovery::{RecoveryMembers, RecoveryScope},
+    registration::PROTOCOL_VERSION,
     state::{PublicState, SystemError},
     system::SystemTx,
 };
@@ -281,6 +282,10 @@ impl<'a> Auditor<'a> {
         let CommittedBlock { block: inner, proof } = &block.committed;
         let header = &inner.header;
         self.check_place(header, Some(self.next_height()))?;
+        let (have, max) = (self.record.protocol, PROTOCOL_VERSION);
+        if have > max {
+            return Err(Defect::Protocol { have, max });
+        }
         if header.parent != self.head.id {
             let (have, need) = (header.parent, self.head.id);
             return Err(Defect::Parent { have, need });

@@ -368,7 +368,7 @@ fn tables() -> Vec<Case> {
             0,
             move |forge: &mut Forge| {
                 let bytes = forge.bytes(Column::Public, PUBLIC_KEY);
-                let key = tacit_consensus::Signer::public(&crate::world::consensus_key(2)).0;
+                let key = tacit_consensus::Signer::public(&crate::world::consensus_key(0)).0;
                 let place = bytes.windows(32).position(|part| part == key).expect("a key");
                 bytes[place] ^= 1;
             },

@@ -3,7 +3,11 @@
 use tacit_attest::Platform;
 use tacit_ledger::*;
 
-use crate::{maker::Folder, story::story};
+use crate::{
+    maker::{Folder, Maker, genesis},
+    story::{KINDS, story},
+    world::{Applicant, HOUR, Machine},
+};
 
 #[test]
 fn an_honest_chain_of_several_epochs_passes() {
@@ -28,7 +32,7 @@ fn an_honest_chain_of_several_epochs_passes() {
         "four founders, four renewals, one newcomer"
     );
     assert_eq!(summary.suspensions, 1, "a conviction");
-    assert_eq!((summary.policies, summary.contributions), (1, 12));
+    assert_eq!((summary.policies, summary.contributions), (1, 11));
     assert_eq!((summary.batches, summary.envelopes), (7, 9));
     assert_eq!((summary.unopened, summary.idle), (1, 1));
     assert_eq!(summary.certified.height, story.head - 1);
@@ -183,4 +187,26 @@ fn a_kept_public_state_that_is_another_one_is_refused() {
 /// The longest epoch as it is encoded.
 fn story_genesis_epoch() -> [u8; 8] {
     story().genesis.params.epoch_ms_max.to_le_bytes()
+}
+
+#[test]
+fn a_protocol_that_this_program_does_not_speak_is_named() {
+    let mut genesis = genesis(&KINDS, HOUR);
+    let next = PROTOCOL_VERSION + 1;
+    let place = RegistrationPlace::founder(genesis.nonce, genesis.policy.version);
+    let founder = |(n, kind)| Applicant {
+        protocol: next,
+        ..Applicant::founder(n, Machine::new(kind, n))
+    };
+    genesis.protocol = next;
+    genesis.validators = (0u8..)
+        .zip(KINDS)
+        .map(|one| founder(one).register(&place))
+        .collect();
+    genesis.verify().unwrap();
+    let mut maker = Maker::new(genesis);
+    maker.turn();
+    let (genesis, folder) = maker.done();
+    let error = folder.audit(&genesis).unwrap_err();
+    assert_eq!((error.code(), error.height), ("protocol.unsupported", 1));
 }

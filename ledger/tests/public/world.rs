@@ -213,6 +213,8 @@ pub(crate) struct World {
     /// How each epoch came to be, as a node stores it.
     pub(crate) links: Vec<EpochLink>,
     pub(crate) head: Option<Header>,
+    /// Every header, oldest first.
+    pub(crate) headers: Vec<Header>,
     /// Whether each block is applied to a copy from the disk as well. A story of hundreds of validators does without.
     pub(crate) compared: bool,
 }
@@ -234,6 +236,7 @@ impl World {
             now: TIME,
             links: Vec::new(),
             head: None,
+            headers: Vec::new(),
             compared: true,
         };
         let record = world.turn();
@@ -301,6 +304,7 @@ impl World {
         if !self.compared {
             self.state.apply(&block)?;
             self.now = block.header.time_ms;
+            self.headers.push(block.header.clone());
             self.head = Some(block.header);
             return Ok(());
         }
@@ -327,6 +331,7 @@ impl World {
         }
         applied?;
         self.now = block.header.time_ms;
+        self.headers.push(block.header.clone());
         self.head = Some(block.header);
         Ok(())
     }

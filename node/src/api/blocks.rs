@@ -33,15 +33,16 @@ pub(crate) async fn list(
     api.read(move |api| {
         let head = api.height();
         let mut height = after.map_or(head, |after| head.min(after.saturating_sub(1)));
+        let first = api.first()?.max(1);
         let mut items = Vec::with_capacity(limit);
-        while height > 0 && items.len() < limit {
+        while height >= first && items.len() < limit {
             let Some(block) = api.block_at(height)? else { break };
             items.push(summary(api, &block)?);
             height -= 1;
         }
         let next = items
             .last()
-            .filter(|last| last.height > 1)
+            .filter(|last| last.height > first)
             .map(|last| last.height.to_string());
         Ok(fresh(List { items, next }))
     })
@@ -54,7 +55,11 @@ pub(crate) async fn list(
     path = "/v1/blocks/{id}",
     operation_id = "get_block",
     params(("id" = String, Path, description = "Height, hash or `latest`")),
-    responses((status = 200, body = BlockSummary), (status = 404, body = ProblemBody))
+    responses(
+        (status = 200, body = BlockSummary),
+        (status = 404, body = ProblemBody),
+        (status = 410, body = ProblemBody, description = "This node does not keep the block any more")
+    )
 )]
 pub(crate) async fn one(
     State(api): State<Api>,
@@ -71,7 +76,11 @@ pub(crate) async fn one(
     path = "/v1/blocks/{id}/commit",
     operation_id = "get_block_commit",
     params(("id" = String, Path, description = "Height, hash or `latest`")),
-    responses((status = 200, body = CommitBody), (status = 404, body = ProblemBody))
+    responses(
+        (status = 200, body = CommitBody),
+        (status = 404, body = ProblemBody),
+        (status = 410, body = ProblemBody, description = "This node does not keep the block any more")
+    )
 )]
 pub(crate) async fn commit(
     State(api): State<Api>,
@@ -101,7 +110,11 @@ pub(crate) async fn commit(
         ("limit" = Option<u32>, Query, description = "1 to 200, default 30"),
         ("after" = Option<String>, Query, description = "`next` of the page before")
     ),
-    responses((status = 200, body = List<BlockTx>), (status = 404, body = ProblemBody))
+    responses(
+        (status = 200, body = List<BlockTx>),
+        (status = 404, body = ProblemBody),
+        (status = 410, body = ProblemBody, description = "This node does not keep the block any more")
+    )
 )]
 pub(crate) async fn txs(
     State(api): State<Api>,

@@ -37,18 +37,44 @@ impl Api {
         ChainLog::new(self.node().store().as_ref())
     }
 
-    /// The committed block of a height.
+    /// The lowest height whose block this node keeps.
+    pub(crate) fn first(&self) -> Answer<u64> {
+        self.log().first().map_err(Refusal::internal)
+    }
+
+    /// The committed block of a height; refused by name where this node has deleted it.
     pub(crate) fn block_at(&self, height: u64) -> Answer<Option<CommittedBlock>> {
-        self.log().block(height).map_err(Refusal::internal)
+        let found = self.log().block(height).map_err(Refusal::internal)?;
+        match found {
+            Some(block) => Ok(Some(block)),
+            None => self.kept(height).map(|()| None),
+        }
+    }
+
+    /// Refuses a height that this node does not keep any more.
+    pub(crate) fn kept(&self, height: u64) -> Answer<()> {
+        let first = self.first()?;
+        if height >= first || height == 0 {
+            return Ok(());
+        }
+        let detail = format!("this node keeps blocks from {first} on, {height} was asked for");
+        Err(Refusal::new("block.pruned", detail))
+    }
+
+    /// What to add where something is not found by an id: it may be older than what is kept.
+    pub(crate) fn older_gone(&self) -> Answer<String> {
+        Ok(match self.first()? {
+            1 => String::new(),
+            first => format!("; this node keeps nothing of blocks below {first}"),
+        })
     }
 
     /// The block that a path names: a height, a hash, or `latest`.
     pub(crate) fn block_named(&self, name: &str) -> Answer<CommittedBlock> {
+        let older = self.older_gone()?;
         let missing = || {
-            Refusal::new(
-                "block.not_found",
-                format!("the newest block is {}", self.height()),
-            )
+            let detail = format!("the newest block is {}{older}", self.height());
+            Refusal::new("block.not_found", detail)
         };
         let height = match decimal(name) {
             Some(height) if name.len() < HASH_DIGITS => height,
@@ -110,9 +136,12 @@ impl Api {
     pub(crate) fn ids_at(&self, height: u64) -> Answer<Vec<Digest>> {
         match self.log().result(height).map_err(Refusal::internal)? {
             Some(result) => Ok(result.envelopes),
-            None => Err(Refusal::internal(format!(
-                "the result of block {height} is missing"
-            ))),
+            None => {
+                self.kept(height)?;
+                Err(Refusal::internal(format!(
+                    "the result of block {height} is missing"
+                )))
+            }
         }
     }
 

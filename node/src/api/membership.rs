@@ -66,6 +66,19 @@ pub(crate) struct ProtocolBody {
     speaks: u16,
     /// That of the epoch in force.
     in_force: u16,
+    /// One that members have adopted and that is not in force yet.
+    next: Option<NextProtocolBody>,
+}
+
+/// A version of the protocol that is to come.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct NextProtocolBody {
+    /// Which.
+    version: u16,
+    /// From which block time on the epoch ends for it.
+    active_from: String,
+    /// Whether this build speaks it; one that does not stops before the first block of that epoch.
+    supported: bool,
 }
 
 /// A node's place in the registry.
@@ -244,6 +257,14 @@ pub(crate) async fn node(State(api): State<Api>) -> Response {
         protocol: ProtocolBody {
             speaks: tacit_ledger::PROTOCOL_VERSION,
             in_force: node.current().protocol,
+            next: node
+                .public()
+                .next_protocol()
+                .map(|(version, from_ms)| NextProtocolBody {
+                    version,
+                    active_from: time(from_ms),
+                    supported: version <= tacit_ledger::PROTOCOL_VERSION,
+                }),
         },
         phase: now.phase.name(),
         meaning: now.phase.meaning(),

@@ -111,6 +111,8 @@ pub(crate) struct SyncBody {
     block_age_ms: u64,
     /// Newest height whose execution a committed header certifies.
     certified: u64,
+    /// Lowest height whose block the node keeps: 1 where it keeps all.
+    first: u64,
 }
 
 /// The epoch in force.
@@ -244,6 +246,7 @@ pub(crate) async fn status(State(api): State<Api>) -> Response {
             lag,
             block_age_ms: now.now_ms.saturating_sub(now.head_time_ms),
             certified: now.certified_executed,
+            first: now.first_kept,
         },
         epoch: EpochNow {
             number: now.epoch,

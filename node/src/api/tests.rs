@@ -2,6 +2,7 @@
 
 mod client;
 mod light;
+mod pruned;
 mod public_lane;
 mod stage;
 

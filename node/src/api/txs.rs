@@ -118,10 +118,16 @@ pub(crate) async fn one(
                 continue;
             }
         }
-        return found
-            .map(fresh)
-            .ok_or_else(|| Refusal::new("tx.not_found", "neither committed nor waiting here"));
+        return match found {
+            Some(found) => Ok(fresh(found)),
+            None => Err(Refusal::new("tx.not_found", api.read(not_here).await?)),
+        };
     }
+}
+
+/// Why nothing is known of a transaction.
+fn not_here(api: &Api) -> Answer<String> {
+    Ok(format!("neither committed nor waiting here{}", api.older_gone()?))
 }
 
 /// What this node knows about a transaction.
@@ -188,11 +194,15 @@ pub(crate) async fn receipt(
             return Err(match api.node().tx_state(&id) {
                 TxState::Pending => Refusal::new("receipt.pending", "the transaction is not committed yet"),
                 TxState::Expired => Refusal::new("tx.expired", "it was never committed"),
-                TxState::Unknown => Refusal::new("tx.not_found", "neither committed nor waiting here"),
+                TxState::Unknown => Refusal::new("tx.not_found", not_here(api)?),
             });
         };
         let proof = proofs::receipt_proof(api.node().store().as_ref(), api.height(), &id)
-            .map_err(Refusal::internal)?
+            .or_else(|error| {
+                // It may have been deleted while it was read.
+                api.kept(tx.height)?;
+                Err(Refusal::internal(error))
+            })?
             .ok_or_else(|| {
                 Refusal::new(
                     "receipt.pending",

@@ -103,6 +103,12 @@ impl Replica {
         proof: CommitProof,
         synced: Option<Vec<SealedReceipt>>,
     ) -> Result<(), String> {
+        // A node that follows syncs a run of fetched blocks as a whole, before anything that they lead to leaves.
+        let follows = synced.is_some() && self.core.is_none() && block.header.next_epoch.is_none();
+        let durability = match follows {
+            true => Durability::Lazy,
+            false => Durability::Synced,
+        };
         let height = block.header.height;
         self.standing_note(&block, &proof);
         self.compare(&block)?;
@@ -131,8 +137,9 @@ impl Replica {
             writes.put_system(id, &SystemRecord { height, index });
         }
         self.store
-            .commit(writes, Durability::Synced)
+            .commit(writes, durability)
             .map_err(|e| format!("the store refused a block: {e}"))?;
+        self.unsynced = durability == Durability::Lazy;
 
         // A checkpoint replaces what is before it once a final header proves it: recovery begins with a state that is
         // proven. That of an epoch's end is (T4), and what stands before it opens with no key any more.

@@ -253,6 +253,8 @@ impl Replica {
         let newest = jump.record.epoch;
         let far = |kept: Option<Epoch>| kept.is_some_and(|kept| newest.saturating_sub(kept) > own);
         let worth = newest > own && (jump.forced || far(self.history.epochs()));
+        jump.spent.insert(peer);
+        let all_asked = self.sync.peers().is_subset(&jump.spent);
         match jump.link.as_ref().filter(|_| worth) {
             Some(link) => {
                 let (height, epoch) = (link.header.height, newest);
@@ -263,10 +265,11 @@ impl Replica {
             }
             None if jump.forced => {
                 // Others have blocks of a later epoch, this peer does not know it yet.
-                jump.spent.insert(peer);
                 jump.ask_at = Some(now + RETRY_MS);
             }
-            None => self.end_jump(now),
+            None if all_asked => self.end_jump(now),
+            // It may be as far behind as this node.
+            None => {}
         }
     }
 

@@ -48,8 +48,8 @@ use tacit_consensus::{
     Input as CoreInput, Message, Millis, Scheme, Signer,
 };
 use tacit_ledger::{
-    Batch, ChainLog, Durability, EpochRecord, Genesis, OpenedEnvelope, PrivateState, PublicState,
-    SealingSecret, Share, StateKeys, Store, WriteBatch,
+    Batch, ChainLog, Column, Durability, EpochRecord, Genesis, OpenedEnvelope, PrivateState, PublicState,
+    SealingSecret, Share, StateKeys, Store, WriteBatch, meta,
 };
 
 pub use self::join::{LoadJob, Loaded};
@@ -174,6 +174,8 @@ pub struct Replica {
     first: Height,
     deleted: Height,
     prune_at: Option<Millis>,
+    /// Whether blocks were stored that are not synced yet.
+    unsynced: bool,
     /// Until when this validator waits for a secret that it has lost.
     secret_until: Option<Millis>,
     halted: bool,
@@ -357,6 +359,16 @@ impl Replica {
 
     /// What is to be done, up to the end if there is one.
     fn take_out(&mut self) -> Vec<Effect> {
+        if std::mem::take(&mut self.unsynced) {
+            // What is stored in order is durable in order: any write that is synced will do.
+            let mut writes = WriteBatch::new();
+            writes.put(Column::Meta, meta::CHAIN, self.chain.0);
+            if let Err(error) = self.store.commit(writes, Durability::Synced) {
+                // Nothing that those blocks led to may leave.
+                self.out.clear();
+                self.halt(format!("the store refused a write: {error}"));
+            }
+        }
         let mut out = std::mem::take(&mut self.out);
         if let Some(end) = out.iter().position(|effect| matches!(effect, Effect::Halt(_))) {
             out.truncate(end + 1);
@@ -386,10 +398,13 @@ impl Replica {
 
     fn direct(&mut self, now: Millis, from: NodeKey, direct: Direct) {
         let Some(sender) = self.index_of.get(&from).copied() else {
-            self.out.push(Effect::Penalise {
-                peer: from,
-                offence: Offence::Invalid,
-            });
+            // It may have had a seat in the epoch that it speaks of, or have one in it.
+            if direct.epoch == self.record.epoch {
+                self.out.push(Effect::Penalise {
+                    peer: from,
+                    offence: Offence::Invalid,
+                });
+            }
             return;
         };
         self.hear(now, &from, direct.incarnation);

@@ -108,6 +108,7 @@ impl Replica {
             deleted: ChainLog::new(&*store).deleted()?,
             prune_at: None,
             secret_until: None,
+            unsynced: false,
             halted: false,
             out: Vec::new(),
             head,

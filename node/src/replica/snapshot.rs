@@ -31,6 +31,8 @@ const MAX_PAUSE_MS: Millis = 60_000;
 const MAX_SILENT: u32 = 3;
 /// Chunks on the disk that one step checks after a restart.
 const CHECKED_PER_STEP: u32 = 8;
+/// Chunks that a power cut may cost, one fewer.
+const SYNCED_EVERY: usize = 16;
 /// Manifests remembered as refused.
 const MAX_REFUSED: usize = 16;
 
@@ -323,9 +325,9 @@ impl Replica {
         if over {
             return Came::Gone;
         }
-        let open = |peer: &NodeKey| !fetching.barred.contains(peer);
-        if !candidates.is_empty() && fetching.asked.is_empty() && !candidates.iter().any(open) {
-            // All were barred: some may have had a bad disk, and there is nobody else.
+        let stuck = fetching.asked.is_empty() && fetching.resting.is_empty() && !fetching.barred.is_empty();
+        if stuck && !fetching.loading {
+            // Who is left does not suffice: those who were barred may have had a bad disk.
             fetching.start_over(now);
         }
         Came::On
@@ -530,7 +532,11 @@ impl Replica {
         fetching.silent.remove(&peer);
         let mut writes = WriteBatch::new();
         writes.put_chunk(&chosen.manifest, index, chunk);
-        self.write(writes, Durability::Lazy);
+        let durability = match chosen.missing.len().is_multiple_of(SYNCED_EVERY) {
+            true => Durability::Synced,
+            false => Durability::Lazy,
+        };
+        self.write(writes, durability);
     }
 
     fn take_none(&mut self, now: Millis, peer: NodeKey, no: NoSnapshot) {

@@ -138,7 +138,9 @@ impl World {
             }
             Effect::Load(job) => {
                 let life = self.nodes[index].life;
+                let began = self.clock.map(|clock| clock());
                 let loaded = Box::new(job.run());
+                self.spent(index, began);
                 self.post(index, index, Packet::Loaded { life, loaded });
             }
             Effect::Jumped { height } => {
@@ -387,7 +389,7 @@ impl World {
                     self.nodes[server].store.clone(),
                     self.nodes[server].up().record().clone(),
                 );
-                let answer = serving::answer(&*store, &record, &crate::founders::node_key(asker), &stored);
+                let answer = serving::answer(&*store, &record, &self.key_of(asker), &stored);
                 self.respond(
                     server,
                     asker,

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use tacit_consensus::{Digest, Epoch, Executed, Height, Message, Phase, View};
 
-use crate::{founders::SUPPLY, world::World};
+use crate::world::World;
 
 /// What was seen so far.
 #[derive(Default)]
@@ -112,6 +112,7 @@ impl World {
             .replica
             .as_ref()
             .is_some_and(|replica| replica.supply().is_some());
+        let supply = self.genesis.supply();
         let checker = &mut self.checker;
         let before = checker.heights.insert(index, height).unwrap_or(0);
         assert_eq!(before + 1, height, "S2: node {index}");
@@ -121,7 +122,7 @@ impl World {
         if executes {
             let state = *checker.states.entry(height).or_insert(own);
             assert_eq!(state, own, "S5: node {index} has another state at {height}");
-            assert_eq!(own.supply, SUPPLY, "S5: the supply at {height}");
+            assert_eq!(own.supply, supply, "S5: the supply at {height}");
         } else if let Some(state) = checker.states.get(&height) {
             let seen = |executed: &Executed| (executed.public_root, executed.receipts_root);
             assert_eq!(seen(state), seen(&own), "S5: observer {index} at {height}");

@@ -7,8 +7,9 @@ use tacit_attest::{
 };
 use tacit_consensus::{Digest, Ed25519Signer, Signer};
 use tacit_ledger::{
-    AccountKey, GENESIS_VERSION, Genesis, Governance, GovernanceMember, Operator, PROTOCOL_VERSION, Params,
-    Registration, RegistrationPlace, RegistrationTerms, SealingPublic, SealingSecret, UNIT,
+    AccountId, AccountKey, GENESIS_VERSION, Genesis, Governance, GovernanceMember, Operator,
+    PROTOCOL_VERSION, Params, Registration, RegistrationPlace, RegistrationTerms, SealingPublic,
+    SealingSecret, UNIT,
 };
 use tacit_node::{
     keyring::{IdentitySeeds, Keyring},
@@ -141,6 +142,14 @@ pub(crate) fn genesis(params: Params) -> Arc<Genesis> {
         allocations: vec![(alice().id(), 1_000 * UNIT), (bob().id(), 500 * UNIT)],
     };
     genesis.verify().expect("a genesis that holds");
+    Arc::new(genesis)
+}
+
+/// The same with so many accounts more, of one unit each: a state of some size. They are nobody's.
+pub(crate) fn genesis_of(params: Params, accounts: u32) -> Arc<Genesis> {
+    let mut genesis = Genesis::clone(&genesis(params));
+    let account = |n: u32| AccountId(*blake3::hash(&n.to_le_bytes()).as_bytes());
+    genesis.allocations.extend((0..accounts).map(|n| (account(n), 1)));
     Arc::new(genesis)
 }
 

@@ -150,6 +150,16 @@ impl World {
         });
     }
 
+    /// Hands it in, and waits until it is in that node's chain.
+    pub(crate) fn carry_through_at(&mut self, index: usize, tx: &SystemTx) {
+        let id = self
+            .hand_in(index, tx)
+            .unwrap_or_else(|refused| panic!("{refused:?}"));
+        self.run_until("the system transaction is in the chain", 30_000, |world| {
+            world.nodes[index].log().system(&id).expect("readable").is_some()
+        });
+    }
+
     /// Whether a system transaction is in the chain of every running node.
     pub(crate) fn all_have_system(&self, id: &Digest) -> bool {
         let mut up = self.nodes.iter().filter(|node| node.replica.is_some());

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     ops::RangeInclusive,
     sync::Arc,
+    time::Duration,
 };
 
 use tacit_consensus::{Digest, Epoch, Height, Millis};
@@ -36,6 +37,8 @@ pub(crate) struct Seen {
     pub(crate) asked: (u64, u64),
     /// Chunks of snapshots that it asked for.
     pub(crate) chunks: Vec<(SnapshotId, u32)>,
+    /// What it used of a benchmark's clock.
+    pub(crate) spent: Duration,
     /// Heights to which it jumped.
     pub(crate) jumps: Vec<Height>,
     /// Requests for a lost secret that it sent.

@@ -241,7 +241,8 @@ fn enough_members_bring_the_state_back_on_new_nodes_and_what_was_sealed_stays_cl
         // Nonces go on, so nothing signed before counts twice, and balances are what they were: five were paid.
         let early = new.transfer(0, &alice(), 5, bob().id());
         assert_eq!(early.outcome, Outcome::Applied);
-        let all = 500 * UNIT + 6;
+        let charge = u128::from(new.genesis.params.fee_per_512);
+        let all = 500 * UNIT + 6 - charge;
         let (envelope, key) = new.seal(&bob(), 0, pay(alice().id(), all));
         let id = new.submit(1, &envelope).expect("accepted");
         new.run_until("it is in the chain", 30_000, |world| world.all_have(&id));

@@ -67,15 +67,13 @@ fn goes_on(world: &mut World, index: usize) {
         world.nodes[index].epoch() == world.record().epoch && world.nodes[index].height() + 2 >= world.top()
     });
     let known = world.checker.statements(index);
-    for turn in 0..6 {
-        // Enough work for a few views, whoever leads them.
-        let (envelope, _) = world.seal(&bob(), turn, pay(alice().id(), 1));
-        let _ = world.submit(((index + 1) as u64 % 4) as usize, &envelope);
-        world.run_for(400);
-    }
+    // Work for a few views, whoever leads them.
+    let (envelope, _) = world.seal(&bob(), 0, pay(alice().id(), 1));
+    let _ = world.submit((index + 1) % 4, &envelope);
     world.run_until("it signs again", 30_000, |world| {
         world.checker.statements(index) > known
     });
+    world.run_for(200);
     assert_eq!(world.private_word(index), Ok(()));
     world.assert_calm();
 }
@@ -90,8 +88,8 @@ fn tell(mut world: World, seed: u64, index: usize, image: &Image) -> bool {
 }
 
 #[test]
-fn no_earlier_image_of_a_disk_contradicts_what_was_signed_over_hundreds_of_seeds() {
-    let (mut noticed, seeds) = (0, 240);
+fn no_earlier_image_of_a_disk_contradicts_what_was_signed_over_many_seeds() {
+    let (mut noticed, seeds) = (0, 120);
     for seed in 0..seeds {
         let index = (seed % 4) as usize;
         let world = imaged(seed, index, 60_000, 3);

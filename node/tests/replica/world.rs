@@ -15,7 +15,7 @@ use tacit_node::{
 
 use crate::{
     checker::Checker,
-    founders::{self, genesis, node_key, parts},
+    founders::{self, genesis_of, node_key, parts},
     node::{Image, Node, Seen},
     vault::MemoryVault,
 };
@@ -25,6 +25,8 @@ use crate::{
 pub(crate) struct Options {
     pub(crate) seed: u64,
     pub(crate) params: Params,
+    /// Accounts with a balance, beside Alice's and Bob's.
+    pub(crate) accounts: u32,
     /// One-way delays, both included.
     pub(crate) delay_ms: (Millis, Millis),
     /// Messages lost, of a thousand.
@@ -35,6 +37,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             seed: 1,
+            accounts: 0,
             params: Params {
                 epoch_ms_max: 3_600_000,
                 ..Params::default()
@@ -111,6 +114,8 @@ pub(crate) struct World {
     pub(crate) mute: BTreeSet<usize>,
     /// Nodes that take requests and never answer.
     pub(crate) silent: BTreeSet<usize>,
+    /// A benchmark's clock, in nanoseconds.
+    pub(crate) clock: Option<fn() -> u64>,
     /// Pairs between which nothing passes, one way.
     pub(crate) cut: BTreeSet<(usize, usize)>,
     /// The validator of whose disk earlier states are kept.
@@ -134,7 +139,7 @@ pub(crate) struct World {
 impl World {
     /// Four validators at genesis, started and connected.
     pub(crate) fn new(options: Options) -> Self {
-        let genesis = genesis(options.params);
+        let genesis = genesis_of(options.params, options.accounts);
         Self::of(options, genesis, None)
     }
 
@@ -156,6 +161,7 @@ impl World {
             server: None,
             mute: BTreeSet::new(),
             silent: BTreeSet::new(),
+            clock: None,
             cut: BTreeSet::new(),
             sealing: ChaCha20Rng::seed_from_u64(options.seed),
             next_reply: 0,
@@ -187,10 +193,7 @@ impl World {
 
     /// Adds a machine with keys of its own, which nobody has heard of and which knows nothing but genesis.
     pub(crate) fn add_validator(&mut self) -> usize {
-        let index = self.nodes.len();
-        self.nodes.push(Node::new(index, Some(MemoryVault::default())));
-        self.start(index);
-        index
+        self.add_validator_keeping(History::All)
     }
 
     /// Adds an observer that knows nothing but genesis.
@@ -206,6 +209,16 @@ impl World {
         let index = self.nodes.len();
         let mut node = Node::new(index, None);
         node.history = History::Epochs(epochs.try_into().expect("an epoch at least"));
+        self.nodes.push(node);
+        self.start(index);
+        index
+    }
+
+    /// Such a machine, which keeps so much of the chain.
+    pub(crate) fn add_validator_keeping(&mut self, history: History) -> usize {
+        let index = self.nodes.len();
+        let mut node = Node::new(index, Some(MemoryVault::default()));
+        node.history = history;
         self.nodes.push(node);
         self.start(index);
         index
@@ -295,12 +308,22 @@ impl World {
             return;
         };
         let syncs = node.store.counts().1;
+        let began = self.clock.map(|clock| clock());
         let effects = replica.step(self.now + node.ahead_ms, input);
         let now = node.store.counts().1;
         if self.imaged == Some(index) && now > syncs && now.is_multiple_of(self.image_every) {
             self.images.push(node.image());
         }
+        self.spent(index, began);
         self.carry(index, effects);
+    }
+
+    /// Counts what a benchmark's clock says that a node has used.
+    pub(crate) fn spent(&mut self, index: usize, began: Option<u64>) {
+        if let (Some(clock), Some(began)) = (self.clock, began) {
+            let took = clock().saturating_sub(began);
+            self.nodes[index].seen.spent += std::time::Duration::from_nanos(took);
+        }
     }
 
     /// Puts a packet on its way. Nothing is lost between a node and itself.

@@ -7,11 +7,12 @@ use tacit_attest::{
     ChipId, Evidence, Generation, Measurement, Platform, QuoteError, Quoter, Suspension, Vendor,
 };
 use tacit_consensus::{
-    Anchor, Block, Certificate, Digest, Ed25519Signer, Executed, Header, Payload, Signature,
+    Anchor, Block, Certificate, Digest, Ed25519Signer, EquivocationProof, Executed, Header, Payload, Phase,
+    Signature, Signer, Vote,
 };
 use tacit_ledger::{
-    Contribution, EpochKeys, EpochReason, GENESIS_VERSION, Genesis, Governance, Params, PublicState,
-    Registration, RegistrationPlace, SealingPublic, SealingSecret, SuspendVote, SystemTx,
+    Contribution, EpochKeys, EpochReason, GENESIS_VERSION, Genesis, Governance, LeaveRequest, Params,
+    PublicState, Registration, RegistrationPlace, SealingPublic, SealingSecret, SuspendVote, SystemTx,
     WRAPPED_STATE_KEYS_BYTES, deal,
 };
 use zeroize::Zeroizing;
@@ -297,6 +298,33 @@ impl<'w> Network<'w> {
     /// A renewal of a seat by its keys and an honest machine.
     pub(super) fn renewal(&self, seat: u8, place: &RegistrationPlace) -> Registration {
         register(self.shop, seat, place)
+    }
+
+    /// Two votes of a seat for one view.
+    pub(super) fn contradiction(&self, seat: u8) -> EquivocationProof {
+        let [first, second] = [1, 2].map(|block| {
+            let mut vote = Vote {
+                epoch: self.state.current().epoch,
+                view: 3,
+                height: 3,
+                block: Digest([block; 32]),
+                phase: Phase::Certify,
+                voter: seat.into(),
+                signature: Signature([0; 64]),
+            };
+            vote.signature = consensus_key(seat).sign(&vote.message(self.state.chain()).0);
+            vote
+        });
+        EquivocationProof::Votes { first, second }
+    }
+
+    /// A validator leaves: its operator's request, and the turn that it causes.
+    pub(super) fn leave(&mut self, seat: u8) {
+        let held = self.state.registration(&format!("v{seat}")).expect("a founder");
+        let request = LeaveRequest::sign(*self.state.chain(), held, &node_key(seat));
+        self.block(vec![SystemTx::Leave(request)]);
+        self.time_ms += self.state.params().epoch_ms_min;
+        self.turn(EpochReason::Membership);
     }
 
     /// The network drops a chip: votes of a quorum, and the turn that they cause.

@@ -47,33 +47,65 @@ pub(super) fn add(table: &mut Table, shop: &Workshop) {
     places(table, &network);
     evidence(table, shop, &network);
     machines(table, shop);
+    members(table, shop);
 }
 
 fn keys(table: &mut Table, shop: &Workshop, network: &Network<'_>) {
     const OTHER_KEY: (&str, Option<u8>) = ("register.other_key", None);
+    const NAME_TAKEN: (&str, Option<u8>) = ("register.name_taken", None);
+    const KEY_TAKEN: (&str, Option<u8>) = ("register.key_taken", None);
     const SIGNATURE: (&str, Option<u8>) = ("register.signature", None);
     let other = || Ed25519Signer::from_seed([200; 32]);
-    let mut made = |what: &str, expected, change: &dyn Fn(&mut Holder)| {
+    // Each holder's node key is its operator's; `signed` says whether the operator signs.
+    let mut made = |what: &str, expected, signed: bool, change: &dyn Fn(&mut Holder)| {
         let mut holder = Holder::of(0);
         change(&mut holder);
-        let registration =
+        let mut registration =
             holder.register(&network.newest(), |report_data| snp(shop, 0, report_data, |_| ()));
+        registration.operator_signature = registration.operator_signature.filter(|_| signed);
         table.renewal(network, what, expected, registration);
     };
-    made(
-        "of a name that nobody registered",
-        ("register.unknown_name", None),
-        &|holder| holder.name = "v9".to_owned(),
-    );
-    made("with another consensus key", OTHER_KEY, &|holder| {
-        holder.consensus = other()
+    made("of a new name with a seat's keys", KEY_TAKEN, true, &|holder| {
+        holder.name = "v9".to_owned()
     });
-    made("with another node key", OTHER_KEY, &|holder| {
+    made(
+        "of a new name that no operator signed",
+        ("register.operator", None),
+        false,
+        &|holder| {
+            (holder.name, holder.consensus, holder.node, holder.kem) =
+                ("v9".to_owned(), other(), node_key(9), kem(9));
+        },
+    );
+    made(
+        "with another consensus key and without its operator",
+        OTHER_KEY,
+        false,
+        &|holder| holder.consensus = other(),
+    );
+    made("of a name with another operator", NAME_TAKEN, true, &|holder| {
         holder.node = other()
     });
-    made("with the keys of another seat", OTHER_KEY, &|holder| {
+    made("with the keys of another seat", NAME_TAKEN, true, &|holder| {
         (holder.consensus, holder.node, holder.kem) = (consensus_key(1), node_key(1), kem(1));
     });
+    made(
+        "with the consensus key of another seat",
+        KEY_TAKEN,
+        true,
+        &|holder| holder.consensus = consensus_key(1),
+    );
+    made("with the KEM key of another seat", KEY_TAKEN, true, &|holder| {
+        holder.kem = kem(1)
+    });
+    let mut old_build = network.renewal(0, &network.newest());
+    old_build.protocol = 0;
+    table.renewal(
+        network,
+        "of a build that does not speak the protocol",
+        ("register.protocol", None),
+        old_build,
+    );
     let mut signed = |what: &str, change: &dyn Fn(&mut Registration)| {
         let mut registration = network.renewal(0, &network.newest());
         change(&mut registration);
@@ -83,6 +115,9 @@ fn keys(table: &mut Table, shop: &Workshop, network: &Network<'_>) {
         r.consensus_signature = Signature([0; 64])
     });
     signed("that the node key did not sign", &|r| r.node_signature.0[0] ^= 1);
+    signed("that the operator key did not sign", &|r| {
+        r.operator_signature = Some(Signature([0; 64]))
+    });
     signed("that both keys signed for each other", &|r| {
         core::mem::swap(&mut r.consensus_signature, &mut r.node_signature);
     });
@@ -239,6 +274,50 @@ fn evidence(table: &mut Table, shop: &Workshop, network: &Network<'_>) {
         let before = network.place(network.state.height() - 1);
         network.renewal(0, &before).evidence
     });
+}
+
+/// Authentic, fresh, and of a validator that does not count, or not now.
+fn members(table: &mut Table, shop: &Workshop) {
+    let mut network = Network::new(shop);
+    network.block(vec![SystemTx::Convict(network.contradiction(2))]);
+    let barred = network.renewal(2, &network.newest());
+    table.renewal(
+        &network,
+        "by a key that equivocated",
+        ("register.convicted", None),
+        barred,
+    );
+
+    let mut network = Network::new(shop);
+    let rekey = |network: &Network<'_>, seat: u8, key: u8| {
+        let holder = Holder {
+            consensus: Ed25519Signer::from_seed([key; 32]),
+            ..Holder::of(seat)
+        };
+        holder.register(&network.newest(), |report_data| {
+            snp(shop, seat, report_data, |_| ())
+        })
+    };
+    let first = rekey(&network, 0, 200);
+    network.block(vec![SystemTx::Register(first)]);
+    let second = rekey(&network, 1, 201);
+    table.renewal(
+        &network,
+        "with other keys, for more seats than the set can spare",
+        ("register.quorum", None),
+        second,
+    );
+
+    let mut network = Network::new(shop);
+    network.leave(TD_SEAT);
+    let mut renewal = network.renewal(TD_SEAT, &network.newest());
+    renewal.operator_signature = None;
+    table.renewal(
+        &network,
+        "of a validator that has left, without its operator",
+        ("register.left", None),
+        renewal,
+    );
 }
 
 /// Authentic, fresh, and of a machine that does not count.
