@@ -5,7 +5,7 @@ use std::{net::SocketAddr, num::NonZeroU64, path::Path, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{NodeError, replica::History};
+use crate::{NodeError, home::write_private, replica::History};
 
 /// The version of the file format that this release writes.
 pub const CONFIG_VERSION: u32 = 1;
@@ -245,7 +245,7 @@ impl Config {
         Ok(config)
     }
 
-    /// Writes the file.
+    /// Writes the file whole or not at all: a node that starts meanwhile reads the old one or the new one.
     ///
     /// # Errors
     /// [`NodeError::File`] when it cannot be written.
@@ -254,7 +254,7 @@ impl Config {
             path: path.to_path_buf(),
             detail: e.to_string(),
         })?;
-        std::fs::write(path, text).map_err(|e| NodeError::file(path, e))
+        write_private(path, text.as_bytes())
     }
 }
 

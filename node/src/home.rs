@@ -86,6 +86,12 @@ impl Home {
         self.root.join("left")
     }
 
+    /// The consensus key under which this home was registered last, in hex: when the name has other keys since, another home
+    /// took it over, and this one does not take it back by itself.
+    pub fn registered_key(&self) -> PathBuf {
+        self.root.join("registered")
+    }
+
     /// The socket through which the operator of this machine, and nobody else, talks to the running node.
     pub fn admin_socket(&self) -> PathBuf {
         self.root.join("admin.sock")

@@ -104,6 +104,8 @@ pub(crate) struct Attester {
     attempted: Option<Attempted>,
     /// Its operator brings it back: that it asked to leave counts no more.
     returning: bool,
+    /// It was said that another home took the name over.
+    overtaken: bool,
 }
 
 /// When the last attempt was made, and by which policy it was judged.
@@ -150,6 +152,7 @@ impl Attester {
             home,
             attempted: None,
             returning: false,
+            overtaken: false,
         }
     }
 
@@ -238,13 +241,42 @@ impl Attester {
             return None;
         }
         self.returning = false;
+        if held.is_some() {
+            self.note_registered();
+        }
         if self.home.left().exists() {
             return None;
         }
         match held {
             Some(held) => due(state, &held.seat, scene.kem, scene.forecast, scene.now),
+            // Two homes under one name would take it from each other for ever.
+            None if state.registered(&self.name).is_some() && self.was_registered() && !scene.asked => {
+                if !std::mem::replace(&mut self.overtaken, true) {
+                    tracing::error!(
+                        name = self.name,
+                        "this validator's name has other keys now: another home took it over. Stop one of the two; tacit \
+                         node join takes the name back"
+                    );
+                }
+                None
+            }
             None if state.registered(&self.name).is_some() => Some(Why::Rejoin),
             None => Some(Why::Join),
+        }
+    }
+
+    /// Whether the registry had this very key under its name before.
+    fn was_registered(&self) -> bool {
+        let kept = std::fs::read_to_string(self.home.registered_key());
+        kept.is_ok_and(|kept| kept.trim() == self.key().to_string())
+    }
+
+    fn note_registered(&mut self) {
+        self.overtaken = false;
+        if !self.was_registered()
+            && let Err(error) = write_private(&self.home.registered_key(), self.key().to_string().as_bytes())
+        {
+            tracing::error!(%error, "it is not remembered that this validator was registered");
         }
     }
 

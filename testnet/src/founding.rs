@@ -328,10 +328,13 @@ pub(crate) fn address(home: &Path, p2p: u16) -> Result<String, Error> {
 /// A validator's configuration: its ports, and every other validator as a peer.
 pub(crate) fn configure(facts: &Facts, node: &NodeFacts, api: u16, p2p: u16) -> Result<(), Error> {
     let home = Home::at(&node.home);
-    let mut config = match home.config().exists() {
-        true => Config::load(&home.config()).map_err(|e| founding("reading config.toml", e))?,
-        false => Config::new(&node.name, node_role(node.role)),
+    let held = match home.config().exists() {
+        true => Some(Config::load(&home.config()).map_err(|e| founding("reading config.toml", e))?),
+        false => None,
     };
+    let mut config = held
+        .clone()
+        .unwrap_or_else(|| Config::new(&node.name, node_role(node.role)));
     config.p2p.listen = ([127, 0, 0, 1], p2p).into();
     config.p2p.peers = facts
         .validators()
@@ -341,6 +344,9 @@ pub(crate) fn configure(facts: &Facts, node: &NodeFacts, api: u16, p2p: u16) -> 
     config.api.listen = ([127, 0, 0, 1], api).into();
     // Load comes from one address here; a limit by address would measure itself.
     config.api.rate_limit = 0;
+    if held.as_ref() == Some(&config) {
+        return Ok(());
+    }
     config
         .save(&home.config())
         .map_err(|e| founding("writing config.toml", e))

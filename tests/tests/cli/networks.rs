@@ -62,6 +62,8 @@ pub(crate) fn networks_are_driven(stage: &Stage) {
     let leak = tacit.run(&["testnet", "leakscan", "dev-local", "--json"]);
     assert_eq!(leak.status.code(), Some(6));
 
+    networks_live_on(stage);
+
     // Another one, made, stopped and resumed by the command.
     let dir = stage.path("small");
     let _down = Down(tacit, &dir);
@@ -99,6 +101,36 @@ pub(crate) fn networks_are_driven(stage: &Stage) {
         "testnet.not_running",
     );
     tacit.refused(&["testnet", "up", "--dir", &stage.path("home")], 9, "home.exists");
+}
+
+/// A validator more, on another build, on an older disk, and gone again.
+fn networks_live_on(stage: &Stage) {
+    let tacit = &stage.tacit;
+    let patience = ["--timeout", "120s"];
+    let joined = tacit.json(&[&["testnet", "join"][..], &patience].concat());
+    assert_eq!(text(&joined, "/joined/0/name"), "val-4");
+    assert_eq!(joined["joined"][0]["seat"], 4, "{joined}");
+    let next = stage.path("tacit-next");
+    let mut bytes = std::fs::read(&stage.network.facts().binary).expect("the binary");
+    bytes.extend_from_slice(b"another build");
+    std::fs::write(&next, bytes).expect("written");
+    crate::set_mode(std::path::Path::new(&next), 0o755);
+    let upgrade = ["testnet", "upgrade", "4", "--build", &next];
+    let upgraded = tacit.json(&[&upgrade[..], &patience].concat());
+    assert_eq!(text(&upgraded, "/upgraded/0/name"), "val-4");
+    assert_eq!(
+        upgraded["upgraded"][0]["measurement"],
+        upgraded["build"]["measurement"]
+    );
+    tacit.refused(&["testnet", "rollback", "val-4"], 4, "testnet.not_saved");
+    tacit.refused(&["testnet", "rollback", "9", "--save"], 4, "testnet.unknown_node");
+    tacit.json(&["testnet", "rollback", "4", "--save"]);
+    let back = tacit.json(&["testnet", "rollback", "4"]);
+    assert_eq!(text(&back, "/rolled_back/0/name"), "val-4");
+    let left = tacit.json(&[&["testnet", "leave", "4"][..], &patience].concat());
+    assert_eq!(text(&left, "/left/0/name"), "val-4");
+    let nowhere = stage.path("nowhere");
+    tacit.refused(&["testnet", "join", "--dir", &nowhere], 9, "testnet.not_running");
 }
 
 /// Takes a detached network down, also when its test fails.
