@@ -163,6 +163,11 @@ impl Fetching {
         }
     }
 
+    /// A peer has come: it may be the one that was missing.
+    pub(super) fn connected(&mut self) {
+        (self.pause_until, self.failures) = (0, 0);
+    }
+
     /// A peer is gone.
     pub(super) fn disconnected(&mut self, peer: &NodeKey) {
         self.forget_peer(peer);
@@ -325,9 +330,11 @@ impl Replica {
         if over {
             return Came::Gone;
         }
-        let stuck = fetching.asked.is_empty() && fetching.resting.is_empty() && !fetching.barred.is_empty();
-        if stuck && !fetching.loading {
-            // Who is left does not suffice: those who were barred may have had a bad disk.
+        let idle = fetching.asked.is_empty() && fetching.resting.is_empty() && !fetching.loading;
+        let served = fetching.givers().next().is_some();
+        let answered = !fetching.barred.is_empty() || !fetching.offers.is_empty();
+        if idle && !served && answered {
+            // What was said does not suffice: who was barred may have had a bad disk, who lied may stop.
             fetching.start_over(now);
         }
         Came::On

@@ -113,6 +113,9 @@ impl Replica {
     pub(super) fn sync_on_connect(&mut self, now: Millis, peer: NodeKey) {
         self.sync.peers.insert(peer);
         self.jump_at_start(now);
+        if let Some(fetching) = self.fetching.as_mut() {
+            fetching.connected();
+        }
         if self.holds_blocks() {
             self.jump_on(now);
             self.fetch_on(now);

@@ -114,12 +114,17 @@ impl World {
     }
 }
 
+/// With its seat it lost the KEM key of it: it attests again with a fresh one, and has all of it from the next epoch on.
 #[test]
 fn who_lost_its_seat_and_has_one_again_takes_the_state_and_votes() {
-    let mut world = World::at_epoch_1(Options::default());
+    let mut world = World::at_epoch_1(Options::epochs_of(100_000));
     world.suspend(3);
     world.transfer(0, &alice(), 0, bob().id());
     world.reinstate(3);
+    assert_eq!(world.nodes[3].up().supply(), None);
+    let (renewal, epoch) = (world.renewal(3), world.record().epoch);
+    world.carry_through(3, &renewal);
+    world.run_until("the epoch after", 150_000, |world| world.record().epoch > epoch);
     world.until_it_votes(3);
     let node = &world.nodes[3];
     assert!(
@@ -367,8 +372,15 @@ fn a_state_that_more_than_f_forge_alike_does_not_open_and_is_named() {
 #[test]
 fn peers_that_stop_answering_are_left_for_others_and_come_back() {
     let (mut world, newcomer) = World::with_newcomer(options());
-    world.silent.extend([0, 1]);
+    // A newcomer needs the word of three others before it signs; the fourth never answers, and for a while nobody does.
     world.give_seat(newcomer);
+    world.run_until("it fetches", 10_000, |world| {
+        world.nodes[newcomer].up().snapshot_progress().is_some()
+    });
+    world.silent.extend(0..4);
+    world.run_for(12_000);
+    assert_eq!(world.refused(newcomer), Some("snapshot.silent"));
+    world.silent = [0].into();
     world.until_it_votes(newcomer);
     world.silent.clear();
     world.transfer(newcomer, &alice(), 0, bob().id());
