@@ -274,21 +274,6 @@ impl RecoveryScope<'_> {
         Ok(())
     }
 
-    /// Checks that a record of this epoch carries a package if there are members, and none otherwise: what everybody can
-    /// see of it.
-    ///
-    /// # Errors
-    /// [`RecoveryError::Package`] names the part.
-    pub fn check_record(&self, package: Option<&RecoveryPackage>) -> Result<(), RecoveryError> {
-        match package {
-            Some(package) => self.check_shape(package),
-            None if self.members.is_none() || self.epoch == 0 => Ok(()),
-            None => Err(RecoveryError::Package {
-                part: "it is missing",
-            }),
-        }
-    }
-
     /// Opens the share of the member whose key this is, and checks it against the commitments.
     ///
     /// # Errors
