@@ -166,7 +166,7 @@ fn encodings() {
         (
             "standing",
             encode(&|| borsh::to_vec(&standing())),
-            "?",
+            "1234 29a63d589034716d3f426ccfdc1024a4237f5532b69565b99185d6d4dafb9fb8",
         ),
         (
             "certificate",

@@ -75,6 +75,9 @@ pub const NAMES: &[&str] = &[
     "tx_pending",
     "validator_out_timestamp_seconds",
     "quorum_lost_timestamp_seconds",
+    "identity_conflict",
+    "probation",
+    "rolled_back",
 ];
 
 /// Direction of traffic.
@@ -387,12 +390,12 @@ impl Metrics {
         r.register("fsync_seconds", "Time of synchronised writes", self.fsync.clone());
         r.register(
             "identity_conflict",
-            "Signs that two processes hold the keys of one validator, by what showed it",
+            "Signs that two processes hold the keys of one validator, by how it showed",
             self.identity_conflict.clone(),
         );
         r.register(
             "probation",
-            "1 while this validator asks the others what they saw it sign",
+            "1 while this validator asks the others how it stands",
             self.probation.clone(),
         );
         r.register(
@@ -784,6 +787,7 @@ mod tests {
             code: "attest.leaf_expired",
         };
         metrics.validator_out.get_or_create(&labels).set(1.0);
+        metrics.identity_conflict("val-0", "two_holders");
         metrics.system_received("accepted");
         metrics
             .collateral_issued

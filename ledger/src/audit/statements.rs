@@ -53,7 +53,9 @@ impl Statements {
     /// a part of the epoch's tail, in which no envelope stands. With `keys` the private state got its keys there.
     pub(super) fn skip_to(&mut self, closing: Height, stated: Executed, keys: bool) {
         self.stated = stated;
-        self.keyed.get_or_insert(closing);
+        // Keys that did not come with it were there before.
+        self.keyed
+            .get_or_insert(if keys { closing } else { stated.height });
         let between = closing.saturating_sub(stated.height);
         // A longer tail cannot be an honest one, and is not worth the memory.
         self.receipts = (between <= MAX_TAIL).then_some(stated.receipts_root);
