@@ -24,10 +24,32 @@ pub(super) struct Met {
 
 /// The processes heard with one identity.
 struct Holder {
-    newest: u64,
-    since: Millis,
-    before: Option<u64>,
+    newest: Process,
+    before: Option<Process>,
     reported: bool,
+}
+
+/// One process, and when it was heard.
+#[derive(Clone, Copy)]
+struct Process {
+    incarnation: u64,
+    first: Millis,
+    last: Millis,
+}
+
+impl Process {
+    fn heard(incarnation: u64, now: Millis) -> Self {
+        Self {
+            incarnation,
+            first: now,
+            last: now,
+        }
+    }
+
+    /// Whether it was still heard long after another had begun.
+    fn outlives_the_start_of(&self, other: &Self) -> bool {
+        self.last >= other.first.saturating_add(OVERLAP_MS)
+    }
 }
 
 impl Met {
@@ -40,24 +62,27 @@ impl Met {
         self.holders.clear();
     }
 
-    /// A process of a seat is heard. True when that is the first proof that two are alive: one is heard again long after
-    /// another took its place.
+    /// A process of a seat is heard. True when that is the first proof that two are alive: each is heard long after the
+    /// other began. (What an earlier one said may arrive after the words of a later one.)
     fn hear(&mut self, seat: u16, incarnation: u64, now: Millis) -> bool {
         let holder = self.holders.entry(seat).or_insert(Holder {
-            newest: incarnation,
-            since: now,
+            newest: Process::heard(incarnation, now),
             before: None,
             reported: false,
         });
-        if holder.newest == incarnation {
-            return false;
+        let known = [Some(&mut holder.newest), holder.before.as_mut()];
+        let mut known = known.into_iter().flatten();
+        match known.find(|process| process.incarnation == incarnation) {
+            Some(process) => process.last = process.last.max(now),
+            None => {
+                holder.before = Some(holder.newest);
+                holder.newest = Process::heard(incarnation, now);
+            }
         }
-        if holder.before == Some(incarnation) {
-            let alive = now >= holder.since.saturating_add(OVERLAP_MS);
-            return alive && !std::mem::replace(&mut holder.reported, true);
-        }
-        (holder.before, holder.newest, holder.since) = (Some(holder.newest), incarnation, now);
-        false
+        let both = |before: &Process| {
+            before.outlives_the_start_of(&holder.newest) && holder.newest.outlives_the_start_of(before)
+        };
+        holder.before.as_ref().is_some_and(both) && !std::mem::replace(&mut holder.reported, true)
     }
 }
 
@@ -192,6 +217,10 @@ mod tests {
         assert!(met.hear(0, 2, 66_000), "heard five seconds after the next one");
         assert!(!met.hear(0, 2, 67_000), "said once");
         assert!(!met.hear(1, 3, 67_000), "another seat");
+        // All start at once, and what the earlier one said is late.
+        for (process, at) in [(5, 0), (4, 10), (5, 20), (5, 70_000)] {
+            assert!(!met.hear(2, process, at), "{process} at {at}");
+        }
     }
 
     #[test]

@@ -186,9 +186,11 @@ fn nodes_tell_each_other_release_and_protocol_and_both_sides_see_what_does_not_f
     let observer = world.add_observer();
     world.run_for(500);
     world.crash(observer);
+    world.crash(3);
+    // What they said before is not on its way any more.
+    world.run_for(50);
     world.nodes[observer].protocols = 7..=9;
     world.start(observer);
-    world.crash(3);
     world.nodes[3].protocols = 1..=2;
     world.start(3);
     world.run_for(1_000);
