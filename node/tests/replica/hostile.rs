@@ -162,10 +162,14 @@ fn a_forged_announcement_of_a_great_height_is_forgotten_when_nobody_has_it() {
 #[test]
 fn a_direct_message_from_a_far_epoch_costs_a_question_and_no_more() {
     let mut world = World::at_epoch_1(Options::default());
+    // As the process that node 1 really is: another one would be a second holder of its identity.
+    let heard = world.overheard.iter().find(|(from, ..)| *from == 1);
+    let heard: Direct = borsh::from_slice(&heard.expect("it has spoken").2).expect("a message");
+    let incarnation = heard.incarnation;
     for _ in 0..50 {
         let direct = Direct {
             epoch: u64::MAX,
-            incarnation: 0,
+            incarnation,
             message: vec![1; 100],
         };
         world.input(
