@@ -3,8 +3,8 @@
 use tacit_consensus::{
     Anchor, Block, Certificate, CommitProof, Committee, Config, Core, DecodeError, Digest, Ed25519,
     Ed25519Signer, Effect, EquivocationProof, Executed, Header, Input, MAX_MESSAGE_BYTES, Message, Payload,
-    Phase, PublicKey, SafetyRecord, Scheme, Signature, Signer, Signers, Standing, Statements, Timeout, TimeoutCertificate,
-    TimeoutEntry, Vote, hash,
+    Phase, PublicKey, SafetyRecord, Scheme, Signature, Signer, Signers, Standing, Statements, Timeout,
+    TimeoutCertificate, TimeoutEntry, Vote, hash,
 };
 
 fn digest(byte: u8) -> Digest {

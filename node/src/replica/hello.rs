@@ -70,19 +70,22 @@ impl Met {
             before: None,
             reported: false,
         });
-        let known = [Some(&mut holder.newest), holder.before.as_mut()];
-        let mut known = known.into_iter().flatten();
-        match known.find(|process| process.incarnation == incarnation) {
-            Some(process) => process.last = process.last.max(now),
-            None => {
-                holder.before = Some(holder.newest);
-                holder.newest = Process::heard(incarnation, now);
-            }
+        if holder.newest.incarnation == incarnation {
+            holder.newest.last = now;
+        } else if let Some(before) = holder
+            .before
+            .as_mut()
+            .filter(|one| one.incarnation == incarnation)
+        {
+            before.last = now;
+        } else {
+            holder.before = Some(holder.newest);
+            holder.newest = Process::heard(incarnation, now);
         }
-        let both = |before: &Process| {
-            before.outlives_the_start_of(&holder.newest) && holder.newest.outlives_the_start_of(before)
-        };
-        holder.before.as_ref().is_some_and(both) && !std::mem::replace(&mut holder.reported, true)
+        let newest = holder.newest;
+        let both =
+            |before: Process| before.outlives_the_start_of(&newest) && newest.outlives_the_start_of(&before);
+        holder.before.is_some_and(both) && !std::mem::replace(&mut holder.reported, true)
     }
 }
 

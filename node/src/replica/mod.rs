@@ -398,8 +398,9 @@ impl Replica {
 
     fn direct(&mut self, now: Millis, from: NodeKey, direct: Direct) {
         let Some(sender) = self.index_of.get(&from).copied() else {
-            // It may have had a seat in the epoch that it speaks of, or have one in it.
-            if direct.epoch == self.record.epoch {
+            // It may have had a seat in the epoch that it speaks of, or have one in it; and who has just lost one tells those
+            // who are behind of the new epoch.
+            if direct.epoch == self.record.epoch && !direct.message.is_empty() {
                 self.out.push(Effect::Penalise {
                     peer: from,
                     offence: Offence::Invalid,

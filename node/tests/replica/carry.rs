@@ -71,6 +71,20 @@ impl World {
                 }
                 let life = node.life;
                 let holders = self.holders(&to);
+                if holders.is_empty() {
+                    // Nobody has these keys any more: no answer comes.
+                    let response = None;
+                    self.post(
+                        index,
+                        index,
+                        Packet::Response {
+                            life,
+                            request,
+                            response,
+                        },
+                    );
+                    return;
+                }
                 let to = holders[request as usize % holders.len()];
                 self.note(&[
                     b"request",

@@ -136,7 +136,7 @@ fn an_answer_with_a_value_changed_does_not_verify() {
 fn an_observer_and_a_validator_without_a_key_answer_by_name() {
     let mut world = World::new(Options::default());
     let (_, answer) = ask(&mut world, 0, &bob(), 0, vec![balance(&bob())]);
-    assert_eq!(answer.expect_err("refused").code, "node.syncing");
+    assert_eq!(answer.expect_err("refused").code, "node.probation");
     let observer = world.add_observer();
     world.run_until("epoch 1 begins", 20_000, |world| world.all_in(1));
     let (_, answer) = ask(&mut world, observer, &bob(), 0, vec![balance(&bob())]);

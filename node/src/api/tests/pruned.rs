@@ -74,6 +74,9 @@ async fn what_is_deleted_is_gone_by_name_and_what_is_kept_is_served() {
     assert!(list["next"].is_null(), "there is nothing below");
     assert_eq!(get(served.address, "/v1/blocks/3").await.status, 200);
     let kept = get(served.address, "/v1/blocks/4/txs").await.json();
-    let id = kept["items"][0]["tx_id"].as_str().expect("an envelope").to_owned();
+    let id = kept["items"][0]["tx_id"]
+        .as_str()
+        .expect("an envelope")
+        .to_owned();
     assert_eq!(get(served.address, &format!("/v1/txs/{id}")).await.status, 200);
 }
