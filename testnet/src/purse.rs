@@ -259,12 +259,17 @@ fn validators(facts: &Facts) -> Vec<String> {
     facts.validators().map(|node| node.rpc.clone()).collect()
 }
 
+/// Refusals that say something about this node, and nothing about the transaction: it stops, starts, or has left.
+fn of_the_node(code: &str) -> bool {
+    code.starts_with("node.") || code.starts_with("rpc.") || code == "query.not_a_validator"
+}
+
 /// Whether another validator may know more.
 fn silent(error: &WalletError) -> bool {
     matches!(
         error,
         WalletError::WaitTimeout { .. } | WalletError::Unreachable(_) | WalletError::BadAnswer { .. }
-    )
+    ) || matches!(error, WalletError::Refused { code, .. } if of_the_node(code))
 }
 
 /// One smallest unit.
