@@ -3,8 +3,8 @@
 use tacit_consensus::{
     Anchor, Block, Certificate, CommitProof, Committee, Config, Core, DecodeError, Digest, Ed25519,
     Ed25519Signer, Effect, EquivocationProof, Executed, Header, Input, MAX_MESSAGE_BYTES, Message, Payload,
-    Phase, PublicKey, SafetyRecord, Scheme, Signature, Signer, Signers, Standing, Statements, Timeout, TimeoutCertificate,
-    TimeoutEntry, Vote, hash,
+    Phase, PublicKey, SafetyRecord, Scheme, Signature, Signer, Signers, Standing, Statements, Timeout,
+    TimeoutCertificate, TimeoutEntry, Vote, hash,
 };
 
 fn digest(byte: u8) -> Digest {
@@ -163,11 +163,7 @@ fn encodings() {
             encode(&|| borsh::to_vec(&block())),
             "1152 7bfffe72b0d795bcf6e549477f54719b4585d2974506181ef77596daabb550a0",
         ),
-        (
-            "standing",
-            encode(&|| borsh::to_vec(&standing())),
-            "?",
-        ),
+        ("standing", encode(&|| borsh::to_vec(&standing())), "?"),
         (
             "certificate",
             encode(&|| borsh::to_vec(&certificate(Phase::Finalize))),

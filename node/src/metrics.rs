@@ -33,9 +33,9 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 /// Every metric family, as `tacit_<name>`, without the suffixes of counters and histograms. Dashboards and
 /// alerts may name these and no others.
 pub const NAMES: &[&str] = &[
-        "identity_conflict",
-        "probation",
-        "rolled_back",
+    "identity_conflict",
+    "probation",
+    "rolled_back",
     "build",
     "height",
     "best_known_height",

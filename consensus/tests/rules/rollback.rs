@@ -159,7 +159,10 @@ fn over_hundreds_of_seeds_nothing_is_contradicted_and_the_chain_goes_on() {
         let (net, found) = set_back(seed, true);
         noticed += u64::from(found);
         assert_eq!(double_signs(&net), [], "seed {seed}");
-        assert!(net.nodes.iter().all(|node| node.evidence.is_empty()), "seed {seed}");
+        assert!(
+            net.nodes.iter().all(|node| node.evidence.is_empty()),
+            "seed {seed}"
+        );
     }
     assert!(noticed * 10 > seeds * 8, "{noticed} of {seeds}");
 }
