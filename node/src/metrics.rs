@@ -33,6 +33,9 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 /// Every metric family, as `tacit_<name>`, without the suffixes of counters and histograms. Dashboards and
 /// alerts may name these and no others.
 pub const NAMES: &[&str] = &[
+    "identity_conflict",
+    "probation",
+    "rolled_back",
     "build",
     "height",
     "best_known_height",
@@ -781,6 +784,7 @@ mod tests {
         metrics.ready.get_or_create(&[("check", "lag")]).set(1);
         metrics.attest_verified(Platform::Simulated, "accepted", Duration::from_millis(2));
         metrics.renewed("accepted");
+        metrics.identity_conflict("val-0", "two_holders");
         metrics.phase.get_or_create(&[("phase", "voting")]).set(1);
         let labels = ValidatorOut {
             validator: "val-0".into(),
