@@ -267,7 +267,8 @@ pub(crate) fn a_network_is_founded_by_hand(tacit: &Tacit, cwd: &Path) {
     // Once more, it is the same transactions, which are final already.
     assert_eq!(tacit.json(&push), pushed);
 
-    recovery::shares_are_shown_and_checked(tacit, &as_eve);
+    let pinned = [&as_eve[..], &["--genesis-hash", &hash]].concat();
+    recovery::shares_are_shown_and_checked(tacit, &pinned);
 
     // An observer needs no TEE and no seat.
     let observer = path("obs");
