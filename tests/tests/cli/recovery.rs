@@ -33,7 +33,7 @@ pub(crate) fn holders(tacit: &Tacit, members: &str, password: &str) -> Vec<Strin
     HOLDERS.iter().map(give).collect()
 }
 
-/// On the running network; `as_eve` are the options with which eve opens her wallet, and its node.
+/// On the running network; `as_eve` are the options with which eve opens her wallet, its node and its pin.
 pub(crate) fn shares_are_shown_and_checked(tacit: &Tacit, as_eve: &[&str]) {
     let shown = tacit.json(&[&["gov", "share", "show"][..], as_eve].concat());
     assert_eq!(
