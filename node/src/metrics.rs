@@ -78,9 +78,6 @@ pub const NAMES: &[&str] = &[
     "tx_pending",
     "validator_out_timestamp_seconds",
     "quorum_lost_timestamp_seconds",
-    "identity_conflict",
-    "probation",
-    "rolled_back",
 ];
 
 /// Direction of traffic.
@@ -791,7 +788,6 @@ mod tests {
             code: "attest.leaf_expired",
         };
         metrics.validator_out.get_or_create(&labels).set(1.0);
-        metrics.identity_conflict("val-0", "two_holders");
         metrics.system_received("accepted");
         metrics
             .collateral_issued
