@@ -116,14 +116,15 @@ impl Claims {
     }
 
     /// Answers all that was gathered; gives the first claim that does not hold.
-    pub(super) fn settle(&self, check: &SignatureCheck) -> Result<(), SignatureClaim> {
+    pub(super) fn settle(&self, check: &SignatureCheck) -> Result<(), Box<SignatureClaim>> {
         let mut gathered = self.lock();
         let mut waiting = std::mem::take(&mut gathered.waiting);
         gathered.checked += waiting.len() as u64;
-        match check(&waiting) {
+        // A checker that points behind the end has still said no.
+        let last = waiting.len().checked_sub(1);
+        match last.and_then(|last| Some(check(&waiting)?.min(last))) {
             None => Ok(()),
-            // A checker that points nowhere has still said no.
-            Some(place) => Err(waiting.swap_remove(place.min(waiting.len().saturating_sub(1)))),
+            Some(place) => Err(Box::new(waiting.swap_remove(place))),
         }
     }
 

@@ -202,7 +202,7 @@ mod tests {
         });
         let secret = interpolate(&pairs.each_ref().map(|(x, pair)| (*x, pair))).unwrap();
         let expected = "02b07f34d5c2d6d8603a71979ba7a6329d027d36688b7cb3be30ea437f305d60";
-        assert_eq!(hex::encode(&*secret), expected);
+        assert_eq!(hex::encode(*secret), expected);
         assert_eq!(hex::encode(polynomial.secret()), expected);
         let twice = [(1, &pairs[0].1), (1, &pairs[0].1)];
         assert!(interpolate(&twice).is_none());

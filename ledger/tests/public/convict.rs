@@ -152,25 +152,25 @@ fn what_proves_nothing_is_refused_by_name() {
     let refused = |world: &mut World, first: Vote, second: Vote| {
         world.refused(SystemTx::Convict(EquivocationProof::Votes { first, second }))
     };
-    let conflict = refused(&mut world, first.clone(), first.clone());
+    let conflict = refused(&mut world, first, first);
     assert_eq!(conflict, SystemRefusal::Proof(EvidenceError::NoConflict));
     assert_eq!(conflict.code(), "convict.proof");
     // Two validators' votes are nobody's fault.
     let other = vote(&world, 1, 1, 2);
     assert_eq!(
-        refused(&mut world, first.clone(), other),
+        refused(&mut world, first, other),
         SystemRefusal::Proof(EvidenceError::OtherValidator)
     );
     // Signed by another, or for another chain.
     let framed = vote(&world, 1, 2, 2);
     assert_eq!(
-        refused(&mut world, first.clone(), framed),
+        refused(&mut world, first, framed),
         SystemRefusal::Proof(EvidenceError::Signature)
     );
-    let mut foreign = second.clone();
+    let mut foreign = second;
     foreign.signature = consensus_key(2).sign(&foreign.message(&Digest([9; 32])).0);
     assert_eq!(
-        refused(&mut world, first.clone(), foreign),
+        refused(&mut world, first, foreign),
         SystemRefusal::Proof(EvidenceError::Signature)
     );
     // The seats of another epoch may be others'.
@@ -179,11 +179,11 @@ fn what_proves_nothing_is_refused_by_name() {
         vote
     };
     assert_eq!(
-        refused(&mut world, moved(first.clone(), 2), moved(second.clone(), 2)),
+        refused(&mut world, moved(first, 2), moved(second, 2)),
         SystemRefusal::ProofEpoch { have: 2, current: 1 }
     );
     assert_eq!(
-        refused(&mut world, moved(first.clone(), 0), moved(second, 0)),
+        refused(&mut world, moved(first, 0), moved(second, 0)),
         SystemRefusal::Proof(EvidenceError::Signature)
     );
     world.block(&[SystemTx::Convict(good)]);

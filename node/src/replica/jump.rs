@@ -76,7 +76,7 @@ impl Jump {
 /// What blocks after the closing one say of a snapshot.
 enum Confirmed {
     /// A certified header states the root that it has.
-    Yes(CommittedBlock),
+    Yes(Box<CommittedBlock>),
     /// None of them states it yet.
     NotYet,
     /// It is another root, or the blocks do not follow from it.
@@ -313,7 +313,7 @@ impl Replica {
         };
         match confirmed {
             Confirmed::Yes(closing) => {
-                if let Err(error) = self.land(now, closing) {
+                if let Err(error) = self.land(now, *closing) {
                     self.halt(error.to_string());
                 }
             }
@@ -367,7 +367,7 @@ impl Replica {
             let stated = header.executed;
             if stated.height >= height {
                 return match state.root(stated.height) == Some(stated.public_root) {
-                    true => Confirmed::Yes(closing),
+                    true => Confirmed::Yes(Box::new(closing)),
                     false => Confirmed::No(SnapshotError::Root {
                         what: "public root",
                         height: stated.height,

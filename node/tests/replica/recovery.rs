@@ -17,6 +17,9 @@ use crate::{
     world::{Options, World},
 };
 
+/// What a crooked leader makes of a record.
+type Forgery = fn(&mut EpochRecord);
+
 const NAMES: [&str; 3] = ["ada", "ben", "cem"];
 const THRESHOLD: u16 = 2;
 
@@ -75,12 +78,7 @@ fn next(lost: &Gathered) -> Arc<Genesis> {
 /// A member's share, released to the founders of `genesis`.
 fn released(lost: &Gathered, genesis: &Genesis, n: usize) -> ReleasedShare {
     let package = lost.proven.package().expect("a package");
-    let share = lost
-        .proven
-        .scope()
-        .open(package, &member(n))
-        .ok()
-        .expect("its share");
+    let share = lost.proven.scope().open(package, &member(n)).expect("its share");
     let founders: Vec<SealingPublic> = genesis.validators.iter().map(|one| one.kem_key.clone()).collect();
     let mut rng = <rand_chacha::ChaCha20Rng as rand_chacha::rand_core::SeedableRng>::from_seed([n as u8; 32]);
     share
@@ -112,9 +110,9 @@ fn every_epochs_record_deals_each_member_a_share_and_none_other_opens_it() {
         };
         let package = record.recovery.as_ref().expect("a package");
         let shares: Vec<_> = (0..NAMES.len())
-            .map(|n| scope.open(package, &member(n)).ok().expect("opens and fits"))
+            .map(|n| scope.open(package, &member(n)).expect("opens and fits"))
             .collect();
-        let keys = scope.combine(package, &shares[1..]).ok().expect("two are enough");
+        let keys = scope.combine(package, &shares[1..]).expect("two are enough");
         // What comes of it opens the state of this epoch: the newest, in the end.
         if epoch == world.record().epoch {
             let (height, sealed) = log.checkpoint().expect("readable").expect("a checkpoint");
@@ -137,7 +135,7 @@ fn a_network_without_members_has_no_packages() {
 /// Who could put a package of its own into a record could make the members' shares worthless, or learn the state.
 #[test]
 fn a_leader_that_forges_the_package_gets_no_votes_and_is_refused_by_name() {
-    let forgeries: [(&str, fn(&mut EpochRecord)); 5] = [
+    let forgeries: [(&str, Forgery); 5] = [
         ("none at all", |record| record.recovery = None),
         ("a share of another", |record| {
             let package = record.recovery.as_mut().expect("a package");
@@ -225,7 +223,7 @@ fn enough_members_bring_the_state_back_on_new_nodes_and_what_was_sealed_stays_cl
             let seat = u16::try_from(index).expect("few nodes");
             let kem = first_kem_secret(index);
             let opened = reconstruct(&founding, origin, &gathered.to_bytes(), &shares, seat, &kem);
-            opened.ok().expect("the state opens")
+            opened.expect("the state opens")
         };
         let mut new = World::of(old.options.clone(), genesis, Some(Box::new(state)));
         drop(old);
@@ -261,13 +259,12 @@ fn enough_members_bring_the_state_back_on_new_nodes_and_what_was_sealed_stays_cl
         }
         let package = lost.proven.package().expect("a package");
         let opened: Vec<_> = (0..NAMES.len())
-            .map(|n| lost.proven.scope().open(package, &member(n)).ok().expect("opens"))
+            .map(|n| lost.proven.scope().open(package, &member(n)).expect("opens"))
             .collect();
         let keys = lost
             .proven
             .scope()
             .combine(package, &opened)
-            .ok()
             .expect("all members");
         for secret in [keys.data, keys.blinding] {
             let as_epoch = tacit_ledger::EpochSecret::from_bytes(secret).sealing();
@@ -290,7 +287,7 @@ fn a_recovered_network_restarts_in_its_first_epoch_and_after_it() {
         let origin = founding.origin.as_ref().expect("an origin");
         let seat = u16::try_from(index).expect("few nodes");
         let opened = reconstruct(&founding, origin, &bytes, &shares, seat, &first_kem_secret(index));
-        opened.ok().expect("the state opens")
+        opened.expect("the state opens")
     };
     let mut new = World::of(old.options.clone(), genesis, Some(Box::new(state)));
     // Each of them loses its power before the first key is there, and again when it is.
@@ -364,7 +361,6 @@ fn too_few_wrong_and_foreign_shares_are_refused_by_name() {
     let founders: Vec<SealingPublic> = genesis.validators.iter().map(|one| one.kem_key.clone()).collect();
     let mut rng = <rand_chacha::ChaCha20Rng as rand_chacha::rand_core::SeedableRng>::from_seed([9; 32]);
     let stale = share
-        .ok()
         .expect("its share of epoch 1")
         .release(&mut rng, &genesis.chain_id(), &founders)
         .expect("released");
@@ -496,7 +492,7 @@ fn a_network_that_dies_right_after_a_checkpoint_is_recovered_too() {
     );
     let genesis = next(&lost);
     let shares = [0, 1].map(|n| released(&lost, &genesis, n));
-    let state = open(&lost, &genesis, &shares, 3).ok().expect("the state opens");
+    let state = open(&lost, &genesis, &shares, 3).expect("the state opens");
     assert_eq!(
         (state.height(), state.root()),
         (origin.executed, origin.private_root)

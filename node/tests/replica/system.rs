@@ -186,7 +186,7 @@ fn a_leader_that_puts_an_invalid_transaction_into_a_block_gets_no_votes() {
         ("one vote twice as a proof", |world| {
             let vote = contradiction(world, 2).0;
             SystemTx::Convict(EquivocationProof::Votes {
-                first: vote.clone(),
+                first: vote,
                 second: vote,
             })
         }),

@@ -320,10 +320,7 @@ fn released_share() -> Vec<u8> {
         .package(&secret, &StateKeys::derive(&secret))
         .expect("a package");
     let key = SealingSecret::derive(&[200; 32]);
-    let share = scope
-        .open(&package.expect("members"), &key)
-        .ok()
-        .expect("its share");
+    let share = scope.open(&package.expect("members"), &key).expect("its share");
     let founders = [SealingSecret::derive(&[51; 32]).public().clone()];
     let released = share.release(&mut ChaCha20Rng::seed_from_u64(1), &Digest([2; 32]), &founders);
     released.expect("released").to_json().into_bytes()

@@ -77,7 +77,7 @@ impl Joiner {
         node
     }
 
-    fn join<'a>(&'a self) -> [&'a str; 6] {
+    fn join(&self) -> [&str; 6] {
         ["node", "join", "--home", &self.home, "--timeout", "120s"]
     }
 }
