@@ -199,6 +199,9 @@ impl Life {
         self.world.crash(one.node);
         let node = &mut self.world.nodes[one.node];
         (node.vault, node.store) = (vault, store);
+        let head = node.log().head().expect("readable");
+        let height = head.map_or(0, |head| head.block.header.height);
+        self.world.checker.set_back(one.node, height);
         self.world.start(one.node);
     }
 

@@ -121,6 +121,7 @@ fn who_lost_its_seat_and_has_one_again_takes_the_state_and_votes() {
     world.suspend(3);
     world.transfer(0, &alice(), 0, bob().id());
     world.reinstate(3);
+    world.settle();
     assert_eq!(world.nodes[3].up().supply(), None);
     let (renewal, epoch) = (world.renewal(3), world.record().epoch);
     world.carry_through(3, &renewal);
