@@ -309,7 +309,7 @@ pub(crate) fn a_network_is_founded_by_hand(tacit: &Tacit, cwd: &Path) {
     tacit.refused(&["node", "run", "--home", &moved], 8, "key.sealed_elsewhere");
     let chip = Path::new(&first).join("sim-chip.bin");
     fs::copy(chip, Path::new(&moved).join("sim-chip.bin")).expect("copied");
-    tacit.refused(&["node", "run", "--home", &moved], 8, "key.sealed_elsewhere");
+    tacit.refused(&["node", "run", "--home", &moved], 8, "key.other_chip");
 
     // A database never meets the genesis of another chain.
     fs::copy(&other, Path::new(&home).join("genesis.json")).expect("copied");
