@@ -62,18 +62,20 @@ impl Life {
         self.residents[place]
     }
 
-    /// Somebody else than `whom`, who can take transactions.
-    fn other(&self, whom: Resident) -> usize {
-        let epoch = self.world.record().epoch;
-        let able = |one: &&Resident| {
-            let opener = self.world.nodes[one.node].opener.as_ref();
-            one.name != whom.name && opener.is_some_and(|(held, _)| *held == epoch)
-        };
-        self.residents
-            .iter()
-            .find(able)
-            .expect("three others at least")
-            .node
+    /// Somebody else than `whom`, who can take transactions: at a turn that may take a moment.
+    fn other(&mut self, whom: Resident) -> usize {
+        for _ in 0..100 {
+            let epoch = self.world.record().epoch;
+            let able = |one: &&Resident| {
+                let opener = self.world.nodes[one.node].opener.as_ref();
+                one.name != whom.name && opener.is_some_and(|(held, _)| *held == epoch)
+            };
+            if let Some(one) = self.residents.iter().find(able) {
+                return one.node;
+            }
+            self.world.run_for(100);
+        }
+        panic!("nobody else is in the newest epoch for ten seconds");
     }
 
     /// Fresh evidence of a resident's machine for the keys that its node has now, known to everybody.
