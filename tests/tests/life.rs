@@ -67,6 +67,18 @@ impl Story {
         names
     }
 
+    /// The longest time between two blocks from a height on, by their own clocks; under load it is a pause.
+    fn longest_pause_ms(&self, node: usize, from: u64) -> u64 {
+        let to = self.network.height(node).expect("the node answers");
+        let time = |height: u64| {
+            let block = self.page(node, &format!("/v1/blocks/{height}"));
+            block["time_ms"].as_u64().expect("a time")
+        };
+        let times: Vec<u64> = (from..=to).map(time).collect();
+        let pauses = times.windows(2).map(|pair| pair[1].saturating_sub(pair[0]));
+        pauses.max().expect("two blocks")
+    }
+
     fn supply(&self, node: usize) -> String {
         let page = self.page(node, "/v1/blocks/latest");
         text(&page["executed"], "supply").to_owned()
@@ -316,6 +328,7 @@ fn all_move_to_another_build(story: &mut Story, next: &Path) {
         .admit(next, STEP, &mut Story::tell(started))
         .expect("members admit it");
     assert_ne!(build.measurement, old, "two builds differ in measurement");
+    let from = story.network.height(1).expect("node 1 answers");
     for node in [0, 1, 2, 4] {
         let upgraded = story
             .net()
@@ -326,6 +339,10 @@ fn all_move_to_another_build(story: &mut Story, next: &Path) {
             upgraded.name, upgraded.seconds
         ));
     }
+    story.say(format!(
+        "the longest pause between two blocks meanwhile was {} ms",
+        story.longest_pause_ms(1, from)
+    ));
     let version = story
         .net()
         .drop_old_builds(STEP)

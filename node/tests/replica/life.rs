@@ -11,6 +11,7 @@ use crate::{
     founders::{SUPPLY, alice, bob, node_signer, registration},
     node::Node,
     vault::MemoryVault,
+    wallet::pay,
     world::{Options, World},
 };
 
@@ -95,12 +96,12 @@ impl Life {
             let tx = SystemTx::Register(registration(one.name, identity, &kem, &place));
             match self.world.hand_in(by, &tx) {
                 Ok(_) => {
-                    let (name, digest) = (format!("val-{}", one.name), kem.clone());
+                    let (name, kem) = (format!("val-{}", one.name), kem.clone());
                     let known = move |world: &World| {
                         let mut up = world.nodes.iter().filter(|node| node.is_up());
                         up.all(|node| {
                             let held = node.up().public().registration(&name);
-                            held.is_some_and(|held| held.kem_key == digest)
+                            held.is_some_and(|held| held.kem_key == kem)
                         })
                     };
                     // A tail may begin before it is in, and outlive the block that it is bound to: then it is made again.
@@ -122,25 +123,13 @@ impl Life {
 
     /// Everybody who should have a seat has one, holds the state and votes.
     fn healthy(&mut self, what: &str) {
-        let nodes: Vec<(String, usize)> = self
-            .residents
-            .iter()
-            .map(|one| (format!("val-{}", one.name), one.node))
-            .collect();
-        self.world.run_until(what, 120_000, |world| {
-            let record = world.record();
-            record.validators.len() == nodes.len()
-                && nodes.iter().all(|(name, node)| {
-                    let key = world.key_of(*node);
-                    let seat = record.validators.iter().find(|seat| seat.name == *name);
-                    let up = &world.nodes[*node];
-                    seat.is_some_and(|seat| seat.node_key.0 == key)
-                        && up.is_up()
-                        && up.epoch() == record.epoch
-                        && up.up().supply() == Some(SUPPLY)
-                        && world.checker.voted(*node, record.epoch, "certify")
-                })
-        });
+        let residents = self.residents.clone();
+        self.world
+            .run_until(what, 120_000, |world| all_vote(world, &residents));
+    }
+
+    fn is_healthy(&self) -> bool {
+        all_vote(&self.world, &self.residents)
     }
 
     fn pay(&mut self) {
@@ -171,12 +160,35 @@ impl Life {
     fn replace(&mut self, one: Resident) {
         self.world.crash(one.node);
         self.pay();
+        self.renew_keys(one);
+        self.world.settle();
+        self.register(one);
+    }
+
+    fn renew_keys(&mut self, one: Resident) {
         let node = &mut self.world.nodes[one.node];
         (node.identity, node.vault) = (self.identities, Some(MemoryVault::default()));
         self.identities += 1;
         self.world.start(one.node);
-        self.world.settle();
-        self.register(one);
+    }
+
+    /// Keeps every validator busy until something holds, which must be within two minutes.
+    fn under_load(&mut self, done: impl Fn(&Self) -> bool) {
+        let until = self.world.now + 120_000;
+        while !done(self) {
+            assert!(self.world.now < until, "not within two minutes under load");
+            for one in self.residents.clone() {
+                let record = self.world.record();
+                let opener = self.world.nodes[one.node].opener.as_ref();
+                if opener.is_some_and(|(held, _)| *held == record.epoch) {
+                    // One nonce for all: what is refused when executed is ordered all the same.
+                    let (envelope, _) = self.world.seal(&alice(), self.paid, pay(bob().id(), 1));
+                    // A tail refuses it; the next round brings another.
+                    let _ = self.world.submit(one.node, &envelope);
+                }
+            }
+            self.world.run_for(50);
+        }
     }
 
     fn leave(&mut self, one: Resident) {
@@ -226,6 +238,22 @@ impl Life {
     }
 }
 
+/// Whether these, and nobody else, have the seats, by the keys that they have now, hold the state and vote.
+fn all_vote(world: &World, residents: &[Resident]) -> bool {
+    let record = world.record();
+    record.validators.len() == residents.len()
+        && residents.iter().all(|one| {
+            let (name, key) = (format!("val-{}", one.name), world.key_of(one.node));
+            let seat = record.validators.iter().find(|seat| seat.name == name);
+            let up = &world.nodes[one.node];
+            seat.is_some_and(|seat| seat.node_key.0 == key)
+                && up.is_up()
+                && up.epoch() == record.epoch
+                && up.up().supply() == Some(SUPPLY)
+                && world.checker.voted(one.node, record.epoch, "certify")
+        })
+}
+
 fn seeds() -> std::ops::Range<u64> {
     let many = std::env::var("TACIT_SIM_SEEDS").ok();
     0..many.map_or(3, |many| many.parse().expect("a number"))
@@ -268,6 +296,39 @@ fn a_network_of_founders_becomes_one_of_others() {
     assert!(life.residents.iter().all(|one| one.name >= 4));
     life.world.settle();
     life.world.assert_calm();
+}
+
+/// Under load, what a machine that restarts with other keys costs the others is its turns as a leader.
+#[test]
+fn an_upgrade_of_one_after_the_other_pauses_the_rest_for_a_view_timeout_at_most() {
+    let mut life = Life::new(2_000);
+    life.world.options.loss = 0;
+    let timeout_ms = life.world.options.params.base_timeout_ms;
+    // A timeout, and what it takes to tell the others and to make and finish a block.
+    let most = timeout_ms + 10 * life.world.options.delay_ms.1;
+    for place in 0..4 {
+        let one = life.residents[place];
+        let (by, from) = (life.other(one), life.world.now);
+        life.world.crash(one.node);
+        life.under_load(|life| life.world.now > from + 5_000);
+        life.renew_keys(one);
+        life.under_load(|life| life.world.top() <= life.world.nodes[one.node].height() + 1);
+        life.register(one);
+        life.under_load(|life| life.is_healthy());
+        let times: Vec<u64> = life.world.nodes[by]
+            .seen
+            .committed
+            .values()
+            .map(|(at, ..)| *at)
+            .filter(|at| *at > from)
+            .collect();
+        let longest = times
+            .windows(2)
+            .map(|pair| pair[1] - pair[0])
+            .max()
+            .expect("blocks");
+        assert!(longest <= most, "{longest} ms without a block, at most {most}");
+    }
 }
 
 #[test]
