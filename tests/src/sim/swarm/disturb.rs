@@ -80,6 +80,19 @@ impl Run {
 
     fn strike_node(&mut self, fault: Fault, index: usize) {
         let k = self.rng.between(0, 12);
+        let arms = matches!(
+            fault,
+            Fault::PowerCut
+                | Fault::WriteFails
+                | Fault::SyncFails
+                | Fault::CrashMidStep
+                | Fault::VaultFails
+                | Fault::VaultCut
+                | Fault::DiskFull
+        );
+        if arms && self.armed.contains_key(&index) {
+            return;
+        }
         let node = &mut self.world.nodes[index];
         match fault {
             Fault::UnsyncedLost
@@ -266,14 +279,20 @@ impl Run {
             Some(Fault::SubsetLost) => node.store.crash_keeping_where(|at| keep >> (at % 64) & 1 == 1),
             Some(_) => node.store.crash(),
         }
-        self.armed.remove(&index);
+        if let Some(vault) = &node.vault {
+            vault.mend();
+        }
+        // A disk that is full stays so: the next start may fail as well.
+        if self.armed.get(&index) != Some(&Fault::DiskFull) {
+            self.armed.remove(&index);
+        }
         self.world.go_down(index);
     }
 
     /// Looks at who fell by itself.
     pub(super) fn attend(&mut self) {
         for index in std::mem::take(&mut self.world.fallen) {
-            let by = self.armed.remove(&index);
+            let by = self.armed.get(&index).copied();
             if let Some(fault) = by {
                 self.struck(fault);
             }
@@ -285,10 +304,6 @@ impl Run {
                 panic!("halt: node {index} stopped by itself: {why:?}");
             }
             self.fell(index, power.then_some(lost));
-            // A disk that is full stays so: the next start may fail as well.
-            if by == Some(Fault::DiskFull) {
-                self.armed.insert(index, Fault::DiskFull);
-            }
             let down = self.span(DOWN_MS);
             self.after(down, Event::Restart(index));
         }

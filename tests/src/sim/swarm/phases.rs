@@ -253,7 +253,10 @@ impl Run {
             Event::Move(left) if self.in_rough => self.move_partition(left),
             Event::Move(_) => {}
             Event::Restart(index) => self.restart(index),
-            Event::Freed(index) => self.world.nodes[index].store.set_full(false),
+            Event::Freed(index) => {
+                self.world.nodes[index].store.set_full(false);
+                self.armed.remove(&index);
+            }
             Event::ClockSet(index) => self.world.nodes[index].clock = Default::default(),
             Event::Transfer if self.in_rough => {
                 let at = self.below(self.world.nodes.len());
