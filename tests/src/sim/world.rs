@@ -361,6 +361,7 @@ impl World {
             seed,
             protocols: node.protocols.clone(),
             origin: self.lost.as_ref().map(|lost| lost(index)),
+            verdicts: founders::VERDICTS.clone(),
         };
         let (replica, effects) = Replica::open(config, node.time(now))?;
         self.checker.restarted(index, replica.head().height);
