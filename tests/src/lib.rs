@@ -5,3 +5,4 @@ pub mod bad_evidence;
 pub mod consensus_sim;
 pub mod fuzz;
 pub mod network;
+pub mod report;
