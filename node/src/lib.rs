@@ -27,6 +27,8 @@ mod renewal;
 pub mod replica;
 mod runtime;
 pub mod serving;
+mod shared;
+pub mod status;
 pub mod system_waiting;
 mod warnings;
 pub mod wire;
