@@ -39,4 +39,4 @@ bench:
 	scripts/cargo bench --locked -p tacit-ledger --bench public
 	scripts/cargo bench --locked -p tacit-ledger --bench rekey
 	scripts/cargo bench --locked -p tacit-ledger --bench audit
-	scripts/cargo bench --locked -p tacit-node --bench snapshots
+	scripts/cargo bench --locked -p tacit-tests --bench snapshots

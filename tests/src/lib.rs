@@ -6,3 +6,4 @@ pub mod consensus_sim;
 pub mod fuzz;
 pub mod network;
 pub mod report;
+pub mod sim;
