@@ -9,13 +9,15 @@ use std::{
     process::Command,
     sync::atomic::{AtomicBool, Ordering},
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use serde_json::Value;
+use tacit_consensus::Digest;
+use tacit_ledger::{PolicyApproval, SystemTx};
 use tacit_testnet::{Event, Facts, LoadKind, LoadOptions, LoadReport, Testnet};
 use tacit_tests::network::{Network, PATIENCE, tacit};
-use tacit_wallet::{Api, HttpTransport, Transport};
+use tacit_wallet::{Api, Error, HttpTransport, Transport};
 
 /// Longest wait for one step of a validator's way: an epoch's end, a snapshot, a vote, on a machine that may be busy.
 const STEP: Duration = Duration::from_secs(180);
@@ -68,15 +70,17 @@ impl Story {
     }
 
     /// The longest time between two blocks from a height on, by their own clocks; under load it is a pause.
-    fn longest_pause_ms(&self, node: usize, from: u64) -> u64 {
+    fn longest_pause_ms(&self, node: usize, from: u64) -> u128 {
         let to = self.network.height(node).expect("the node answers");
         let time = |height: u64| {
             let block = self.page(node, &format!("/v1/blocks/{height}"));
-            block["time_ms"].as_u64().expect("a time")
+            humantime::parse_rfc3339(text(&block, "time")).expect("a time")
         };
-        let times: Vec<u64> = (from..=to).map(time).collect();
-        let pauses = times.windows(2).map(|pair| pair[1].saturating_sub(pair[0]));
-        pauses.max().expect("two blocks")
+        let times: Vec<SystemTime> = (from..=to).map(time).collect();
+        let pauses = times
+            .windows(2)
+            .map(|pair| pair[1].duration_since(pair[0]).expect("time grows"));
+        pauses.max().expect("two blocks").as_millis()
     }
 
     fn supply(&self, node: usize) -> String {
@@ -292,7 +296,7 @@ fn one_is_evicted_after_a_forecast(story: &mut Story) {
     let proposal = alice
         .propose(policy, protocol, Vec::new(), false)
         .expect("alice is a member");
-    api.settle(&tacit_ledger::SystemTx::Propose(proposal.clone()), STEP)
+    api.settle(&SystemTx::Propose(proposal.clone()), STEP)
         .expect("the proposal is taken in");
     for node in 0..5 {
         story.until("every node forecasts it", || {
@@ -304,8 +308,27 @@ fn one_is_evicted_after_a_forecast(story: &mut Story) {
     }
     story.say(format!("every node forecasts that {name} will be out"));
     let approval = bob.approve(&proposal).expect("bob is a member");
-    api.settle(&tacit_ledger::SystemTx::Approve(approval), STEP)
-        .expect("the policy is adopted");
+    let key = story.network.keyfile("bob").seeds.account_key().expect("a key");
+    // Signed for another chain, and that signature under this chain's name.
+    let elsewhere = PolicyApproval::sign(Digest([7; 32]), proposal.id(), approval.member, &key, [7; 32]);
+    let claimed = PolicyApproval {
+        chain: approval.chain,
+        ..elsewhere
+    };
+    for (foreign, code) in [(elsewhere, "gov.other_chain"), (claimed, "gov.signature")] {
+        let refused = api.settle(&SystemTx::Approve(foreign), STEP);
+        assert!(
+            matches!(&refused, Err(Error::Refused { code: said, .. }) if *said == code),
+            "{code}: {refused:?}"
+        );
+    }
+    let approve = SystemTx::Approve(approval);
+    let adopted = api.settle(&approve, STEP).expect("the policy is adopted");
+    let again = api.settle(&approve, STEP).expect("it is known");
+    assert_eq!(
+        again, adopted,
+        "a replay is the same transaction, in the same block"
+    );
     story.until("the epoch ends without it", || !story.seats(0).contains(&name));
     let page = story.validator(0, &name);
     assert_eq!(
