@@ -68,6 +68,7 @@ pub use config::Config;
 pub use counters::{Metrics, Traffic};
 pub use error::{Error, RequestError};
 pub use event::{Channel, Event, GossipToken, ResponseChannel, Topic, Verdict};
+pub use frame::{Frames, read_frames};
 pub use identity::{Identity, node_key_of, peer_id_of};
 pub use libp2p::{Multiaddr, PeerId};
 pub use limits::{BAN_MS, Limits, Rate, Rates};

@@ -6,10 +6,14 @@
 //! over every seed and some thousands of damaged ones, with any compiler.
 
 pub mod attest;
+pub mod consensus;
 pub mod intel;
 pub mod ledger;
 pub mod mutate;
+pub mod node;
+pub mod sealed;
 pub mod seeds;
+pub mod sync;
 
 /// A parser under fire.
 #[derive(Clone, Copy)]
@@ -23,7 +27,45 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 20] = [
+pub const TARGETS: [Target; 53] = [
+    // What validators say to each other.
+    target("message", consensus::message, 65_536),
+    target("live_core", consensus::live_core, 65_536),
+    target("safety_record", consensus::safety_record, 16_384),
+    target("commit_proof", consensus::commit_proof, 16_384),
+    target("equivocation", consensus::equivocation, 4096),
+    target("standing", consensus::standing, 8192),
+    // What users seal, and what comes back.
+    target("envelope", sealed::envelope, 70_000),
+    target("opened_envelope", sealed::opened_envelope, 70_000),
+    target("batch", sealed::batch, 131_072),
+    target("call", sealed::call, 66_000),
+    target("executed_calls", sealed::executed_calls, 66_000),
+    target("query", sealed::query, 33_000),
+    target("sealed_query", sealed::sealed_query, 34_000),
+    target("answer", sealed::answer, 33_000),
+    target("receipt", sealed::receipt, 1024),
+    target("receipt_proof", sealed::receipt_proof, 16_384),
+    // What one takes who catches up.
+    target("epoch_record", sync::epoch_record, 65_536),
+    target("epoch_link", sync::epoch_link, 65_536),
+    target("light_bundle", sync::light_bundle, 262_144),
+    target("contribution", sync::contribution, 16_384),
+    target("manifest", sync::manifest, 16_384),
+    target("public_snapshot", sync::public_snapshot, 131_072),
+    target("public_state", sync::public_state, 131_072),
+    target("checkpoint", sync::checkpoint, 16_384),
+    target("private_frame", sync::private_frame, 16_384),
+    target("committed_block", sync::committed_block, 65_536),
+    // What nodes and clients send.
+    target("frames", node::frames, 65_536),
+    target("direct", node::direct, 65_536),
+    target("gossip", node::gossip, 135_000),
+    target("fetch_request", node::fetch_request, 165_000),
+    target("fetch_response", node::fetch_response, 262_144),
+    target("posted", node::posted, 100_000),
+    target("config", node::config, 16_384),
+    // Evidence and what judges it.
     target("snp_report", attest::snp_report, 1200),
     target("snp_leaf", attest::snp_leaf, 4200),
     target("evidence", attest::evidence, 14_000),
