@@ -128,6 +128,12 @@ pub fn frames(data: &[u8]) {
     );
 }
 
+/// A stranger's first bytes on a connection: nobody is anybody who has not answered.
+pub fn handshake(data: &[u8]) {
+    let identity = tacit_p2p::Identity::from_seed([1; 32]);
+    assert!(tacit_p2p::handshake(&identity, data).is_none(), "a stranger is somebody");
+}
+
 /// Seeds of this file's targets.
 pub(super) fn seeds(target: &str) -> Option<Vec<(String, Vec<u8>)>> {
     let network = &*NETWORK;
@@ -195,6 +201,17 @@ pub(super) fn seeds(target: &str) -> Option<Vec<(String, Vec<u8>)>> {
         "config" => {
             let config = Config::new("val-1", tacit_node::config::Role::Validator);
             vec![config.to_text().expect("a configuration has a text").into_bytes()]
+        }
+        "handshake" => {
+            // A Noise message: its length, an ephemeral key, a payload.
+            let key = tacit_p2p::Identity::from_seed([2; 32]).public();
+            let hello = |payload: usize| {
+                let mut message = ((32 + payload) as u16).to_be_bytes().to_vec();
+                message.extend_from_slice(&key);
+                message.resize(message.len() + payload, 7);
+                message
+            };
+            vec![hello(0), hello(64), [hello(0), hello(64)].concat()]
         }
         "frames" => {
             let mut stream = Vec::new();

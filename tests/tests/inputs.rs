@@ -1,0 +1,139 @@
+//! Ten million bad inputs: every target of `tests/src/fuzz` gets its share, damaged from honest ones and the same in
+//! every run. None may panic, and memory stays bounded.
+//!
+//! `TACIT_INPUTS` is another number in all. `TACIT_INPUT=TARGET:NUMBER` runs one again, as a failure prints it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::json;
+use tacit_tests::fuzz::mutate::mutated;
+use tacit_tests::fuzz::{TARGETS, Target, seeds::seeds};
+use tacit_tests::report;
+
+/// Inputs in all.
+const INPUTS: u64 = 10_000_000;
+/// A worker takes this share of a target at once.
+const PIECES: u64 = 16;
+/// The most memory that the process may have held, in MiB: seeds, simulated vendors, and the largest input many times over.
+const MAX_MIB: u64 = 768;
+
+/// Input number `number` of a target.
+fn input(target: &Target, honest: &[Vec<u8>], number: u64) -> Vec<u8> {
+    let pick = |n: u64| &honest[(n % honest.len() as u64) as usize];
+    let mut damaged = mutated(pick(number), pick(number / 7), number);
+    damaged.truncate(target.len_max);
+    damaged
+}
+
+fn honest(target: &Target) -> Vec<Vec<u8>> {
+    let all: Vec<_> = seeds(target.name).into_iter().map(|(_, bytes)| bytes).collect();
+    assert!(!all.is_empty(), "{} has no seed", target.name);
+    all
+}
+
+fn peak_mib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kib.unwrap_or(0) / 1024
+}
+
+/// What one target took.
+#[derive(Clone, Copy, Default)]
+struct Done {
+    inputs: u64,
+    core_ms: u64,
+}
+
+#[test]
+fn no_input_makes_anything_panic() {
+    let wanted: u64 = std::env::var("TACIT_INPUTS")
+        .ok()
+        .map_or(INPUTS, |text| text.parse().expect("a number of inputs"));
+    if let Ok(one) = std::env::var("TACIT_INPUT") {
+        let (name, number) = one.split_once(':').expect("TARGET:NUMBER");
+        let target = TARGETS.iter().find(|target| target.name == name);
+        let target = target.expect("a target");
+        let number = number.parse().expect("a number");
+        (target.run)(&input(target, &honest(target), number));
+        return;
+    }
+    let weights: u64 = TARGETS.iter().map(|target| u64::from(target.weight)).sum();
+    let count = |target: &Target| (wanted * u64::from(target.weight)).div_ceil(weights);
+    let prepared: Vec<(&Target, Vec<Vec<u8>>)> = TARGETS.iter().map(|one| (one, honest(one))).collect();
+    let (next, done) = (
+        AtomicUsize::new(0),
+        Mutex::new(vec![Done::default(); TARGETS.len()]),
+    );
+    let work = || {
+        loop {
+            let piece = next.fetch_add(1, Ordering::Relaxed);
+            let (at, piece) = (piece / PIECES as usize, piece as u64 % PIECES);
+            let Some((target, honest)) = prepared.get(at) else {
+                return;
+            };
+            let count = count(target);
+            let (from, to) = (count * piece / PIECES, count * (piece + 1) / PIECES);
+            let before = report::core_time();
+            for number in from..to {
+                let input = input(target, honest, number);
+                if catch_unwind(AssertUnwindSafe(|| (target.run)(&input))).is_err() {
+                    panic!(
+                        "TACIT_INPUT={}:{number} cargo test --release --locked -p tacit-tests --test inputs",
+                        target.name
+                    );
+                }
+            }
+            let mut done = done.lock().expect("no worker panics while it counts");
+            done[at].inputs += to - from;
+            done[at].core_ms += (report::core_time() - before).as_millis() as u64;
+        }
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
+        for worker in workers {
+            if let Err(panic) = worker.join() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    });
+    let done = done.into_inner().expect("all workers have ended");
+    let (inputs, core_ms) = done.iter().fold((0, 0), |(inputs, core_ms), one| {
+        (inputs + one.inputs, core_ms + one.core_ms)
+    });
+    let peak = peak_mib();
+    let rows: Vec<_> = TARGETS
+        .iter()
+        .zip(&done)
+        .map(|(target, done)| {
+            println!(
+                "{:<20} {:>9} inputs {:>7} core-ms",
+                target.name, done.inputs, done.core_ms
+            );
+            json!({
+                "target": target.name,
+                "inputs": done.inputs,
+                "inputs a core-second": done.inputs * 1000 / done.core_ms.max(1),
+            })
+        })
+        .collect();
+    println!(
+        "{inputs} inputs, {} core-seconds, at most {peak} MiB",
+        core_ms / 1000
+    );
+    assert!(inputs >= wanted, "{inputs} of {wanted}");
+    assert!(peak <= MAX_MIB, "{peak} MiB");
+    report::record(
+        "inputs",
+        json!({
+            "bad inputs": inputs,
+            "panics": 0,
+            "core-seconds": core_ms / 1000,
+            "peak memory, MiB": peak,
+            "by target": rows,
+        }),
+    );
+}
