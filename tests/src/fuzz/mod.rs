@@ -42,7 +42,7 @@ pub const TARGETS: [Target; 54] = [
     target("opened_envelope", sealed::opened_envelope, 70_000, 4),
     target("batch", sealed::batch, 131_072, 20),
     target("call", sealed::call, 66_000, 60),
-    target("executed_calls", sealed::executed_calls, 66_000, 1),
+    target("executed_calls", sealed::executed_calls, 66_000, 4),
     target("query", sealed::query, 33_000, 60),
     target("sealed_query", sealed::sealed_query, 34_000, 4),
     target("answer", sealed::answer, 33_000, 60),
@@ -50,11 +50,11 @@ pub const TARGETS: [Target; 54] = [
     target("receipt_proof", sealed::receipt_proof, 16_384, 60),
     // What one takes who catches up.
     target("epoch_record", sync::epoch_record, 65_536, 600),
-    target("epoch_link", sync::epoch_link, 65_536, 10),
+    target("epoch_link", sync::epoch_link, 65_536, 2),
     target("light_bundle", sync::light_bundle, 262_144, 4),
     target("contribution", sync::contribution, 16_384, 600),
     target("manifest", sync::manifest, 16_384, 600),
-    target("public_snapshot", sync::public_snapshot, 131_072, 10),
+    target("public_snapshot", sync::public_snapshot, 131_072, 60),
     target("public_state", sync::public_state, 131_072, 10),
     target("checkpoint", sync::checkpoint, 16_384, 40),
     target("private_frame", sync::private_frame, 16_384, 600),
@@ -65,7 +65,7 @@ pub const TARGETS: [Target; 54] = [
     target("direct", node::direct, 65_536, 600),
     target("gossip", node::gossip, 135_000, 600),
     target("fetch_request", node::fetch_request, 165_000, 600),
-    target("fetch_response", node::fetch_response, 262_144, 100),
+    target("fetch_response", node::fetch_response, 262_144, 60),
     target("posted", node::posted, 100_000, 600),
     target("config", node::config, 16_384, 40),
     // Evidence and what judges it.
@@ -88,7 +88,7 @@ pub const TARGETS: [Target; 54] = [
     target("system_transaction", ledger::system_transaction, 32_768, 600),
     target("genesis", ledger::genesis, 131_072, 4),
     target("released_share", ledger::released_share, 16_384, 60),
-    target("state_file", ledger::state_file, 131_072, 20),
+    target("state_file", ledger::state_file, 131_072, 1),
 ];
 
 const fn target(name: &'static str, run: fn(&[u8]), len_max: usize, weight: u32) -> Target {

@@ -131,7 +131,10 @@ pub fn frames(data: &[u8]) {
 /// A stranger's first bytes on a connection: nobody is anybody who has not answered.
 pub fn handshake(data: &[u8]) {
     let identity = tacit_p2p::Identity::from_seed([1; 32]);
-    assert!(tacit_p2p::handshake(&identity, data).is_none(), "a stranger is somebody");
+    assert!(
+        tacit_p2p::handshake(&identity, data).is_none(),
+        "a stranger is somebody"
+    );
 }
 
 /// Seeds of this file's targets.
