@@ -212,7 +212,10 @@ fn checkpoints_with_what_no_state_has_are_refused() {
         (&[9; 33][..], &[][..]),
         (&[][..], &[][..]),
     ] {
-        assert!(matches!(of(&[made_up]).err(), Some(FrameError::Entry { index: 0 })));
+        assert!(matches!(
+            of(&[made_up]).err(),
+            Some(FrameError::Entry { index: 0 })
+        ));
         // An honest entry before it or behind it does not hide it.
         assert!(matches!(
             of(&[(&nonce, &[0; 8]), made_up]).err(),
