@@ -5,4 +5,5 @@ pub mod bad_evidence;
 pub mod consensus_sim;
 pub mod fuzz;
 pub mod network;
+pub mod oracle;
 pub mod report;

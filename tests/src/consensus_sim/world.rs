@@ -5,6 +5,7 @@ use super::node::Node;
 use super::options::{Options, Workload};
 use super::rng::Rng;
 use super::toy;
+use crate::oracle::Oracle;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub struct Report {
     pub crashes: u64,
     /// Messages handed to the network, one a recipient.
     pub sent: u64,
+    /// Transitions that the reference model judged.
+    pub judged: u64,
     /// Virtual milliseconds.
     pub span_ms: u64,
     /// Broken invariants; empty when all is well.
@@ -82,6 +85,7 @@ pub(super) struct World {
     pub(super) committee: Committee,
     pub(super) scheme: Arc<dyn Scheme>,
     pub(super) checker: Checker,
+    pub(super) oracle: Option<Oracle>,
     pub(super) queue: BTreeMap<(u64, u64), Event>,
     pub(super) count: u64,
     /// Side of each physical node; messages stay on one side.
@@ -115,6 +119,7 @@ impl World {
             committee: Committee { epoch: 1, members },
             scheme: toy::scheme(real),
             checker: Checker::new(honest),
+            oracle: options.oracle.then(Oracle::default),
             queue: BTreeMap::new(),
             count: 0,
             sides: vec![0; nodes.len()],
@@ -273,7 +278,12 @@ impl World {
             .filter(|node| node.index >= options.twins && !options.dead.contains(&node.index))
     }
 
-    fn report(self) -> Report {
+    fn report(mut self) -> Report {
+        let oracle = self.oracle.take().unwrap_or_default();
+        let judged = oracle.transitions();
+        if self.checker.violations.is_empty() {
+            self.checker.violations = oracle.finish();
+        }
         let status = |node: &Node| node.core.as_ref().map(Core::status);
         let finished = self
             .live()
@@ -293,6 +303,7 @@ impl World {
             faults: self.faults,
             crashes: self.crashes,
             sent: self.sent,
+            judged,
             span_ms: self.now - START,
             violations: self.checker.violations,
         }
