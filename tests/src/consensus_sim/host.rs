@@ -88,7 +88,9 @@ impl World {
     /// Has the reference model judge what was carried out of a transition.
     fn trace(&mut self, node: usize, cause: Cause, effects: &[Effect], cut: bool) {
         if let (Some(oracle), Some(core)) = (&mut self.oracle, &self.nodes[node].core) {
-            oracle.judge(&Transition::new(core, self.now, cause, effects, cut));
+            let transition = Transition::new(core, self.now, cause, effects, cut);
+            oracle.judge(&transition);
+            self.kept.iter_mut().for_each(|kept| kept.push(transition.clone()));
             self.checker.violations.extend(oracle.wrong());
         }
     }

@@ -9,6 +9,7 @@ use crate::oracle::Oracle;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use tacit_consensus::trace::Transition;
 use tacit_consensus::{Block, Committee, Core, Digest, Input, Message, PublicKey, Scheme};
 
 pub(super) const CHAIN: Digest = Digest([0xcc; 32]);
@@ -86,6 +87,8 @@ pub(super) struct World {
     pub(super) scheme: Arc<dyn Scheme>,
     pub(super) checker: Checker,
     pub(super) oracle: Option<Oracle>,
+    /// Every transition, where somebody wants them.
+    pub(super) kept: Option<Vec<Transition>>,
     pub(super) queue: BTreeMap<(u64, u64), Event>,
     pub(super) count: u64,
     /// Side of each physical node; messages stay on one side.
@@ -105,6 +108,16 @@ pub fn run(options: &Options) -> Report {
     world.report()
 }
 
+/// The same, with the traces of all validators without a twin.
+pub fn run_traced(options: &Options) -> (Report, Vec<Transition>) {
+    let mut world = World::new(options.clone());
+    world.kept = Some(Vec::new());
+    world.faulty_phase();
+    world.calm_phase();
+    let kept = world.kept.take().unwrap_or_default();
+    (world.report(), kept)
+}
+
 impl World {
     fn new(options: Options) -> Self {
         let real = options.real_signatures;
@@ -120,6 +133,7 @@ impl World {
             scheme: toy::scheme(real),
             checker: Checker::new(honest),
             oracle: options.oracle.then(Oracle::default),
+            kept: None,
             queue: BTreeMap::new(),
             count: 0,
             sides: vec![0; nodes.len()],

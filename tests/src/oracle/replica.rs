@@ -12,7 +12,7 @@ use super::Word;
 /// Votes and timeouts count this many views back and ahead (R10).
 const WINDOW: u64 = 64;
 /// Failed turns after which a leader's turns are no longer counted one by one (R16).
-const MANY_FAILED: u64 = 32;
+const MANY_FAILED: u64 = 64;
 
 /// Requests remembered; far more than are ever open at once.
 const ASKED: usize = 4096;
@@ -797,6 +797,14 @@ impl Replica {
         self.check(lock, &format!("R3: its lock is of view {}, not {}", stand.high_view, self.high.0));
         let root = (stand.committed_height, stand.committed) == self.root;
         self.check(root, "R8: it says that another block is its newest final one");
+        if let Some(record) = &transition.persisted {
+            let vote = record.vote.is_none_or(|(view, _)| self.certified.contains_key(&view));
+            self.check(vote, "R6: a vote was recorded and never sent");
+            let finalize = record.finalize.is_none_or(|(view, _)| self.finalized.contains_key(&view));
+            self.check(finalize, "R7: a finalize vote was recorded and never sent");
+            let timeout = record.last_timeout.is_none_or(|(view, _)| self.given_up.contains_key(&view));
+            self.check(timeout, "R9: a timeout was recorded and never sent");
+        }
         if self.over {
             return;
         }
