@@ -26,7 +26,12 @@ mod input;
 pub mod limits;
 mod message;
 mod pacemaker;
+<<<<<<< HEAD
 mod reputation;
+=======
+#[doc(hidden)]
+pub mod planted;
+>>>>>>> main
 mod safety;
 mod standing;
 pub mod trace;

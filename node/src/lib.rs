@@ -33,6 +33,10 @@ pub mod system_waiting;
 mod warnings;
 pub mod wire;
 
+/// Whether bugs are planted in this build.
+#[doc(hidden)]
+pub const PLANTED: bool = tacit_consensus::planted::BUILT || tacit_attest::planted::BUILT;
+
 pub use self::{
     error::NodeError,
     runtime::{RunOptions, run},

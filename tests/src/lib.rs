@@ -6,4 +6,6 @@ pub mod consensus_sim;
 pub mod fuzz;
 pub mod network;
 pub mod oracle;
+pub mod planted;
 pub mod report;
+pub mod sim;

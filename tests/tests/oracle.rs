@@ -40,7 +40,10 @@ fn changed(trace: &[Transition], change: impl Fn(&mut Transition) -> bool) -> Ve
 fn vote(transition: &mut Transition, finalizes: bool) -> Option<(&mut u64, &mut Digest)> {
     transition.said.iter_mut().find_map(|statement| match statement {
         Statement::Vote {
-            finalize, view, block, ..
+            finalize,
+            view,
+            block,
+            ..
         } if *finalize == finalizes => Some((view, block)),
         _ => None,
     })
@@ -50,9 +53,11 @@ fn vote(transition: &mut Transition, finalizes: bool) -> Option<(&mut u64, &mut 
 type Lie = (&'static str, &'static str, fn(&mut Transition) -> bool);
 
 const LIES: &[Lie] = &[
-    ("S3: a vote left before its record", "sent before the sync", |one| {
-        vote(one, false).is_some() && one.persisted.take().is_some()
-    }),
+    (
+        "S3: a vote left before its record",
+        "sent before the sync",
+        |one| vote(one, false).is_some() && one.persisted.take().is_some(),
+    ),
     ("R6", "votes for a block that is not the first", |one| {
         vote(one, false).is_some_and(|(_, block)| {
             block.0[0] ^= 1;
@@ -71,24 +76,30 @@ const LIES: &[Lie] = &[
             true
         })
     }),
-    ("R7: a finalize vote was recorded and never sent", "withholds a finalize vote", |one| {
-        let before = one.said.len();
-        one.said
-            .retain(|said| !matches!(said, Statement::Vote { finalize: true, .. }));
-        one.said.len() < before
-    }),
+    (
+        "R7: a finalize vote was recorded and never sent",
+        "withholds a finalize vote",
+        |one| {
+            let before = one.said.len();
+            one.said
+                .retain(|said| !matches!(said, Statement::Vote { finalize: true, .. }));
+            one.said.len() < before
+        },
+    ),
     ("R8", "commits without a quorum", |one| {
         one.committed.first_mut().is_some_and(|(_, id)| {
             id.0[0] ^= 1;
             true
         })
     }),
-    ("S2", "commits a height twice", |one| match one.committed.first().copied() {
-        Some(first) => {
-            one.committed.push(first);
-            true
+    ("S2", "commits a height twice", |one| {
+        match one.committed.first().copied() {
+            Some(first) => {
+                one.committed.push(first);
+                true
+            }
+            None => false,
         }
-        None => false,
     }),
     ("R8", "forgets to commit", |one| {
         !std::mem::take(&mut one.committed).is_empty()
@@ -102,24 +113,32 @@ const LIES: &[Lie] = &[
             _ => false,
         })
     }),
-    ("R9: gave a view up too early", "gives a view up on its own, at once", |one| {
-        // Another view than the dead leader's, and no timeout before it.
-        let Some((view, _)) = vote(one, true).map(|(view, block)| (*view, *block)) else { return false };
-        let view = view + 1;
-        if (view + 1) % 4 == 3 || one.stand.view != view || one.me.is_none() {
-            return false;
-        }
-        let Some(record) = &mut one.persisted else { return false };
-        record.given_up = view;
-        record.last_timeout = Some((view, record.high.view));
-        one.said.push(Statement::Timeout {
-            epoch: 1,
-            view,
-            high: record.high.clone(),
-            voter: one.me.unwrap_or_default(),
-        });
-        true
-    }),
+    (
+        "R9: gave a view up too early",
+        "gives a view up on its own, at once",
+        |one| {
+            // Another view than the dead leader's, and no timeout before it.
+            let Some((view, _)) = vote(one, true).map(|(view, block)| (*view, *block)) else {
+                return false;
+            };
+            let view = view + 1;
+            if (view + 1) % 4 == 3 || one.stand.view != view || one.me.is_none() {
+                return false;
+            }
+            let Some(record) = &mut one.persisted else {
+                return false;
+            };
+            record.given_up = view;
+            record.last_timeout = Some((view, record.high.view));
+            one.said.push(Statement::Timeout {
+                epoch: 1,
+                view,
+                high: record.high.clone(),
+                voter: one.me.unwrap_or_default(),
+            });
+            true
+        },
+    ),
     ("R2", "stays in a view that is over", |one| {
         matches!(one.cause, Cause::Heard(_)) && {
             one.stand.view -= 1;
@@ -157,26 +176,30 @@ const LIES: &[Lie] = &[
             _ => false,
         })
     }),
-    ("R3", "takes a certificate of too few", |one| match &mut one.cause {
-        Cause::Heard(Statement::Timeout { high, .. }) if high.view == one.stand.high_view => {
-            // What it takes along was new to nobody, unless it says so: claim a view that nobody certified.
-            (high.view, one.stand.high_view) = (high.view + 1, high.view + 1);
-            high.signers.truncate(2);
-            true
+    ("R3", "takes a certificate of too few", |one| {
+        match &mut one.cause {
+            Cause::Heard(Statement::Timeout { high, .. }) if high.view == one.stand.high_view => {
+                // What it takes along was new to nobody, unless it says so: claim a view that nobody certified.
+                (high.view, one.stand.high_view) = (high.view + 1, high.view + 1);
+                high.signers.truncate(2);
+                true
+            }
+            _ => false,
         }
-        _ => false,
     }),
-    ("R1", "counts a vote that was never cast", |one| match &mut one.cause {
-        Cause::Heard(Statement::Vote {
-            finalize: false,
-            view,
-            block,
-            ..
-        }) if *view > one.stand.high_view => {
-            block.0[0] ^= 1;
-            true
+    ("R1", "counts a vote that was never cast", |one| {
+        match &mut one.cause {
+            Cause::Heard(Statement::Vote {
+                finalize: false,
+                view,
+                block,
+                ..
+            }) if *view > one.stand.high_view => {
+                block.0[0] ^= 1;
+                true
+            }
+            _ => false,
         }
-        _ => false,
     }),
     ("S11", "blames an honest validator", |one| {
         one.blamed = vec![0];
@@ -211,7 +234,11 @@ fn a_disk_that_was_set_back_and_a_fork_are_named() {
     back.push(first.clone());
     assert!(judge(&back).iter().any(|one| one.starts_with("R15")));
     // An observer is told of another block at a height that is final.
-    let committed = trace.iter().rev().find(|one| !one.committed.is_empty()).expect("blocks");
+    let committed = trace
+        .iter()
+        .rev()
+        .find(|one| !one.committed.is_empty())
+        .expect("blocks");
     let mut fork = committed.clone();
     fork.me = None;
     fork.committed[0].1.0[0] ^= 1;
@@ -224,8 +251,14 @@ fn a_disk_that_was_set_back_and_a_fork_are_named() {
 fn a_trace_returns_from_its_bytes_and_its_lines() {
     for transition in trace().iter().take(500) {
         let bytes = borsh::to_vec(transition).expect("borsh");
-        assert_eq!(borsh::from_slice::<Transition>(&bytes).expect("borsh"), *transition);
+        assert_eq!(
+            borsh::from_slice::<Transition>(&bytes).expect("borsh"),
+            *transition
+        );
         let line = serde_json::to_string(transition).expect("JSON");
-        assert_eq!(serde_json::from_str::<Transition>(&line).expect("JSON"), *transition);
+        assert_eq!(
+            serde_json::from_str::<Transition>(&line).expect("JSON"),
+            *transition
+        );
     }
 }

@@ -27,7 +27,9 @@ fn one_dead_of_four_costs_a_timeout_ever_more_rarely() {
     let at = |per_mille: usize| gaps[gaps.len() * per_mille / 1000];
     let (half, most, worst) = (at(500), at(990), gaps[gaps.len() - 1]);
     let rate = net.heights()[0] as f64 / 60.0;
-    println!("one dead of four, 10 ms delay: {rate:.1} blocks/s, gaps p50 {half}, p99 {most}, max {worst} ms");
+    println!(
+        "one dead of four, 10 ms delay: {rate:.1} blocks/s, gaps p50 {half}, p99 {most}, max {worst} ms"
+    );
     // Two delays a block; a turn that is passed over costs two more, for its timeouts and the next proposal.
     assert_eq!(half, 2 * DELAY);
     assert!(most <= 5 * DELAY, "{most} ms");
@@ -50,7 +52,11 @@ fn one_that_returns_is_given_a_turn_soon_and_leads_again() {
     assert!(net.core(0).passed_over().is_empty());
     let height = net.heights()[0];
     net.run(1_000);
-    assert!(net.heights()[0] >= height + 1_000 / (2 * DELAY) - 2, "{:?}", net.heights());
+    assert!(
+        net.heights()[0] >= height + 1_000 / (2 * DELAY) - 2,
+        "{:?}",
+        net.heights()
+    );
     net.assert_agreement();
 }
 
@@ -69,7 +75,10 @@ fn two_dead_of_seven_side_by_side_are_passed_over_and_a_third_is_not() {
     net.crash(4);
     net.run(60_000);
     let repeated = timeouts_sent(&net, 0) - before;
-    assert!(repeated <= 60_000 / 250 + 5, "{repeated} timeouts, one of them each least timeout");
+    assert!(
+        repeated <= 60_000 / 250 + 5,
+        "{repeated} timeouts, one of them each least timeout"
+    );
     net.assert_agreement();
 }
 
@@ -122,7 +131,11 @@ fn who_disagrees_costs_a_view_at_most() {
     net.nodes[0].core.as_mut().expect("it runs").recall(&others);
     assert_eq!(net.core(0).passed_over(), [2]);
     net.run(1_000);
-    assert!(net.heights()[0] >= height + 1_000 / (2 * DELAY) - 3, "{:?}", net.heights());
+    assert!(
+        net.heights()[0] >= height + 1_000 / (2 * DELAY) - 3,
+        "{:?}",
+        net.heights()
+    );
     assert!(net.core(0).passed_over().is_empty());
     assert!(net.now > START);
     net.assert_agreement();

@@ -9,6 +9,9 @@ use tacit_consensus::{
     Anchor, Block, CommitProof, Config, Core, Digest, Effect, Executed, Input, Message, Phase,
 };
 
+/// Breaches of rules that are told of one world.
+const MAX_WRONG: usize = 8;
+
 impl World {
     pub(super) fn start(&mut self, node: usize) {
         let index = self.nodes[node].index;
@@ -90,14 +93,22 @@ impl World {
         if let (Some(oracle), Some(core)) = (&mut self.oracle, &self.nodes[node].core) {
             let transition = Transition::new(core, self.now, cause, effects, cut);
             oracle.judge(&transition);
-            self.kept.iter_mut().for_each(|kept| kept.push(transition.clone()));
-            self.checker.violations.extend(oracle.wrong());
+            self.kept
+                .iter_mut()
+                .for_each(|kept| kept.push(transition.clone()));
+            // The first few: what follows from them is wrong too.
+            let room = MAX_WRONG.saturating_sub(self.wrong.len());
+            self.wrong.extend(oracle.wrong().into_iter().take(room));
         }
     }
 
     /// In order; a crash loses the rest.
     fn carry_out(&mut self, node: usize, cause: Option<Cause>, effects: Vec<Effect>) {
-        let chance = if self.in_faulty_phase() { self.options.crash } else { 0 };
+        let chance = if self.in_faulty_phase() {
+            self.options.crash
+        } else {
+            0
+        };
         let crash = (0..effects.len()).find(|_| chance > 0 && self.rng.between(0, 9_999) < chance);
         if let Some(cause) = cause {
             let carried = effects.get(..crash.unwrap_or(effects.len())).unwrap_or_default();

@@ -90,7 +90,11 @@ impl Node {
     pub(super) fn history(&self) -> Vec<u64> {
         let chain = &self.application.chain;
         let from = chain.len().saturating_sub(MEMORY);
-        chain.iter().skip(from).map(|(block, _)| block.header.view).collect()
+        chain
+            .iter()
+            .skip(from)
+            .map(|(block, _)| block.header.view)
+            .collect()
     }
 
     /// What a restart finds: the record, the newest committed block, and the blocks above it.

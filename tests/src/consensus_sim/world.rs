@@ -87,6 +87,8 @@ pub(super) struct World {
     pub(super) scheme: Arc<dyn Scheme>,
     pub(super) checker: Checker,
     pub(super) oracle: Option<Oracle>,
+    /// What the reference model found.
+    pub(super) wrong: Vec<String>,
     /// Every transition, where somebody wants them.
     pub(super) kept: Option<Vec<Transition>>,
     pub(super) queue: BTreeMap<(u64, u64), Event>,
@@ -133,6 +135,7 @@ impl World {
             scheme: toy::scheme(real),
             checker: Checker::new(honest),
             oracle: options.oracle.then(Oracle::default),
+            wrong: Vec::new(),
             kept: None,
             queue: BTreeMap::new(),
             count: 0,
@@ -295,9 +298,8 @@ impl World {
     fn report(mut self) -> Report {
         let oracle = self.oracle.take().unwrap_or_default();
         let judged = oracle.transitions();
-        if self.checker.violations.is_empty() {
-            self.checker.violations = oracle.finish();
-        }
+        self.wrong.extend(oracle.finish());
+        self.checker.violations.append(&mut self.wrong);
         let status = |node: &Node| node.core.as_ref().map(Core::status);
         let finished = self
             .live()

@@ -54,8 +54,9 @@ impl Oracle {
             let first = *self.chain.entry(*height).or_insert(*id);
             if first != *id {
                 let me = transition.me;
-                self.violations
-                    .push(format!("S1: {me:?} committed {id} at height {height}, another {first}"));
+                self.violations.push(format!(
+                    "S1: {me:?} committed {id} at height {height}, another {first}"
+                ));
             }
         }
         // An observer signs nothing, so there is nothing else that it could do wrong.
@@ -71,7 +72,9 @@ impl Oracle {
                 .push(format!("{me} moved before it started: {transition:?}"));
             return;
         };
-        let Some(replica) = self.replicas.get_mut(&(epoch, me)) else { return };
+        let Some(replica) = self.replicas.get_mut(&(epoch, me)) else {
+            return;
+        };
         let wrong = replica.judge(transition);
         let context = |wrong: String| format!("{wrong}\n  validator {me}, epoch {epoch}: {transition:?}");
         self.violations.extend(wrong.into_iter().map(context));
@@ -102,8 +105,9 @@ impl Oracle {
         for ((epoch, signer, word), who) in &self.relied {
             let traced = self.replicas.contains_key(&(*epoch, *signer));
             if traced && !self.said.contains(&(*epoch, *signer, *word)) {
-                self.violations
-                    .push(format!("R1: {who} relied on {word:?} of {signer}, who never said it"));
+                self.violations.push(format!(
+                    "R1: {who} relied on {word:?} of {signer}, who never said it"
+                ));
             }
         }
         self.violations

@@ -192,7 +192,10 @@ impl Replica {
         }
         if let Some((block, proof)) = committed {
             self.blocks.insert(block.id, block.clone());
-            self.check(self.is_quorum(proof) && proof.finalize, "R8: started from a block that is not final");
+            self.check(
+                self.is_quorum(proof) && proof.finalize,
+                "R8: started from a block that is not final",
+            );
             self.finals.insert(block.id);
             self.root = (block.height, block.id);
             self.over = block.closes;
@@ -214,10 +217,11 @@ impl Replica {
             };
             let same = known(&mut self.certified, record.vote) && known(&mut self.finalized, record.finalize);
             let told = record.last_timeout;
-            let same = same
-                && told.is_none_or(|(view, high)| *self.given_up.entry(view).or_insert(high) == high);
+            let same =
+                same && told.is_none_or(|(view, high)| *self.given_up.entry(view).or_insert(high) == high);
             self.check(same, "S3: the record knows another statement than was made");
-            self.said.extend(record.vote.map(|(view, id)| Word::Vote(view, id)));
+            self.said
+                .extend(record.vote.map(|(view, id)| Word::Vote(view, id)));
             self.said
                 .extend(record.finalize.map(|(view, id)| Word::Finalize(view, id)));
             self.said
@@ -265,7 +269,10 @@ impl Replica {
         let who: BTreeSet<_> = tc.reports.iter().map(|(voter, _)| voter).collect();
         who.len() == tc.reports.len()
             && who.len() >= self.quorum()
-            && tc.reports.iter().all(|(voter, high)| *voter < self.terms.n && *high < tc.view)
+            && tc
+                .reports
+                .iter()
+                .all(|(voter, high)| *voter < self.terms.n && *high < tc.view)
     }
 
     fn enter(&mut self, view: u64, now: u64) {
@@ -297,7 +304,10 @@ impl Replica {
 
     fn give_up(&mut self, tc: &GivenUp, now: u64) {
         if tc.view > self.tc {
-            let words = tc.reports.iter().map(|(voter, high)| (*voter, Word::Timeout(tc.view, *high)));
+            let words = tc
+                .reports
+                .iter()
+                .map(|(voter, high)| (*voter, Word::Timeout(tc.view, *high)));
             self.relied.extend(words);
             self.tc = tc.view;
             self.enter(tc.view + 1, now);
@@ -422,7 +432,10 @@ impl Replica {
             }
         };
         let commit = block.commit.as_ref().is_none_or(|commit| {
-            commit.finalize && commit.view > 0 && self.is_quorum(commit) && commit.height <= block.justify.height
+            commit.finalize
+                && commit.view > 0
+                && self.is_quorum(commit)
+                && commit.height <= block.justify.height
         });
         excused
             && commit
@@ -457,7 +470,10 @@ impl Replica {
             return;
         }
         // The path between the two is not in the trace, so only the quorum itself is looked at.
-        self.check(proof.finalize && self.is_quorum(proof), "R8: synced to a block that is not final");
+        self.check(
+            proof.finalize && self.is_quorum(proof),
+            "R8: synced to a block that is not final",
+        );
         self.rely(proof);
         let below = self.descends(&block.id, &self.root.1);
         if !below {
@@ -564,7 +580,10 @@ impl Replica {
     /// R10. Whether a block was asked for and is still missing beneath the lock, a pending commit or an orphan.
     fn wants(&self, id: &Digest) -> bool {
         let orphan = |id: &Digest| self.blocks.get(id).filter(|_| self.chain(id).is_none());
-        let orphans = self.blocks.iter().filter(|(id, one)| one.height > self.root.0 && orphan(id).is_some());
+        let orphans = self
+            .blocks
+            .iter()
+            .filter(|(id, one)| one.height > self.root.0 && orphan(id).is_some());
         let mut tips: Vec<Digest> = orphans.map(|(_, one)| one.parent).collect();
         tips.extend(self.pending.map(|(.., id)| id));
         tips.push(self.high.2);
@@ -623,7 +642,8 @@ impl Replica {
             Statement::Help {
                 certificate, timeout, ..
             } => {
-                let sound = self.is_quorum(certificate) && timeout.as_ref().is_none_or(|tc| self.is_given_up(tc));
+                let sound =
+                    self.is_quorum(certificate) && timeout.as_ref().is_none_or(|tc| self.is_given_up(tc));
                 self.check(sound, "R11: help that does not hold");
             }
             Statement::Request(id) => drop(self.asked.insert(*id)),
@@ -643,7 +663,10 @@ impl Replica {
             None => {}
         }
         self.check(self.leader(view) == self.me, "R5: proposed without leading");
-        self.check(view == self.view && !self.over, "R5: proposed in another view than its own");
+        self.check(
+            view == self.view && !self.over,
+            "R5: proposed in another view than its own",
+        );
         let earlier = self.proposals.keys().next_back().is_none_or(|last| *last < view);
         self.check(earlier, "R5: proposed in a view before its last");
         let gave_up = self.given_up.keys().next_back().is_some_and(|last| *last >= view);
@@ -658,8 +681,14 @@ impl Replica {
         // Whatever lies on its disk of this view never left: it had no record.
         self.first.insert(view, block.id);
         self.accepted.insert(block.id);
-        self.check(self.chain(&block.id).is_some(), "R4: a proposal that does not follow");
-        self.check(self.stored.contains(&block.id), "R13: a proposal left before it was stored");
+        self.check(
+            self.chain(&block.id).is_some(),
+            "R4: a proposal that does not follow",
+        );
+        self.check(
+            self.stored.contains(&block.id),
+            "R13: a proposal left before it was stored",
+        );
         let durable = transition.persisted.as_ref();
         let recorded = durable.is_some_and(|r| r.proposed > view || r.proposal == Some(block.id));
         self.check(recorded, "S3: a proposal left before its record");
@@ -673,18 +702,33 @@ impl Replica {
             Some(_) => self.check(false, "S3: two votes in one view"),
             None => {}
         }
-        self.check(view == self.view && !self.over, "R6: voted in another view than its own");
-        self.check(self.first.get(&view) == Some(&id), "R6: not the first proposal of the view");
+        self.check(
+            view == self.view && !self.over,
+            "R6: voted in another view than its own",
+        );
+        self.check(
+            self.first.get(&view) == Some(&id),
+            "R6: not the first proposal of the view",
+        );
         let closed = self.chain(&id);
-        self.check(closed.is_some(), "R6: voted for a block whose ancestors it cannot vouch for");
+        self.check(
+            closed.is_some(),
+            "R6: voted for a block whose ancestors it cannot vouch for",
+        );
         let parent = self.blocks.get(&id).map(|block| block.parent);
         let epilogue = parent.is_some_and(|parent| self.chain(&parent) == Some(true));
-        self.check(epilogue || self.accepted.contains(&id), "R6: its application did not accept it");
+        self.check(
+            epilogue || self.accepted.contains(&id),
+            "R6: its application did not accept it",
+        );
         let voted = before.map_or(0, |record| record.voted);
         self.check(view > voted, "R6: voted in a view before its last");
         let gave_up = before.map_or(0, |record| record.given_up);
         self.check(view > gave_up, "R6: voted in a view that it had given up");
-        self.check(self.stored.contains(&id), "R13: a vote left before its block was stored");
+        self.check(
+            self.stored.contains(&id),
+            "R13: a vote left before its block was stored",
+        );
         let recorded = transition
             .persisted
             .as_ref()
@@ -700,13 +744,22 @@ impl Replica {
             Some(_) => self.check(false, "S3: two finalize votes in one view"),
             None => {}
         }
-        self.check((self.high.0, self.high.2) == (view, id), "R7: finalized what is not its lock");
-        self.check(self.chain(&id).is_some() && !self.over, "R7: finalized an unknown block");
+        self.check(
+            (self.high.0, self.high.2) == (view, id),
+            "R7: finalized what is not its lock",
+        );
+        self.check(
+            self.chain(&id).is_some() && !self.over,
+            "R7: finalized an unknown block",
+        );
         let last = before.map_or(0, |record| record.finalized);
         self.check(view > last, "R7: finalized a view before its last");
         let gave_up = self.given_up.keys().next_back().copied().unwrap_or(0);
         let gave_up = gave_up.max(before.map_or(0, |record| record.given_up));
-        self.check(view > gave_up, "R7: finalized after giving up that view or a later one");
+        self.check(
+            view > gave_up,
+            "R7: finalized after giving up that view or a later one",
+        );
         let durable = self.durable.as_ref();
         let recorded = durable.is_some_and(|r| r.finalized > view || r.finalize == Some((view, id)));
         self.check(recorded, "S3: a finalize vote left before its record");
@@ -720,8 +773,14 @@ impl Replica {
             Some(_) => self.check(false, "S3: two timeouts of one view"),
             None => {}
         }
-        self.check(view == self.view && !self.over, "R9: gave another view up than its own");
-        self.check(high.view == self.high.0 && high.view < view, "R9: reports another lock than its own");
+        self.check(
+            view == self.view && !self.over,
+            "R9: gave another view up than its own",
+        );
+        self.check(
+            high.view == self.high.0 && high.view < view,
+            "R9: reports another lock than its own",
+        );
         self.check(high.view >= self.last.floor, "R15: denies what it finalized");
         let last = before.map_or(0, |record| record.given_up);
         self.check(view > last, "R9: gave a view up before its last");
@@ -742,7 +801,9 @@ impl Replica {
 
     /// R16. Whether the view's leader is passed over, by the blocks that are final here.
     fn passed_over(&self, view: u64) -> bool {
-        let Some(tip) = self.final_views.last().copied() else { return false };
+        let Some(tip) = self.final_views.last().copied() else {
+            return false;
+        };
         let n = u64::from(self.terms.n);
         let failed = |leader: u16| {
             let lost = (self.final_from..=tip)
@@ -759,7 +820,9 @@ impl Replica {
         worst.sort_by_key(|(failed, leader)| (u64::MAX - failed, *leader));
         worst.truncate(self.faults());
         let leader = self.leader(view);
-        let Some((failed, _)) = worst.iter().find(|(_, one)| *one == leader) else { return false };
+        let Some((failed, _)) = worst.iter().find(|(_, one)| *one == leader) else {
+            return false;
+        };
         let tried = match *failed {
             MANY_FAILED => (view / n).is_multiple_of(MANY_FAILED),
             failed => failed >= 2 && failed.is_power_of_two(),
@@ -774,7 +837,10 @@ impl Replica {
     /// R8.
     fn commit(&mut self, height: u64, id: Digest) {
         self.check(height == self.root.0 + 1, "S2: not the next height");
-        let parent = self.blocks.get(&id).map(|block| (block.parent, block.view, block.closes));
+        let parent = self
+            .blocks
+            .get(&id)
+            .map(|block| (block.parent, block.view, block.closes));
         let Some((parent, view, closes)) = parent else {
             self.check(false, "R8: committed a block that was never here");
             return;
@@ -791,24 +857,38 @@ impl Replica {
     /// What the rules demand, beyond what they allow.
     fn compare(&mut self, transition: &Transition) {
         let stand = &transition.stand;
-        let view = format!("R2: it is in view {}, the rules lead to {}", stand.view, self.view);
+        let view = format!(
+            "R2: it is in view {}, the rules lead to {}",
+            stand.view, self.view
+        );
         self.check(stand.view == self.view, &view);
         let lock = (stand.high_view, stand.high) == (self.high.0, self.high.2);
-        self.check(lock, &format!("R3: its lock is of view {}, not {}", stand.high_view, self.high.0));
+        self.check(
+            lock,
+            &format!("R3: its lock is of view {}, not {}", stand.high_view, self.high.0),
+        );
         let root = (stand.committed_height, stand.committed) == self.root;
         self.check(root, "R8: it says that another block is its newest final one");
         if let Some(record) = &transition.persisted {
-            let vote = record.vote.is_none_or(|(view, _)| self.certified.contains_key(&view));
+            let vote = record
+                .vote
+                .is_none_or(|(view, _)| self.certified.contains_key(&view));
             self.check(vote, "R6: a vote was recorded and never sent");
-            let finalize = record.finalize.is_none_or(|(view, _)| self.finalized.contains_key(&view));
+            let finalize = record
+                .finalize
+                .is_none_or(|(view, _)| self.finalized.contains_key(&view));
             self.check(finalize, "R7: a finalize vote was recorded and never sent");
-            let timeout = record.last_timeout.is_none_or(|(view, _)| self.given_up.contains_key(&view));
+            let timeout = record
+                .last_timeout
+                .is_none_or(|(view, _)| self.given_up.contains_key(&view));
             self.check(timeout, "R9: a timeout was recorded and never sent");
         }
         if self.over {
             return;
         }
-        let due = self.pending.filter(|(_, height, id)| *height > self.root.0 && self.chain(id).is_some());
+        let due = self
+            .pending
+            .filter(|(_, height, id)| *height > self.root.0 && self.chain(id).is_some());
         self.check(due.is_none(), "R8: a block that is final was not committed");
         let (view, _, id) = self.high;
         let known = !self.finals.contains(&id) && self.chain(&id).is_some();
@@ -817,7 +897,10 @@ impl Replica {
         let joined = self.timeouts.get(&self.view).map_or(0, BTreeMap::len) > self.faults();
         let free = self.view > self.last.finalized && self.view > self.last.given_up;
         let may = free && self.high.0 >= self.last.floor && self.high.0 < self.view;
-        self.check(!(joined && may), "R9: f + 1 gave its view up, and it did not join");
+        self.check(
+            !(joined && may),
+            "R9: f + 1 gave its view up, and it did not join",
+        );
     }
 
     /// Keeps a long trace in memory: what is far behind decides nothing any more.
@@ -840,7 +923,9 @@ impl Replica {
         for known in [&mut self.accepted, &mut self.stored] {
             known.retain(|id| blocks.contains_key(id));
         }
-        let oldest = self.view.saturating_sub((MANY_FAILED + 2) * u64::from(self.terms.n).max(WINDOW));
+        let oldest = self
+            .view
+            .saturating_sub((MANY_FAILED + 2) * u64::from(self.terms.n).max(WINDOW));
         if self.final_from < oldest {
             self.final_views = self.final_views.split_off(&oldest);
             self.final_from = oldest;
