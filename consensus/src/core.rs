@@ -22,11 +22,8 @@ use crate::input::Input;
 use crate::limits::VIEWS_KEPT;
 use crate::message::Message;
 use crate::pacemaker::{Config, Entry, Pacemaker};
-<<<<<<< HEAD
-use crate::reputation::Reputation;
-=======
 use crate::planted;
->>>>>>> main
+use crate::reputation::Reputation;
 use crate::safety::{Safety, SafetyRecord};
 use crate::standing::{Standing, Statements};
 use crate::tree::{Tree, Verdict};

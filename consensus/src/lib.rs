@@ -26,12 +26,9 @@ mod input;
 pub mod limits;
 mod message;
 mod pacemaker;
-<<<<<<< HEAD
-mod reputation;
-=======
 #[doc(hidden)]
 pub mod planted;
->>>>>>> main
+mod reputation;
 mod safety;
 mod standing;
 pub mod trace;

@@ -60,7 +60,11 @@ impl Reputation {
         }
         self.failed.remove(&leader(view));
         self.tip = view;
-        let mut worst: Vec<(u32, u16)> = self.failed.iter().map(|(leader, failed)| (*failed, *leader)).collect();
+        let mut worst: Vec<(u32, u16)> = self
+            .failed
+            .iter()
+            .map(|(leader, failed)| (*failed, *leader))
+            .collect();
         worst.sort_by_key(|(failed, leader)| (std::cmp::Reverse(*failed), *leader));
         self.worst = worst.into_iter().take(self.f).map(|(_, leader)| leader).collect();
     }
@@ -98,7 +102,9 @@ mod tests {
 
     fn of(views: impl IntoIterator<Item = View>) -> Reputation {
         let mut reputation = Reputation::new(4, 1, 0);
-        views.into_iter().for_each(|view| reputation.committed(view, leader));
+        views
+            .into_iter()
+            .for_each(|view| reputation.committed(view, leader));
         reputation
     }
 
@@ -133,12 +139,16 @@ mod tests {
 
     #[test]
     fn what_is_recalled_is_what_was_known() {
-        let views: Vec<View> = (1..2_000).filter(|view| view % 4 != 2 && view % 28 != 5).collect();
+        let views: Vec<View> = (1..2_000)
+            .filter(|view| view % 4 != 2 && view % 28 != 5)
+            .collect();
         let known = of(views.iter().copied());
         let memory = Reputation::memory(4) as usize;
         let newest = views.len() - memory;
         let mut recalled = Reputation::new(4, 1, views[newest]);
-        views[newest..].iter().for_each(|view| recalled.committed(*view, leader));
+        views[newest..]
+            .iter()
+            .for_each(|view| recalled.committed(*view, leader));
         assert_eq!(known.facts(), recalled.facts());
     }
 }

@@ -112,7 +112,11 @@ impl Tree {
             .collect();
         let orphans = self.orphans.iter();
         let orphans: Vec<_> = orphans.map(|(id, block)| (*id, block.signature)).collect();
-        let recent: Vec<_> = self.recent.iter().map(|(id, block)| (*id, block.signature)).collect();
+        let recent: Vec<_> = self
+            .recent
+            .iter()
+            .map(|(id, block)| (*id, block.signature))
+            .collect();
         (self.root, nodes, orphans, recent)
     }
 

@@ -48,14 +48,22 @@ impl Core {
     /// A hash of all that decides what this core does next. Two cores of one validator with equal fingerprints do
     /// the same for ever, given the same inputs.
     pub fn fingerprint(&self) -> Digest {
-        let proposals: Vec<_> = self.proposals.iter().map(|(view, (id, _))| (*view, *id)).collect();
+        let proposals: Vec<_> = self
+            .proposals
+            .iter()
+            .map(|(view, (id, _))| (*view, *id))
+            .collect();
         let building = match self.building {
             Building::Idle => (0u8, Digest::ZERO, 0),
             Building::Asked { parent } => (1, parent, 0),
             Building::Declined { until } => (2, Digest::ZERO, until),
         };
         let marks = (self.behind_again, self.behind, self.work, self.now, self.wake);
-        let fetches: Vec<_> = self.fetches.iter().map(|(id, fetch)| (*id, fetch.facts())).collect();
+        let fetches: Vec<_> = self
+            .fetches
+            .iter()
+            .map(|(id, fetch)| (*id, fetch.facts()))
+            .collect();
         hash(
             "core fingerprint",
             &[
