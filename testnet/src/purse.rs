@@ -214,6 +214,14 @@ impl Purse {
             .map_err(|e| refused(&name, e))
     }
 
+    /// Seals and sends, and forgets it.
+    pub(crate) fn throw(&mut self, number: u64, kind: LoadKind) -> Result<(), &'static str> {
+        match self.submit(number, kind) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.code()),
+        }
+    }
+
     fn submit(&mut self, number: u64, kind: LoadKind) -> Result<Submitted, WalletError> {
         if kind == LoadKind::Message || kind == LoadKind::Mixed && number % 2 == 1 {
             let to = self.to;
@@ -240,7 +248,7 @@ impl Sender for Purse {
             }
         };
         match self.follow(&mut sent, end) {
-            Ok(_) => Fate::Committed,
+            Ok(confirmed) => Fate::Committed(confirmed.proof.envelope),
             Err(e @ WalletError::Failed { .. }) => Fate::Failed(e.code().to_owned()),
             Err(
                 e @ WalletError::Refused {
