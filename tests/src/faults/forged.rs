@@ -1,0 +1,153 @@
+//! Validators that are not honest, at real processes: each adversary in turn under load; and one whose answers are forged,
+//! while a newcomer and a node without its secret depend on answers.
+
+use std::{fs, sync::Arc, time::Duration};
+
+use serde_json::{Map, json};
+use tacit_attest::{Measurement, SimulatedChip, SimulatedQuoter};
+use tacit_ledger::{ChainLog, Column, Durability, RocksStore, Store, WriteBatch};
+use tacit_node::keyring::{SealedFile, Vault};
+use tacit_testnet::Adversary;
+
+use super::{
+    keep,
+    kills::no_convictions,
+    lane::{Lane, round},
+};
+
+/// The seat that is not honest.
+const CROOK: usize = 3;
+/// Longest wait for a newcomer's way into the set.
+const STEP: Duration = Duration::from_secs(120);
+
+/// Each adversary takes a validator's place for a while, under load; the one that contradicts itself is out for good.
+///
+/// # Panics
+/// When the others stop, blame somebody honest, or keep the equivocator.
+pub fn adversaries(lane: &mut Lane) {
+    let mut figures = Map::new();
+    for kind in [
+        Adversary::Silent,
+        Adversary::Replay,
+        Adversary::Spam,
+        Adversary::Equivocate,
+    ] {
+        let (rate, blocks) = (lane.size.rate, lane.size.seconds);
+        let (counts, loaded) = lane.under_load(rate, |lane| {
+            lane.net().adversary(CROOK, kind).expect("it takes its place");
+            lane.progress(0, 2 * blocks);
+            if kind == Adversary::Equivocate {
+                lane.until("it is out", || {
+                    let page = lane.try_page(0, "/v1/validators").unwrap_or_default();
+                    let items = page["items"].as_array().cloned().unwrap_or_default();
+                    items.iter().filter(|item| !item["index"].is_null()).count() == 3
+                });
+            }
+            lane.until("it has done what it does", || {
+                let report = lane.network.testnet.adversary_report(CROOK);
+                report.is_some_and(|report| report.counts.values().sum::<u64>() > 10)
+            });
+            let report = lane.network.testnet.adversary_report(CROOK);
+            lane.net().restart(CROOK).expect("the validator comes back");
+            report.expect("an adversary").counts
+        });
+        loaded.nothing_lost();
+        if kind == Adversary::Equivocate {
+            let page = lane.page(0, "/v1/validators/val-3");
+            assert_eq!(page["dropped_for"], "epoch.convicted", "{page}");
+            for node in ["val-0", "val-1", "val-2"] {
+                let page = lane.page(0, &format!("/v1/validators/{node}"));
+                assert_eq!(page["status"], "active", "nobody honest is blamed: {page}");
+            }
+        } else {
+            lane.until("it votes again", || lane.votes(CROOK));
+            no_convictions(lane);
+        }
+        lane.agree(&[0, 1, 2, CROOK]);
+        for node in 0..4 {
+            assert_eq!(lane.in_log(node, "panicked at"), 0, "node {node} under {}", kind.name());
+        }
+        figures.insert(kind.name().into(), json!({ "did": counts, "load": loaded.figures() }));
+    }
+    keep("adversaries", figures.into());
+}
+
+/// One validator answers every question with a forgery; a fifth validator joins by snapshot, and another one has lost the
+/// epoch's secret and the blocks that dealt it.
+///
+/// # Panics
+/// When either is misled or does not get there, or no forgery was tried on them.
+pub fn forged_answers(lane: &mut Lane) {
+    let rate = lane.size.rate.min(10.0);
+    let ((counts, joined, asked), loaded) = lane.under_load(rate, |lane| {
+        lane.net().adversary(CROOK, Adversary::Forge).expect("it takes its place");
+        lane.progress(0, 2);
+        let forged = |lane: &Lane, what: &str| {
+            let report = lane.network.testnet.adversary_report(CROOK);
+            report.and_then(|report| report.counts.get(what).copied()).unwrap_or(0)
+        };
+        let joined = lane.net().join(STEP, &mut |event| println!("{event}")).expect("it joins");
+        // A secret is asked for at one seat after the other; whose turn it is differs with each start.
+        let mut asked = 0;
+        while forged(lane, "shares") == 0 {
+            assert!(asked < 12, "the crook is asked for the secret");
+            let victim = asked % 3;
+            lose_secret(lane, victim);
+            lane.until("it has the secret again, and votes", || lane.votes(victim));
+            asked += 1;
+        }
+        assert!(forged(lane, "chunks") + forged(lane, "epochs") + forged(lane, "blocks") > 0);
+        let report = lane.network.testnet.adversary_report(CROOK).expect("an adversary");
+        lane.net().restart(CROOK).expect("the validator comes back");
+        (report.counts, joined, asked)
+    });
+    loaded.nothing_lost();
+    lane.until("it votes again", || lane.votes(CROOK));
+    lane.agree(&[0, 1, 2, 3, 4]);
+    lane.all_there(&[0, 1, 2, 3]);
+    no_convictions(lane);
+    keep(
+        "forged answers",
+        json!({
+            "forged": counts,
+            "a fifth validator voted after s": round(joined.seconds),
+            "starts without the epoch's secret": asked,
+            "load": loaded.figures(),
+        }),
+    );
+}
+
+/// What a host can do to a stopped validator: its keyring has no secret of an epoch, and the blocks from before the epoch
+/// are gone.
+fn lose_secret(lane: &mut Lane, node: usize) {
+    lane.net().kill(node).expect("it is killed");
+    let home = lane.home(node).to_path_buf();
+    let mut measurement = [0; 48];
+    hex::decode_to_slice(&lane.network.facts().measurement, &mut measurement).expect("a measurement");
+    let chip = SimulatedChip::from_bytes(&fs::read(home.join("sim-chip.bin")).expect("the chip")).expect("a chip");
+    let quoter = Arc::new(SimulatedQuoter::new(chip, Measurement(measurement)));
+    let mut sealed = SealedFile::new(home.join("keyring.sealed"), quoter);
+    let held = sealed.load().expect("it opens").to_vec();
+    sealed.save(&without_secrets(&held)).expect("saved");
+    let store = RocksStore::open(home.join("db")).expect("its database");
+    let first = {
+        let log = ChainLog::new(&store);
+        let epoch = log.newest_epoch().expect("readable").expect("an epoch");
+        epoch.record.start_height
+    };
+    let mut writes = WriteBatch::new();
+    for height in 1..first.saturating_sub(1) {
+        writes.delete(Column::Blocks, height.to_be_bytes());
+    }
+    store.commit(writes, Durability::Synced).expect("written");
+    drop(store);
+    lane.net().restart(node).expect("it starts again");
+}
+
+/// A keyring's record (identity, list of KEM seeds with a flag each, list of epochs' secrets) without the last list.
+fn without_secrets(record: &[u8]) -> Vec<u8> {
+    let count = |at: usize| u32::from_le_bytes(record[at..at + 4].try_into().expect("four bytes")) as usize;
+    let epochs = 64 + 4 + 33 * count(64);
+    assert_eq!(record.len(), epochs + 4 + 40 * count(epochs), "another format than this");
+    [&record[..epochs], &[0; 4]].concat()
+}
