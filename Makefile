@@ -34,9 +34,30 @@ FUZZ_SECONDS ?= 10
 fuzz:
 	FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run
 
+# The lanes that examine Tacit, and the page of what they found.
+LANES := --test swarm --test consensus_sim --test twins --test explore --test oracle --test inputs --test faults
+FIGURES := $(CARGO_TARGET_DIR)/reliability
+.PHONY: planted reliability soak
+
+planted:
+	scripts/planted
+
+reliability: build
+	rm -rf "$(FIGURES)"
+	TACIT_REPORT_DIR="$(FIGURES)" scripts/cargo test --release --locked -p tacit-tests $(LANES)
+	TACIT_REPORT_DIR="$(FIGURES)" scripts/planted
+	TACIT_REPORT_DIR="$(FIGURES)" scripts/cargo bench --locked -p tacit-tests --bench baseline
+	scripts/cargo run --quiet --release --locked -p tacit-tests --bin tacit-tests -- report "$(FIGURES)" > docs/reliability.md
+
+# The same with so many times the seeds, inputs and kills.
+SOAK ?= 20
+
+soak: export TACIT_SOAK := $(SOAK)
+soak: reliability
+
 bench:
 	scripts/cargo bench --locked -p tacit-tests --bench attestation
 	scripts/cargo bench --locked -p tacit-ledger --bench public
 	scripts/cargo bench --locked -p tacit-ledger --bench rekey
 	scripts/cargo bench --locked -p tacit-ledger --bench audit
-	scripts/cargo bench --locked -p tacit-node --bench snapshots
+	scripts/cargo bench --locked -p tacit-tests --bench snapshots

@@ -34,6 +34,8 @@ pub mod limits;
 pub mod measure;
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 mod no_entropy;
+#[doc(hidden)]
+pub mod planted;
 mod policy;
 mod quote_error;
 mod quoter;

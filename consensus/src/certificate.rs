@@ -5,6 +5,7 @@ use crate::committee::Committee;
 use crate::crypto::Scheme;
 use crate::error::{CertificateError, ProofError};
 use crate::limits::{MAX_COMMIT_PATH, MAX_VALIDATORS};
+use crate::planted;
 use crate::types::{Digest, Epoch, Height, Signature, View};
 use crate::vote::{Phase, SignedTimeout, Vote, timeout_message, vote_message};
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -107,7 +108,8 @@ impl Certificate {
                 members,
             });
         }
-        if signers < committee.quorum() {
+        let twice = usize::from(planted::has("vote_counted_twice"));
+        if signers + twice < committee.quorum() {
             return Err(CertificateError::NoQuorum {
                 got: signers,
                 quorum: committee.quorum(),

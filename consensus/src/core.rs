@@ -21,6 +21,7 @@ use crate::input::Input;
 use crate::limits::VIEWS_KEPT;
 use crate::message::Message;
 use crate::pacemaker::{Config, Entry, Pacemaker};
+use crate::planted;
 use crate::safety::{Safety, SafetyRecord};
 use crate::standing::{Standing, Statements};
 use crate::tree::{Tree, Verdict};
@@ -131,6 +132,10 @@ impl Core {
         let record = record
             .filter(|record| record.epoch() == committee.epoch)
             .unwrap_or_else(|| SafetyRecord::fresh(genesis.clone()));
+        let record = match planted::has("lock_not_restored") {
+            true => record.without_lock(genesis.clone()),
+            false => record,
+        };
         let me = signer.as_ref().map(|(me, _)| *me);
         let safety = Safety::new(chain, record, signer);
 

@@ -26,6 +26,8 @@ mod input;
 pub mod limits;
 mod message;
 mod pacemaker;
+#[doc(hidden)]
+pub mod planted;
 mod safety;
 mod standing;
 mod tree;

@@ -15,9 +15,10 @@ use tokio::sync::watch;
 
 use crate::{
     clock,
-    handle::{NextSeat, NodeHandle},
+    handle::NodeHandle,
     metrics::Metrics,
     renewal::{self, Attester, Scene},
+    status::NextSeat,
     warnings::Warnings,
 };
 

@@ -1,40 +1,31 @@
 //! A running node, as its HTTP API and its tests see it.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::sync::{Arc, atomic::Ordering};
 
-use tacit_attest::{Measurement, Platform};
-use tacit_consensus::{Digest, Epoch, Height, Millis, PublicKey};
+use tacit_consensus::{Digest, Epoch, Height, Millis};
 use tacit_ledger::{
     Envelope, EpochRecord, Genesis, OpenError, OpenedEnvelope, PublicState, Query, QueryError, SealingPublic,
-    SealingSecret, Store, SystemTx,
+    Store, SystemTx,
     limits::{MAX_ENVELOPE_BYTES, MAX_ORDINARY_TX_BYTES},
     open_envelope, open_query, seal_answer,
 };
-use tacit_p2p::{Network, PeerInfo};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
     config::Role,
-    forecast::{Forecast, SetForecast, ValidatorForecast},
+    forecast::{Forecast, ValidatorForecast},
     home::Home,
     metrics::Metrics,
     phase::{Phase, Standing},
-    renewal::{self, Attempt},
-    replica::{Input, NodeKey, ProbationStatus, Question, Refused, RolledBack, SnapshotProgress},
-    system_waiting::{SystemState, SystemWaiting},
-    wire::{FetchRequest, FetchResponse, Hello, MAX_FETCH_RESPONSE_BYTES, RelayRefused},
+    replica::{Input, NodeKey, Question, Refused},
+    shared::Shared,
+    status::Status,
+    system_waiting::SystemState,
+    wire::{FetchRequest, FetchResponse, MAX_FETCH_RESPONSE_BYTES, RelayRefused},
 };
 
 /// A private query must be younger than this by the node's clock, in milliseconds.
 const MAX_QUERY_AGE_MS: Millis = 60_000;
-/// Ids whose fate is remembered after their epoch closed.
-const MAX_EXPIRED: usize = 100_000;
 
 /// What the replica's thread is asked to do.
 pub(crate) enum ToReplica {
@@ -129,326 +120,6 @@ pub enum TxState {
     Expired,
     /// Never seen here.
     Unknown,
-}
-
-/// One condition of readiness.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Check {
-    /// Its name.
-    pub name: &'static str,
-    /// Whether it holds.
-    pub ok: bool,
-    /// What was found.
-    pub value: String,
-    /// What was asked for.
-    pub limit: String,
-    /// The code that explains a failure, where there is one.
-    pub code: Option<&'static str>,
-}
-
-/// What a node says of itself.
-#[derive(Debug, Clone)]
-pub struct Status {
-    /// Its name.
-    pub name: String,
-    /// What it does.
-    pub role: Role,
-    /// Its libp2p identity.
-    pub node_id: [u8; 32],
-    /// The release.
-    pub version: &'static str,
-    /// The committed height.
-    pub height: Height,
-    /// The block at that height.
-    pub head_hash: Digest,
-    /// Its time.
-    pub head_time_ms: Millis,
-    /// The highest height any peer announced.
-    pub best_known: Height,
-    /// The consensus view; 0 for an observer.
-    pub view: u64,
-    /// The view's leader.
-    pub leader: Option<u16>,
-    /// The view's timeout.
-    pub timeout_ms: Millis,
-    /// The epoch in force.
-    pub epoch: Epoch,
-    /// When it ends at the latest.
-    pub epoch_ends_at_ms: Millis,
-    /// The size of its set.
-    pub validators: u32,
-    /// Votes that make a certificate.
-    pub quorum: u32,
-    /// Connected peers.
-    pub peers: Vec<PeerInfo>,
-    /// What they said of themselves, and whether they speak the protocol version in force.
-    pub met: BTreeMap<NodeKey, (Hello, bool)>,
-    /// Envelopes waiting.
-    pub mempool_txs: u64,
-    /// Their bytes.
-    pub mempool_bytes: u64,
-    /// Transactions of the public lane waiting.
-    pub system_txs: u64,
-    /// Their bytes.
-    pub system_bytes: u64,
-    /// The TEE this node runs in, for a validator.
-    pub platform: Option<Platform>,
-    /// What runs in it.
-    pub measurement: Option<Measurement>,
-    /// When this node's evidence stops being accepted under today's policy; none for an observer, and where it is
-    /// refused.
-    pub evidence_expires_at_ms: Option<Millis>,
-    /// What today's rules say of this node's evidence; none for an observer, and before the first forecast.
-    pub evidence: Option<SetForecast>,
-    /// Where this validator stands on probation; none once it may sign, and for an observer.
-    pub probation: Option<ProbationStatus>,
-    /// Whether this process began from a disk that had been set back.
-    pub rolled_back: Option<RolledBack>,
-    /// Validators of which two holders were noticed since this process started, and by what: `equivocation` or
-    /// `two_holders`.
-    pub identity_conflicts: Vec<(String, &'static str)>,
-    /// Whether the set of the epoch in force was kept although too few of it were acceptable.
-    pub set_kept: bool,
-    /// The policy in force.
-    pub policy_version: u64,
-    /// When the process started.
-    pub started_ms: Millis,
-    /// When this was said.
-    pub now_ms: Millis,
-    /// The newest height whose execution a final header names.
-    pub certified_executed: Height,
-    /// When the replica's thread last came round; it does so at least once a second.
-    pub turned_ms: Millis,
-    /// Readiness, condition by condition.
-    pub ready: Vec<Check>,
-    /// Where this node stands between following and voting.
-    pub phase: Phase,
-    /// This node's seat in the epoch in force.
-    pub seat: Option<u16>,
-    /// What the registry holds of this node's key.
-    pub membership: Option<Membership>,
-    /// The last attempt to register or renew, since the process started.
-    pub attempt: Option<Attempt>,
-    /// The snapshot that it is fetching.
-    pub fetching: Option<SnapshotProgress>,
-    /// The first height whose block it keeps.
-    pub first_kept: Height,
-    /// Whether new envelopes are refused.
-    pub draining: bool,
-    /// Envelopes taken in here that are in no final block yet.
-    pub pending: u64,
-    /// The head is as new as a live chain's must be, and nobody is known to be ahead.
-    pub advancing: bool,
-}
-
-/// A node that is further behind than this many blocks is syncing.
-pub(crate) const LIVE_LAG: u64 = 5;
-
-impl Status {
-    /// Whether the head is the newest there is, as far as this node can tell.
-    pub fn is_synced(&self) -> bool {
-        self.advancing && self.best_known.saturating_sub(self.height) <= LIVE_LAG
-    }
-}
-
-/// What the registry holds of a node's consensus key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Membership {
-    /// The name.
-    pub name: String,
-    /// The block that took the registration in; 0 for a founder.
-    pub height: Height,
-    /// Its time, from which the evidence ages.
-    pub registered_ms: Millis,
-    /// [`tacit_ledger::Registration::digest`].
-    pub registration: Digest,
-    /// Who may re-register the name, and take it off.
-    pub operator_key: PublicKey,
-    /// The newest protocol that the registered build speaks.
-    pub protocol: u16,
-    /// Whether the operator asked to leave.
-    pub leaving: bool,
-    /// What becomes of it if the epoch ends soon; none before the first forecast.
-    pub next: Option<NextSeat>,
-}
-
-/// What the next epoch brings a registered validator, as far as it can be told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NextSeat {
-    /// Whether it has a seat then.
-    pub seated: bool,
-    /// Why not, or why only because the set is kept: a row of [`tacit_ledger::codes`].
-    pub code: Option<String>,
-}
-
-/// What the replica's thread publishes after each step.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Snapshot {
-    pub(crate) height: Height,
-    pub(crate) head: Digest,
-    pub(crate) head_time_ms: Millis,
-    pub(crate) best_known: Height,
-    pub(crate) view: u64,
-    pub(crate) leader: Option<u16>,
-    pub(crate) timeout_ms: Millis,
-    pub(crate) mempool: (u64, u64),
-    pub(crate) system: (u64, u64),
-    pub(crate) certified_executed: Height,
-    pub(crate) turned_ms: Millis,
-    pub(crate) idle_ok_until_ms: Millis,
-    /// This node's seat in the epoch in force.
-    pub(crate) seat: Option<u16>,
-    /// Whether it runs consensus.
-    pub(crate) votes: bool,
-    /// Whether it holds the private state.
-    pub(crate) has_state: bool,
-    /// The snapshot that it is fetching.
-    pub(crate) fetching: Option<SnapshotProgress>,
-    /// The first height whose block it keeps.
-    pub(crate) first_kept: Height,
-    pub(crate) probation: Option<ProbationStatus>,
-    pub(crate) rolled_back: Option<RolledBack>,
-}
-
-/// Ids taken in here that are in no committed block.
-#[derive(Default)]
-pub(crate) struct Pending {
-    pub(crate) since: BTreeMap<Digest, Millis>,
-    expired: BTreeMap<Digest, ()>,
-    order: VecDeque<Digest>,
-}
-
-impl Pending {
-    pub(crate) fn expire_all(&mut self) {
-        let ids: Vec<Digest> = self.since.keys().copied().collect();
-        ids.into_iter().for_each(|id| self.expire(id));
-    }
-
-    pub(crate) fn expire(&mut self, id: Digest) {
-        if self.since.remove(&id).is_some() && self.expired.insert(id, ()).is_none() {
-            self.order.push_back(id);
-            if self.order.len() > MAX_EXPIRED
-                && let Some(oldest) = self.order.pop_front()
-            {
-                self.expired.remove(&oldest);
-            }
-        }
-    }
-}
-
-pub(crate) struct Shared {
-    pub(crate) name: String,
-    pub(crate) role: Role,
-    pub(crate) node_id: [u8; 32],
-    pub(crate) genesis: Arc<Genesis>,
-    pub(crate) chain: Digest,
-    pub(crate) store: Arc<dyn Store + Send + Sync>,
-    pub(crate) network: Network,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) head: watch::Sender<u64>,
-    pub(crate) snapshot: RwLock<Snapshot>,
-    pub(crate) record: RwLock<Arc<EpochRecord>>,
-    pub(crate) opener: RwLock<Option<(Epoch, Arc<SealingSecret>)>>,
-    /// The KEM key of this validator's seat: queries are sealed to it, and it changes with the epoch.
-    pub(crate) kem: RwLock<Option<Arc<SealingSecret>>>,
-    pub(crate) pending: Mutex<Pending>,
-    pub(crate) system: Mutex<SystemWaiting>,
-    /// The public state after the newest block that changed it.
-    pub(crate) public: watch::Sender<Arc<PublicState>>,
-    pub(crate) gossip: crate::edge::GossipTokens,
-    /// What peers said of themselves, and whether they speak the protocol version in force.
-    pub(crate) met: Mutex<BTreeMap<NodeKey, (Hello, bool)>>,
-    /// Validators of which two holders were noticed since this process started, and by what.
-    pub(crate) conflicts: Mutex<BTreeMap<String, &'static str>>,
-    pub(crate) platform: Option<Platform>,
-    pub(crate) measurement: Option<Measurement>,
-    /// This node's consensus key; none for an observer.
-    pub(crate) consensus_key: Option<PublicKey>,
-    /// Whether new envelopes are refused.
-    pub(crate) draining: AtomicBool,
-    /// When the operator last asked to register at once, by this node's clock.
-    pub(crate) register_now: watch::Sender<Millis>,
-    pub(crate) attempt: Mutex<Option<Attempt>>,
-    pub(crate) forecast: watch::Sender<Arc<Forecast>>,
-    pub(crate) started_ms: Millis,
-    pub(crate) data: std::path::PathBuf,
-}
-
-impl Shared {
-    pub(crate) fn pending(&self) -> MutexGuard<'_, Pending> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn system(&self) -> MutexGuard<'_, SystemWaiting> {
-        self.system.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn public(&self) -> Arc<PublicState> {
-        self.public.borrow().clone()
-    }
-
-    pub(crate) fn note_attempt(&self, attempt: Attempt) {
-        *self.attempt.lock().unwrap_or_else(PoisonError::into_inner) = Some(attempt);
-    }
-
-    /// The last attempt to register; one that was taken in and has lost its place since is refused by that name.
-    fn attempt(&self) -> Option<Attempt> {
-        let attempt = self
-            .attempt
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let mut attempt = attempt?;
-        if let Ok(id) = &attempt.result
-            && let SystemState::Dropped(problem) = self.system().state(id)
-        {
-            attempt.result = Err(problem);
-        }
-        Some(attempt)
-    }
-
-    /// What the registry holds of this node's key.
-    fn membership(&self, state: &PublicState) -> Option<Membership> {
-        let held = renewal::held(state, self.consensus_key.as_ref()?)?;
-        let name = &held.seat.name;
-        Some(Membership {
-            name: name.clone(),
-            height: held.height,
-            registered_ms: held.seat.registered_ms,
-            registration: held.seat.registration,
-            operator_key: held.registration.operator_key,
-            protocol: held.registration.protocol,
-            leaving: renewal::is_leaving(state, name),
-            next: self.forecast.borrow().of(name).map(|own| own.next.clone()),
-        })
-    }
-
-    pub(crate) fn met(&self) -> MutexGuard<'_, BTreeMap<NodeKey, (Hello, bool)>> {
-        self.met.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn conflicts(&self) -> MutexGuard<'_, BTreeMap<String, &'static str>> {
-        self.conflicts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn record(&self) -> Arc<EpochRecord> {
-        self.record.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(crate) fn snapshot(&self) -> Snapshot {
-        self.snapshot
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    pub(crate) fn kem(&self) -> Option<Arc<SealingSecret>> {
-        self.kem.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    pub(crate) fn opener(&self) -> Option<(Epoch, Arc<SealingSecret>)> {
-        self.opener.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
 }
 
 /// See the module. Cheap to clone.

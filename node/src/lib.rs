@@ -27,9 +27,15 @@ mod renewal;
 pub mod replica;
 mod runtime;
 pub mod serving;
+mod shared;
+pub mod status;
 pub mod system_waiting;
 mod warnings;
 pub mod wire;
+
+/// Whether bugs are planted in this build.
+#[doc(hidden)]
+pub const PLANTED: bool = tacit_consensus::planted::BUILT || tacit_attest::planted::BUILT;
 
 pub use self::{
     error::NodeError,

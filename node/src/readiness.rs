@@ -4,8 +4,9 @@ use std::path::Path;
 
 use crate::{
     config::Role,
-    handle::{Check, Snapshot, Status},
     phase::Phase,
+    shared::Snapshot,
+    status::{Check, Status},
 };
 
 /// A node that is more blocks behind than this is not ready.

@@ -15,13 +15,14 @@ use crate::{
     config::{Config, KeyStore, NodeSection, Role},
     edge::{GossipTokens, TimedStore, serve_network, spawn_replica},
     forecast,
-    handle::{NodeHandle, Pending, Shared, Snapshot, ToReplica},
+    handle::{NodeHandle, ToReplica},
     home::Home,
     init, keyring, logging,
     metrics::Metrics,
     recovery,
     renewal::Attester,
     replica::{History, Refused, Replica, ReplicaConfig, ValidatorParts},
+    shared::{Pending, Shared, Snapshot},
 };
 
 /// Inputs that wait for the replica before those who bring them are held up.

@@ -103,7 +103,7 @@ impl Warning<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::handle::NextSeat;
+    use crate::status::NextSeat;
 
     const NOW: Millis = 1_790_000_000_000;
     const DAY_MS: Millis = 24 * HOUR_MS;

@@ -5,4 +5,6 @@ pub mod bad_evidence;
 pub mod consensus_sim;
 pub mod fuzz;
 pub mod network;
+pub mod planted;
 pub mod report;
+pub mod sim;

@@ -75,16 +75,7 @@ impl Network {
     /// # Panics
     /// When the wallet does not open, or the chain does not verify.
     pub fn wallet(&self, name: &str, node: usize) -> Wallet {
-        let facts = self.facts();
-        let root = facts
-            .wallets
-            .iter()
-            .find(|w| w.name == name)
-            .expect("a wallet of the network");
-        let home = Home::at(root.file.ancestors().nth(2).expect("HOME/wallets/NAME.age"));
-        let password = std::fs::read_to_string(&facts.password_file).expect("the password's file");
-        let passphrase = Passphrase::new(password.trim_end().to_owned());
-        let keyfile = Keyfile::open(&home, name, &passphrase).expect("the wallet opens");
+        let (facts, keyfile) = (self.facts(), self.keyfile(name));
         let transport = self.transport(node);
         let pin = Digest::from_hex(&facts.genesis_hash).expect("a hash");
         let trust = Trust::open(&Api::new(&*transport), &pin, None).expect("the genesis is the pinned one");
@@ -94,6 +85,23 @@ impl Network {
             ..WalletOptions::default()
         };
         Wallet::new(&keyfile, transport, trust, options).expect("the wallet is of this chain")
+    }
+
+    /// What a wallet of the network holds, for those who sign what no wallet would.
+    ///
+    /// # Panics
+    /// When it cannot be opened.
+    pub fn keyfile(&self, name: &str) -> Keyfile {
+        let facts = self.facts();
+        let root = facts
+            .wallets
+            .iter()
+            .find(|w| w.name == name)
+            .expect("a wallet of the network");
+        let home = Home::at(root.file.ancestors().nth(2).expect("HOME/wallets/NAME.age"));
+        let password = std::fs::read_to_string(&facts.password_file).expect("the password's file");
+        let passphrase = Passphrase::new(password.trim_end().to_owned());
+        Keyfile::open(&home, name, &passphrase).expect("the wallet opens")
     }
 
     /// HTTP to a node.

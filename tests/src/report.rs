@@ -43,6 +43,12 @@ pub fn record(lane: &str, figures: Value) {
     });
 }
 
+/// By how much `make soak` multiplies what a lane does; 1 for what runs with every change.
+pub fn soak() -> u64 {
+    let asked = std::env::var("TACIT_SOAK").ok();
+    asked.and_then(|value| value.parse().ok()).unwrap_or(1).max(1)
+}
+
 /// Processor time that the calling thread has used: what a busy machine does not change. Zero where the system
 /// does not tell (it is Linux that does).
 pub fn core_time() -> Duration {

@@ -14,13 +14,8 @@ use tacit_attest::{Measurement, SimulatedChip, SimulatedQuoter};
 use tacit_consensus::Epoch;
 use tacit_ledger::{ChainLog, EpochRecord, RocksStore};
 use tacit_node::keyring::SealedFile;
-use tacit_tests::network::Network;
+use tacit_tests::{network::Network, sim::loot::Chain};
 use tacit_wallet::{Api, Transport};
-
-#[path = "../../node/tests/replica/loot.rs"]
-mod loot;
-
-use loot::Chain;
 
 /// Long enough for every validator to renew its KEM key within an epoch, in milliseconds.
 const EPOCH_MS: u64 = 15_000;

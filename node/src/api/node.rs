@@ -13,8 +13,9 @@ use tacit_ledger::{EpochRecord, Genesis, PublicState, Store};
 use tokio::sync::watch;
 
 use crate::forecast::Forecast;
-use crate::handle::{Accepted, NodeHandle, Problem, Status, SystemAccepted, TxState};
+use crate::handle::{Accepted, NodeHandle, Problem, SystemAccepted, TxState};
 use crate::metrics::Metrics;
+use crate::status::Status;
 use crate::system_waiting::SystemState;
 
 /// See [`NodeHandle`], whose methods these are.

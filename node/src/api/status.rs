@@ -13,8 +13,8 @@ use super::problem::{Answer, Refusal};
 use super::server::Api;
 use super::types::{borsh64, fresh, parameter, tagged, time};
 use crate::config::Role;
-use crate::handle::{LIVE_LAG, Status};
 use crate::metrics::CONTENT_TYPE;
+use crate::status::{LIVE_LAG, Status};
 
 /// Whether the chain's hardware is simulated: a fact of its genesis.
 pub(crate) fn is_simulated(genesis: &Genesis) -> bool {

@@ -12,9 +12,10 @@ use tokio::{
 use super::outbound::Outbound;
 use crate::{
     NodeError, clock,
-    handle::{Shared, Snapshot, ToReplica},
+    handle::ToReplica,
     metrics::ViewEnd,
     replica::{Effect, Input, Refused, Replica, SystemSource},
+    shared::{Shared, Snapshot},
 };
 
 /// Runs the replica until it is told to stop or cannot go on safely. The thread's result says which.

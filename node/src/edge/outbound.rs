@@ -14,8 +14,9 @@ use tokio::{
 
 use crate::{
     clock,
-    handle::{Shared, ToReplica},
+    handle::ToReplica,
     replica::{Effect, GossipVerdict, Input, NodeKey, Offence, Refused},
+    shared::Shared,
     wire::{Announcement, FetchRequest, FetchResponse, MAX_FETCH_RESPONSE_BYTES, RelayRefused},
 };
 

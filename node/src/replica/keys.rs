@@ -97,11 +97,11 @@ impl Replica {
         let Some(key) = self.validator.as_ref().map(|v| v.signer.public()) else {
             return Ok(());
         };
-        let Some(me) = record.validators.iter().position(|v| v.consensus_key == key) else {
+        let mut seats = (0u16..).zip(&record.validators);
+        let Some((me, seat)) = seats.find(|(_, seat)| seat.consensus_key == key) else {
             return Ok(());
         };
-        let kem_key = &record.validators[me].kem_key;
-        let me = u16::try_from(me).map_err(|_| "too many validators")?;
+        let kem_key = &seat.kem_key;
         let held = |parts: &super::ValidatorParts| parts.keyring.kem(kem_key).is_some();
         if !self.validator.as_ref().is_some_and(held) {
             tracing::error!(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tacit_consensus::{Digest, Epoch, Millis};
+use tacit_consensus::{Digest, Epoch, Millis, planted};
 use tacit_ledger::{Batch, Envelope, OpenedEnvelope, encode};
 
 use super::{BATCH_DELAY_MS, Effect, GossipVerdict, MAX_OPENED, Refused, Replica};
@@ -137,6 +137,9 @@ impl Replica {
     }
 
     fn keep_opened(&mut self, opened: Arc<OpenedEnvelope>) {
+        if planted::has("plaintext_logged") {
+            tracing::info!(call = ?borsh::to_vec(&opened.call), "opened");
+        }
         if self.opened.len() < MAX_OPENED {
             self.opened.insert(opened.id, opened);
         }

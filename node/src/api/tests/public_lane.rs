@@ -3,7 +3,7 @@
 use super::*;
 use tacit_consensus::PublicKey;
 
-use crate::handle::{Membership, NextSeat};
+use crate::status::{Membership, NextSeat};
 
 /// An approval by the third member; what it approves does not matter here.
 fn approval(served: &Served, of: u8) -> SystemTx {

@@ -21,10 +21,11 @@ use tokio::sync::watch;
 use crate::api::node::Node;
 use crate::config::Role;
 use crate::forecast::Forecast;
-use crate::handle::{Accepted, Check, Membership, Problem, Status, SystemAccepted, TxState};
+use crate::handle::{Accepted, Problem, SystemAccepted, TxState};
 use crate::metrics::Metrics;
 use crate::phase::Phase as NodePhase;
 use crate::renewal::Attempt;
+use crate::status::{Check, Membership, Status};
 use crate::system_waiting::SystemState;
 
 /// Believes every signature.

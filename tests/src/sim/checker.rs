@@ -1,0 +1,132 @@
+//! What must hold at every step of every story, whoever is crooked:
+//!
+//! | | |
+//! |---|---|
+//! | S1 | one block a height, over all nodes and all time |
+//! | S2 | a node's chain only grows, by one, across restarts |
+//! | S3 | nobody signs two blocks for one view and phase, nor both finalizes and gives up a view |
+//! | S4 | what is reported or signed is in the store first |
+//! | S5 | one state a height; the supply is what genesis gave out |
+
+use std::collections::BTreeMap;
+
+use tacit_consensus::{Digest, Epoch, Executed, Height, Message, Phase, View};
+
+use super::world::World;
+
+/// What was seen so far.
+#[derive(Default)]
+pub struct Checker {
+    /// The block at each height.
+    pub chain: BTreeMap<Height, Digest>,
+    states: BTreeMap<Height, Executed>,
+    heights: BTreeMap<usize, Height>,
+    said: BTreeMap<(usize, Epoch, View, &'static str), Digest>,
+    /// Who waits for which batches: server and its number, asker, its life and its number.
+    pub(super) questions: BTreeMap<(usize, u64), (usize, u64, u64)>,
+}
+
+impl Checker {
+    /// A node came back: with all that it ever reported.
+    pub fn restarted(&mut self, index: usize, height: Height) {
+        let before = self.heights.insert(index, height).unwrap_or(0);
+        assert!(
+            height >= before,
+            "node {index} reported {before} and came back with {height}"
+        );
+    }
+
+    /// Somebody put an older disk in place: what was reported since is reported again.
+    pub fn set_back(&mut self, index: usize, height: Height) {
+        self.heights.insert(index, height);
+    }
+
+    /// How many different statements a validator signed so far.
+    pub fn statements(&self, index: usize) -> usize {
+        self.said.keys().filter(|(by, ..)| *by == index).count()
+    }
+
+    /// A node took a public snapshot: its chain goes on from there.
+    pub fn jumped(&mut self, index: usize, height: Height) {
+        let before = self.heights.insert(index, height).unwrap_or(0);
+        assert!(
+            height > before,
+            "S2: node {index} jumped from {before} back to {height}"
+        );
+    }
+
+    /// Whether a validator said anything in an epoch.
+    pub fn voted(&self, index: usize, epoch: Epoch, what: &'static str) -> bool {
+        let all = (index, epoch, 0, "")..(index, epoch + 1, 0, "");
+        self.said.range(all).any(|((.., said), _)| *said == what)
+    }
+
+    fn say(&mut self, index: usize, place: (Epoch, View), what: &'static str, block: Digest) {
+        let first = *self.said.entry((index, place.0, place.1, what)).or_insert(block);
+        assert_eq!(first, block, "S3: node {index} signs two {what} in {place:?}");
+        let both =
+            ["finalize", "timeout"].map(|what| self.said.contains_key(&(index, place.0, place.1, what)));
+        assert_ne!(
+            both, [true; 2],
+            "S3: node {index} finalizes and gives up {place:?}"
+        );
+    }
+}
+
+impl World {
+    /// An honest replica hands out a message.
+    pub(super) fn check_said(&mut self, index: usize, message: &Message) {
+        let (place, what, block) = match message {
+            Message::Proposal(block) => ((block.header.epoch, block.header.view), "proposal", block.id()),
+            Message::Vote(vote) => {
+                let what = match vote.phase {
+                    Phase::Certify => "certify",
+                    Phase::Finalize => "finalize",
+                };
+                ((vote.epoch, vote.view), what, vote.block)
+            }
+            Message::Timeout(timeout) => ((timeout.epoch, timeout.view), "timeout", timeout.high.block),
+            Message::Certificate(_) | Message::BlockRequest(_) | Message::BlockResponse(_) => return,
+        };
+        self.checker.say(index, place, what, block);
+        let record = self.nodes[index].log().safety().expect("readable");
+        // In the same step it may have gone on, into the next epoch even.
+        let durable = record.is_some_and(|record| (record.epoch(), record.signed_view()) >= place);
+        assert!(
+            durable,
+            "S4: node {index} says {what} in {place:?} before that is stored"
+        );
+    }
+
+    /// A replica reports a block.
+    pub(super) fn check_committed(&mut self, index: usize, height: Height, envelopes: &[Digest]) {
+        let node = &self.nodes[index];
+        let id = node.block(height).block.id();
+        let result = node
+            .log()
+            .result(height)
+            .expect("readable")
+            .expect("S4: a result");
+        assert_eq!(result.envelopes, envelopes, "S4: node {index} at {height}");
+        // One without a seat follows like an observer.
+        let executes = node
+            .replica
+            .as_ref()
+            .is_some_and(|replica| replica.supply().is_some());
+        let supply = self.genesis.supply();
+        let checker = &mut self.checker;
+        let before = checker.heights.insert(index, height).unwrap_or(0);
+        assert_eq!(before + 1, height, "S2: node {index}");
+        let known = *checker.chain.entry(height).or_insert(id);
+        assert_eq!(known, id, "S1: node {index} has another block at {height}");
+        let own = result.executed;
+        if executes {
+            let state = *checker.states.entry(height).or_insert(own);
+            assert_eq!(state, own, "S5: node {index} has another state at {height}");
+            assert_eq!(own.supply, supply, "S5: the supply at {height}");
+        } else if let Some(state) = checker.states.get(&height) {
+            let seen = |executed: &Executed| (executed.public_root, executed.receipts_root);
+            assert_eq!(seen(state), seen(&own), "S5: observer {index} at {height}");
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Networks of whole replicas in one process, in virtual time, from one seed.
+//!
+//! ```text
+//! node.rs     a node: its replica, what outlives it, what it reported
+//! world.rs    the network: clock, queue of events, delay, loss, cuts, a crooked sender
+//! carry.rs    effects carried out as the node's edge does
+//! checker.rs  what must hold at every step of every run: one chain, one state, nothing signed twice
+//! founders.rs keys, evidence and genesis; vault.rs where a keyring is kept
+//! wallet.rs   clients; members.rs members and validators: what they sign for the public lane
+//! verbs.rs    what stories make happen: turns, newcomers, suspensions, disks that are set back
+//! loot.rs     a thief: what keyrings and the chain lead to
+//! ```
+
+pub mod carry;
+pub mod checker;
+pub mod founders;
+pub mod loot;
+pub mod members;
+pub mod node;
+pub mod vault;
+pub mod verbs;
+pub mod wallet;
+pub mod world;

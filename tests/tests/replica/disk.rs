@@ -1,0 +1,99 @@
+//! Disks that fail: the replica stops by name, says nothing more, and comes back with all that it ever said.
+
+use tacit_tests::sim::{
+    founders::{alice, bob},
+    wallet::pay,
+    world::{Options, World},
+};
+
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    Write,
+    Sync,
+}
+
+/// A validator whose `k`-th write or sync from some moment on fails, in a story of two epochs with work in both.
+fn fails_at(fault: Fault, k: u64) -> bool {
+    let mut world = World::at_epoch_1(Options {
+        seed: k,
+        ..Options::epochs_of(3_000)
+    });
+    let store = world.nodes[2].store.clone();
+    match fault {
+        Fault::Write => store.fail_write(k),
+        Fault::Sync => store.fail_sync(k),
+    }
+    let (envelope, _) = world.seal(&alice(), 0, pay(bob().id(), 1));
+    world.submit(0, &envelope).expect("accepted");
+    let limit = world.now + 12_000;
+    while world.nodes[2].halted.is_none() && world.advance(limit) {}
+    let Some(reason) = world.nodes[2].halted.clone() else {
+        return false;
+    };
+    assert!(reason.contains("the store refused"), "{reason}");
+    assert_eq!(
+        world.nodes[2].seen.after_halt, 0,
+        "{fault:?} {k}: it says more after it stopped"
+    );
+    world.crash(2);
+    world.run_for(500);
+    world.start(2);
+    world.run_until("all are together again", 20_000, |world| {
+        world
+            .nodes
+            .iter()
+            .all(|node| node.epoch() >= 2 && node.height() + 1 >= world.top())
+    });
+    let nonce = u64::from(world.all_have(&envelope.id()));
+    world.transfer(2, &alice(), nonce, bob().id());
+    world.assert_calm();
+    true
+}
+
+#[test]
+fn a_write_that_fails_stops_the_replica_wherever_it_is() {
+    let failed = (0..36).filter(|k| fails_at(Fault::Write, *k)).count();
+    assert_eq!(failed, 36, "the story has so many writes");
+}
+
+#[test]
+fn a_sync_that_fails_stops_the_replica_wherever_it_is() {
+    let failed = (0..36).filter(|k| fails_at(Fault::Sync, *k)).count();
+    assert_eq!(failed, 36, "the story has so many syncs");
+}
+
+/// A node's own disk is no peer's fault.
+#[test]
+fn a_disk_that_fails_while_catching_up_blames_nobody() {
+    for k in 0..12 {
+        let mut world = World::at_epoch_1(Options::default());
+        let (envelope, _) = world.seal(&alice(), 0, pay(bob().id(), 1));
+        world.crash(3);
+        let id = world.submit(0, &envelope).expect("accepted");
+        world.run_until("final without it", 20_000, |world| world.all_have(&id));
+        world.run_for(20_000);
+        world.start(3);
+        world.nodes[3].store.fail_write(k);
+        world.run_until("it stops", 30_000, |world| world.nodes[3].halted.is_some());
+        assert!(world.nodes[3].seen.penalties.is_empty(), "write {k}");
+        assert_eq!(world.nodes[3].seen.after_halt, 0, "write {k}");
+        world.crash(3);
+        world.start(3);
+        world.transfer(3, &alice(), 1, bob().id());
+        world.assert_calm();
+    }
+}
+
+#[test]
+fn a_vault_that_cannot_save_the_next_secret_stops_the_replica_before_the_epoch_is_stored() {
+    let mut world = World::at_epoch_1(Options::epochs_of(5_000));
+    world.nodes[1].vault.as_ref().expect("a vault").fail_save(0);
+    world.run_until("it stops", 20_000, |world| world.nodes[1].halted.is_some());
+    assert!(world.nodes[1].log().epoch(2).expect("readable").is_none());
+    assert_eq!(world.nodes[1].seen.after_halt, 0);
+    world.crash(1);
+    world.start(1);
+    world.run_until("epoch 2 begins everywhere", 20_000, |world| world.all_in(2));
+    world.transfer(1, &alice(), 0, bob().id());
+    world.assert_calm();
+}
