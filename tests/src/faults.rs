@@ -20,9 +20,12 @@ mod lane;
 mod links;
 mod raw;
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 pub use self::{
     disk::full_disk,
@@ -35,12 +38,12 @@ pub use self::{
 };
 
 /// Figures of the stages that ran so far in this process.
-static FIGURES: Mutex<Map<String, Value>> = Mutex::new(Map::new());
+static FIGURES: Mutex<BTreeMap<String, Value>> = Mutex::new(BTreeMap::new());
 
 /// Keeps the figures of a stage, and with them those of all stages before.
 pub(crate) fn keep(stage: &str, figures: Value) {
     println!("{stage}: {figures}");
     let mut all = FIGURES.lock().unwrap_or_else(PoisonError::into_inner);
     all.insert(stage.to_owned(), figures);
-    crate::report::record("processes", Value::Object(all.clone()));
+    crate::report::record("processes", serde_json::json!(*all));
 }

@@ -2,6 +2,8 @@
 
 use std::{
     collections::BTreeMap,
+    io::{Read, Write},
+    net::TcpStream,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     path::Path,
     sync::{
@@ -332,6 +334,22 @@ impl Lane {
         }
     }
 
+    /// The sum of a node's samples whose name, or name with labels, this is.
+    ///
+    /// # Panics
+    /// When the node does not answer.
+    pub fn metric(&self, node: usize, name: &str) -> u64 {
+        let rpc = &self.network.facts().nodes[node].rpc;
+        let address = rpc.trim_start_matches("http://");
+        let text = get(address, "/metrics").expect("metrics");
+        let values = text.lines().filter_map(|line| {
+            let (sample, value) = line.rsplit_once(' ')?;
+            let plain = sample.split('{').next()?;
+            (sample == name || plain == name).then(|| value.parse::<f64>().ok())?
+        });
+        values.sum::<f64>() as u64
+    }
+
     /// The largest resident memory of the running nodes so far, MiB: what the kernel noted (`VmHWM`, proc(5)).
     pub fn peak_rss_mib(&self) -> u64 {
         let status = self.network.testnet.status();
@@ -343,6 +361,16 @@ impl Lane {
     pub fn home(&self, node: usize) -> &Path {
         &self.network.facts().nodes[node].home
     }
+}
+
+/// One plain page.
+fn get(address: &str, path: &str) -> std::io::Result<String> {
+    let mut socket = TcpStream::connect(address)?;
+    socket.set_read_timeout(Some(Duration::from_secs(10)))?;
+    write!(socket, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let mut text = String::new();
+    socket.read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn peak_kib(pid: u32) -> Option<u64> {
