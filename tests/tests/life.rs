@@ -16,7 +16,7 @@ use serde_json::Value;
 use tacit_consensus::Digest;
 use tacit_ledger::{PolicyApproval, SystemTx};
 use tacit_testnet::{Event, Facts, LoadKind, LoadOptions, LoadReport, Testnet};
-use tacit_tests::network::{Network, PATIENCE, tacit};
+use tacit_tests::network::{Network, PATIENCE, block_time_ms, tacit};
 use tacit_wallet::{Api, Error, HttpTransport, Transport};
 
 /// Longest wait for one step of a validator's way: an epoch's end, a snapshot, a vote, on a machine that may be busy.
@@ -74,7 +74,7 @@ impl Story {
         let to = self.network.height(node).expect("the node answers");
         let time = |height: u64| {
             let block = self.page(node, &format!("/v1/blocks/{height}"));
-            block["time_ms"].as_u64().expect("a time")
+            block_time_ms(&block)
         };
         let times: Vec<u64> = (from..=to).map(time).collect();
         let pauses = times.windows(2).map(|pair| pair[1].saturating_sub(pair[0]));

@@ -19,7 +19,7 @@ use tacit_consensus::Digest;
 use tacit_testnet::{Facts, LoadKind, LoadOptions, LoadReport, Options, Percentiles, Testnet};
 use tacit_wallet::{Api, HttpTransport, Transport};
 
-use crate::network::{Network, PATIENCE};
+use crate::network::{Network, PATIENCE, block_time_ms};
 
 /// One network at a time: two would share the machine, and figures would be of both.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -322,7 +322,7 @@ impl Lane {
                     times.reverse();
                     return times;
                 }
-                times.push(item["time_ms"].as_u64().expect("a time"));
+                times.push(block_time_ms(item));
             }
             match page["next"].as_str() {
                 Some(next) => after = format!("&after={next}"),
