@@ -50,7 +50,7 @@ pub use adversary::{Adversary, AdversaryReport, crook};
 pub use error::Error;
 pub use event::Event;
 pub use facts::{Build, FACTS_FILE, FACTS_VERSION, Facts, NodeFacts, NodeRole, WalletFacts};
-pub use flood::{FloodReport, flood};
+pub use flood::{Flood, FloodOptions, FloodReport, seal_flood};
 pub use founding::authority_file as authority;
 pub use leak::{
     Captured, Control, Encoding, Extent, Hit, LeakReport, MAX_WORD, MAX_WORDS, MIN_WORD, Searched, Word,

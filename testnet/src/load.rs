@@ -138,7 +138,7 @@ pub fn load_until(facts: &Facts, options: &LoadOptions, stop: &AtomicBool) -> Re
     Ok(run(purses, options, stop))
 }
 
-pub(crate) fn check(facts: &Facts, options: &LoadOptions) -> Result<(), Error> {
+fn check(facts: &Facts, options: &LoadOptions) -> Result<(), Error> {
     let most = facts.load_accounts.min(MAX_WALLETS);
     if options.wallets < 2 || options.wallets > most {
         let what = format!(

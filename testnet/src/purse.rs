@@ -214,14 +214,6 @@ impl Purse {
             .map_err(|e| refused(&name, e))
     }
 
-    /// Seals and sends, and forgets it.
-    pub(crate) fn throw(&mut self, number: u64, kind: LoadKind) -> Result<(), &'static str> {
-        match self.submit(number, kind) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(error.code()),
-        }
-    }
-
     fn submit(&mut self, number: u64, kind: LoadKind) -> Result<Submitted, WalletError> {
         if kind == LoadKind::Message || kind == LoadKind::Mixed && number % 2 == 1 {
             let to = self.to;
@@ -296,7 +288,7 @@ fn wallet(keyfile: &Keyfile, nodes: &[String], at: usize, trust: Trust) -> Resul
 }
 
 /// Verifies the chain once, at the first validator that serves, for all wallets of a load.
-fn first_trust(facts: &Facts, genesis: &Genesis) -> Result<Trust, Error> {
+pub(crate) fn first_trust(facts: &Facts, genesis: &Genesis) -> Result<Trust, Error> {
     let name = "load";
     let pin = genesis.chain_id();
     let mut last = Error::NotRunning {

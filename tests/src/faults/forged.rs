@@ -92,9 +92,19 @@ pub fn forged_answers(lane: &mut Lane) {
         lane.progress(1, 2);
         let joined = lane.net().join(STEP, &mut |event| println!("{event}"));
         let joined = joined.expect("it joins");
-        lose_secret(lane, VICTIM);
-        let begun = Instant::now();
-        lane.until("it votes", || lane.votes(VICTIM));
+        // It asks whom it is connected to, so the liar may be lucky.
+        let mut begun = Instant::now();
+        for tries in 0.. {
+            assert!(tries < 8, "the liar is asked for the secret");
+            lose_secret(lane, VICTIM);
+            begun = Instant::now();
+            lane.until("it votes", || lane.votes(VICTIM));
+            wait_for_report(lane);
+            let report = lane.network.testnet.adversary_report(LIAR);
+            if report.is_some_and(|report| report.counts.contains_key("shares")) {
+                break;
+            }
+        }
         // What is sealed to the epoch opens there again.
         let mut alice = lane.network.wallet("alice", VICTIM);
         let to = lane.network.address("bob");
@@ -106,17 +116,15 @@ pub fn forged_answers(lane: &mut Lane) {
         let back = begun.elapsed();
         alice.wait(&mut sent.expect("sent")).expect("it is final");
         let report = lane.network.testnet.adversary_report(LIAR).expect("an adversary");
+        let (counts, asked) = (report.counts, ["shares", "standings", "blocks", "manifests"]);
+        assert!(
+            asked.iter().all(|what| counts.contains_key(*what)),
+            "the liar was asked for everything: {counts:?}"
+        );
         lane.net().restart(LIAR).expect("the validator comes back");
-        (report.counts, joined, back)
+        (counts, joined, back)
     });
     loaded.nothing_lost();
-    let forged = |what: &str| counts.get(what).copied().unwrap_or(0);
-    assert!(forged("shares") > 0, "the liar was asked for the secret: {counts:?}");
-    assert!(forged("standings") > 0, "and what it saw: {counts:?}");
-    assert!(
-        forged("chunks") + forged("epochs") + forged("blocks") > 0,
-        "and by the newcomer: {counts:?}"
-    );
     lane.until("it votes again", || lane.votes(LIAR));
     lane.agree(&[0, 1, 2, 3, 4]);
     no_convictions(lane);
@@ -129,6 +137,12 @@ pub fn forged_answers(lane: &mut Lane) {
             "load": loaded.figures(),
         }),
     );
+}
+
+/// The adversary tells what it did once a second.
+fn wait_for_report(lane: &Lane) {
+    let begun = Instant::now();
+    lane.until("it has told", || begun.elapsed() >= Duration::from_millis(1_500));
 }
 
 /// What a host can do to a stopped validator: its keyring has no secret of an epoch, and the blocks from before the epoch

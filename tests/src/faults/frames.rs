@@ -1,6 +1,14 @@
 //! Malformed and oversized frames, from strangers who take a new identity whenever theirs is banned.
 
-use std::{io::Write, net::TcpStream, sync::Arc, time::Duration};
+use std::{
+    io::Write,
+    net::TcpStream,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use rand_chacha::{
     ChaCha20Rng,
@@ -22,6 +30,8 @@ const FRAMES: u64 = 256;
 const AT_ONCE: usize = 8;
 /// One connection in so many does not even greet: it writes noise onto the bare socket.
 const BARE: u64 = 8;
+/// Strangers, at most, for each that would do if all their frames went.
+const MOST_STRANGERS: u64 = 20;
 /// The most memory that a node may have taken, MiB: what it takes without attack, with room.
 const RSS_CAP_MIB: u64 = 768;
 
@@ -84,79 +94,80 @@ fn attack(lane: &Lane, total: u64) -> (u64, u64) {
         .enable_all()
         .build()
         .expect("a runtime");
-    let rounds = total.div_ceil(FRAMES);
+    let written = Arc::new(AtomicU64::new(0));
+    let most = MOST_STRANGERS * total.div_ceil(FRAMES);
     runtime.block_on(async {
         let slots = Arc::new(Semaphore::new(AT_ONCE));
-        let mut tasks = Vec::new();
-        for stranger in 0..rounds {
+        let mut stranger = 0;
+        while written.load(Ordering::Relaxed) < total {
+            assert!(stranger < most, "strangers get nothing onto the wire any more");
             let slot = slots.clone().acquire_owned().await.expect("open");
-            let (mut rng, node) = (
-                ChaCha20Rng::seed_from_u64(stranger),
-                nodes[stranger as usize % nodes.len()].clone(),
-            );
-            let what = ["direct", "direct", "direct", "fetch"][stranger as usize % 4];
-            let (protocol, bytes) = (format!("/tacit/{chain8}/{what}/1"), burst(&mut rng, what));
-            tasks.push(tokio::spawn(async move {
-                let _slot = slot;
-                if stranger % BARE == BARE - 1 {
-                    return bare(&node, bytes).await;
-                }
-                let address = node.parse().expect("an address");
-                raw::write(address, &protocol, bytes).await
-            }));
+            let node = nodes[stranger as usize % nodes.len()].clone();
+            let what = ["direct", "direct", "fetch"][stranger as usize % 3];
+            let protocol = format!("/tacit/{chain8}/{what}/1");
+            let frames = burst(&mut ChaCha20Rng::seed_from_u64(stranger), what);
+            let bare = stranger % BARE == BARE - 1;
+            let written = written.clone();
+            tokio::spawn(async move {
+                let went = match bare {
+                    true => onto_socket(&node, frames).await,
+                    false => raw::write(node.parse().expect("an address"), &protocol, frames).await,
+                };
+                written.fetch_add(went, Ordering::Relaxed);
+                drop(slot);
+            });
+            stranger += 1;
         }
-        let mut reached = 0;
-        for task in tasks {
-            reached += u64::from(task.await.expect("no panic"));
-        }
-        (reached * FRAMES, rounds)
+        // Those that are still at it.
+        let all = u32::try_from(AT_ONCE).expect("few");
+        let _done = slots.acquire_many(all).await.expect("open");
+        (written.load(Ordering::Relaxed), stranger)
     })
 }
 
 /// Frames of all wrong kinds: content that is noise, kinds that do not exist, lengths beyond every bound, lengths that
 /// promise more than comes.
-fn burst(rng: &mut ChaCha20Rng, what: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut noise = |bytes: &mut Vec<u8>, length: usize| {
-        let from = bytes.len();
-        bytes.resize(from + length, 0);
-        rng.fill_bytes(&mut bytes[from..]);
-    };
+fn burst(rng: &mut ChaCha20Rng, what: &str) -> Vec<Vec<u8>> {
     // What ends a stream stands last, and another thing on each.
-    for frame in 0..FRAMES - 1 {
-        let length = [0, 1, 31, 64, 100, 1_000][frame as usize % 6];
-        if what == "direct" {
-            bytes.push(u8::try_from(frame % 2).expect("a bit"));
-        }
-        bytes.extend((length as u32).to_be_bytes());
-        noise(&mut bytes, length);
-    }
-    let mut last = [0; 1];
-    noise(&mut bytes, 1);
-    last.copy_from_slice(&bytes[bytes.len() - 1..]);
-    match last[0] % 3 {
+    let mut frames: Vec<Vec<u8>> = (1..FRAMES)
+        .map(|frame| {
+            let length = [0_u32, 1, 31, 64, 100, 1_000][frame as usize % 6];
+            let mut bytes = Vec::new();
+            if what == "direct" {
+                bytes.push(u8::try_from(frame % 2).expect("a bit"));
+            }
+            bytes.extend(length.to_be_bytes());
+            let from = bytes.len();
+            bytes.resize(from + length as usize, 0);
+            rng.fill_bytes(&mut bytes[from..]);
+            bytes
+        })
+        .collect();
+    frames.push(match rng.next_u32() % 3 {
         // A channel that does not exist.
-        0 => bytes.extend([0x77, 0, 0, 0, 0]),
+        0 => vec![0x77, 0, 0, 0, 0],
         // A length bomb.
-        1 => bytes.extend([0, 0xff, 0xff, 0xff, 0xff]),
+        1 => vec![0, 0xff, 0xff, 0xff, 0xff],
         // A promise of 1 MiB that is not kept.
-        _ => bytes.extend([0, 0, 0x10, 0, 0, 1, 2, 3]),
-    }
-    bytes
+        _ => vec![0, 0, 0x10, 0, 0, 1, 2, 3],
+    });
+    frames
 }
 
-/// The same bytes onto a bare socket.
-async fn bare(node: &str, bytes: Vec<u8>) -> bool {
+/// The same onto a bare socket, without a greeting.
+async fn onto_socket(node: &str, frames: Vec<Vec<u8>>) -> u64 {
     let port = node.split("/tcp/").nth(1).and_then(|rest| rest.split('/').next());
     let Some(port) = port.and_then(|port| port.parse::<u16>().ok()) else {
-        return false;
+        return 0;
     };
     let write = move || {
-        let mut socket = TcpStream::connect(("127.0.0.1", port)).ok()?;
-        socket.set_write_timeout(Some(Duration::from_secs(5))).ok()?;
-        // It may close before it has read everything.
-        let _ = socket.write_all(&bytes);
-        Some(())
+        let Ok(mut socket) = TcpStream::connect(("127.0.0.1", port)) else {
+            return 0;
+        };
+        let _ = socket.set_write_timeout(Some(Duration::from_secs(5)));
+        // It may close before it has been sent everything.
+        let went = frames.iter().take_while(|frame| socket.write_all(frame).is_ok());
+        went.count() as u64
     };
-    tokio::task::spawn_blocking(write).await.is_ok_and(|done| done.is_some())
+    tokio::task::spawn_blocking(write).await.unwrap_or(0)
 }

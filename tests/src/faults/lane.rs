@@ -60,7 +60,7 @@ impl Size {
         }
         Self {
             kills: knob("KILLS", 20),
-            txs: knob("TXS", 500),
+            txs: knob("TXS", 200),
             frames: knob("FRAMES", 100_000),
             seconds: knob("SECONDS", 5),
             rate: knob("RATE", 20.0),

@@ -1,7 +1,14 @@
 //! Raw peers: strangers with a new identity each time, who open the streams that nodes speak on and write onto them
 //! whatever they like, below everything that `tacit_p2p` would refuse to send.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, StreamExt};
 use libp2p::{
@@ -17,16 +24,18 @@ use libp2p::{
 /// A connection that has come to nothing by then is given up.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Writes bytes onto a stream and reads what the other side writes, for as long as it does.
+/// Writes frames onto a stream, counts those that went, and reads what the other side writes, for as long as it does.
 #[derive(Clone, Default)]
-pub(super) struct Raw;
+pub(super) struct Raw {
+    written: Arc<AtomicU64>,
+}
 
 impl request_response::Codec for Raw {
     type Protocol = StreamProtocol;
-    type Request = Vec<u8>;
+    type Request = Vec<Vec<u8>>;
     type Response = ();
 
-    async fn read_request<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Vec<u8>>
+    async fn read_request<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Vec<Vec<u8>>>
     where
         T: AsyncRead + Unpin + Send,
     {
@@ -42,12 +51,21 @@ impl request_response::Codec for Raw {
         Ok(())
     }
 
-    async fn write_request<T>(&mut self, _: &StreamProtocol, io: &mut T, bytes: Vec<u8>) -> io::Result<()>
+    async fn write_request<T>(
+        &mut self,
+        _: &StreamProtocol,
+        io: &mut T,
+        frames: Vec<Vec<u8>>,
+    ) -> io::Result<()>
     where
         T: AsyncWrite + Unpin + Send,
     {
-        io.write_all(&bytes).await?;
-        io.flush().await
+        for frame in frames {
+            io.write_all(&frame).await?;
+            io.flush().await?;
+            self.written.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     async fn write_response<T>(&mut self, _: &StreamProtocol, _: &mut T, (): ()) -> io::Result<()>
@@ -63,11 +81,13 @@ async fn drain<T: AsyncRead + Unpin>(io: &mut T) {
     while io.read(&mut buffer).await.is_ok_and(|length| length > 0) {}
 }
 
-/// Connects as a new stranger and writes `bytes` onto one stream of `protocol`; true once all of them were written, or the
-/// node had enough before.
-pub(super) async fn write(node: Multiaddr, protocol: &str, bytes: Vec<u8>) -> bool {
+/// Connects as a new stranger and writes frames onto one stream of `protocol`, until all are written or the node has had
+/// enough; gives how many went.
+pub(super) async fn write(node: Multiaddr, protocol: &str, frames: Vec<Vec<u8>>) -> u64 {
+    let raw = Raw::default();
+    let written = raw.written.clone();
     let attempt = async {
-        let mut swarm = stranger(protocol)?;
+        let mut swarm = stranger(protocol, raw)?;
         let Some(libp2p::multiaddr::Protocol::P2p(peer)) = node.iter().last() else {
             return None;
         };
@@ -79,7 +99,7 @@ pub(super) async fn write(node: Multiaddr, protocol: &str, bytes: Vec<u8>) -> bo
         loop {
             match swarm.select_next_some().await {
                 SwarmEvent::ConnectionEstablished { peer_id, .. } => {
-                    swarm.behaviour_mut().send_request(&peer_id, bytes.clone());
+                    swarm.behaviour_mut().send_request(&peer_id, frames.clone());
                 }
                 // Answered, closed, refused: it was read as far as the node cared to.
                 SwarmEvent::Behaviour(request_response::Event::OutboundFailure { .. })
@@ -90,10 +110,12 @@ pub(super) async fn write(node: Multiaddr, protocol: &str, bytes: Vec<u8>) -> bo
             }
         }
     };
-    matches!(tokio::time::timeout(PATIENCE, attempt).await, Ok(Some(())))
+    // Late, refused or done: what counts is what went.
+    let _ = tokio::time::timeout(PATIENCE, attempt).await;
+    written.load(Ordering::Relaxed)
 }
 
-fn stranger(protocol: &str) -> Option<Swarm<request_response::Behaviour<Raw>>> {
+fn stranger(protocol: &str, raw: Raw) -> Option<Swarm<request_response::Behaviour<Raw>>> {
     let protocol = StreamProtocol::try_from_owned(protocol.to_owned()).ok()?;
     let config = request_response::Config::default().with_request_timeout(PATIENCE);
     let builder = SwarmBuilder::with_new_identity()
@@ -104,7 +126,7 @@ fn stranger(protocol: &str) -> Option<Swarm<request_response::Behaviour<Raw>>> {
             yamux::Config::default,
         )
         .ok()?;
-    let behaviour = request_response::Behaviour::with_codec(Raw, [(protocol, ProtocolSupport::Full)], config);
+    let behaviour = request_response::Behaviour::with_codec(raw, [(protocol, ProtocolSupport::Full)], config);
     let Ok(builder) = builder.with_behaviour(|_| behaviour);
     Some(builder.build())
 }
