@@ -25,6 +25,7 @@ struct Inner {
     unsynced: Vec<Vec<Op>>,
     fail_write: Option<u64>,
     fail_sync: Option<u64>,
+    full: bool,
     writes: u64,
     syncs: u64,
 }
@@ -48,6 +49,33 @@ impl MemoryStore {
         }
         inner.unsynced.clear();
         (inner.fail_write, inner.fail_sync) = (None, None);
+    }
+
+    /// A power cut after which those commits since the last synced one are there that `keep` says, by their number from 0. A
+    /// log that is read up to its first hole never does this: it is worse than the store's contract.
+    pub fn crash_keeping_where(&self, mut keep: impl FnMut(usize) -> bool) {
+        let mut inner = self.lock();
+        let mut redo = Vec::new();
+        while !inner.unsynced.is_empty() {
+            redo.push(inner.undo());
+        }
+        for (_, ops) in redo.into_iter().rev().enumerate().filter(|(at, _)| keep(*at)) {
+            for op in ops.into_iter().rev() {
+                inner.set(op.column, op.key, op.value);
+            }
+        }
+        (inner.fail_write, inner.fail_sync) = (None, None);
+    }
+
+    /// The process ends and the machine goes on: what was written is there, if not synced. Nothing fails any more.
+    pub fn killed(&self) {
+        let mut inner = self.lock();
+        (inner.fail_write, inner.fail_sync) = (None, None);
+    }
+
+    /// While the disk is full every commit that writes something fails and writes nothing.
+    pub fn set_full(&self, full: bool) {
+        self.lock().full = full;
     }
 
     /// The `k`-th commit from now, from 0, fails and writes nothing.
@@ -104,10 +132,14 @@ impl Inner {
         }
     }
 
-    fn undo(&mut self) {
+    /// Undoes the newest commit that is not synced; what would do it again, last write first.
+    fn undo(&mut self) -> Vec<Op> {
+        let mut redo = Vec::new();
         for op in self.unsynced.pop().into_iter().flatten().rev() {
-            self.set(op.column, op.key, op.value);
+            let value = self.set(op.column, op.key.clone(), op.value);
+            redo.push(Op { value, ..op });
         }
+        redo
     }
 }
 
@@ -149,7 +181,7 @@ impl Store for MemoryStore {
         let mut inner = self.lock();
         let write = inner.writes;
         inner.writes += 1;
-        if inner.fail_write == Some(write) {
+        if inner.fail_write == Some(write) || (inner.full && !batch.ops.is_empty()) {
             return Err(StoreError::Failed {
                 operation: "write",
                 detail: "told to fail".into(),

@@ -40,7 +40,7 @@ fn best<T>(mut run: impl FnMut() -> T) -> (T, Duration) {
 }
 
 fn throughput() {
-    let genesis = genesis_of(Params::default(), ACCOUNTS);
+    let genesis = genesis_of(Params::default(), 4, ACCOUNTS);
     let keys = StateKeys::derive(&EpochSecret::from_bytes([7; 32]));
     let state = PrivateState::genesis(Some(&keys), &genesis.allocations);
     let (plain, made) = best(|| state.to_checkpoint());

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
-use tacit_tests::{planted, report};
+use tacit_tests::{planted, report, sim::swarm::lane::SimArgs};
 
 #[derive(Parser)]
 #[command(name = "tacit-tests", about = "Runs and replays the lanes that examine Tacit")]
@@ -15,6 +15,8 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Lane {
+    /// Networks of whole replicas in virtual time, under every mixture of faults and adversaries.
+    Sim(SimArgs),
     /// Prints the page of a folder of figures.
     Report {
         /// Where the lanes kept them: `TACIT_REPORT_DIR` of those runs.
@@ -32,6 +34,7 @@ enum Lane {
 
 fn main() -> ExitCode {
     let done = match Args::parse().lane {
+        Lane::Sim(args) => args.run(),
         Lane::Report { dir } => report::page(&dir)
             .map(|page| print!("{page}"))
             .map_err(|error| error.to_string()),

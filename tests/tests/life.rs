@@ -9,14 +9,14 @@ use std::{
     process::Command,
     sync::atomic::{AtomicBool, Ordering},
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use serde_json::Value;
 use tacit_consensus::Digest;
 use tacit_ledger::{PolicyApproval, SystemTx};
 use tacit_testnet::{Event, Facts, LoadKind, LoadOptions, LoadReport, Testnet};
-use tacit_tests::network::{Network, PATIENCE, block_time_ms, tacit};
+use tacit_tests::network::{Network, PATIENCE, tacit};
 use tacit_wallet::{Api, Error, HttpTransport, Transport};
 
 /// Longest wait for one step of a validator's way: an epoch's end, a snapshot, a vote, on a machine that may be busy.
@@ -70,15 +70,17 @@ impl Story {
     }
 
     /// The longest time between two blocks from a height on, by their own clocks; under load it is a pause.
-    fn longest_pause_ms(&self, node: usize, from: u64) -> u64 {
+    fn longest_pause_ms(&self, node: usize, from: u64) -> u128 {
         let to = self.network.height(node).expect("the node answers");
         let time = |height: u64| {
             let block = self.page(node, &format!("/v1/blocks/{height}"));
-            block_time_ms(&block)
+            humantime::parse_rfc3339(text(&block, "time")).expect("a time")
         };
-        let times: Vec<u64> = (from..=to).map(time).collect();
-        let pauses = times.windows(2).map(|pair| pair[1].saturating_sub(pair[0]));
-        pauses.max().expect("two blocks")
+        let times: Vec<SystemTime> = (from..=to).map(time).collect();
+        let pauses = times
+            .windows(2)
+            .map(|pair| pair[1].duration_since(pair[0]).expect("time grows"));
+        pauses.max().expect("two blocks").as_millis()
     }
 
     fn supply(&self, node: usize) -> String {

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use tacit_consensus::Message;
-use tacit_ledger::{Batch, MAX_BATCH_BYTES, codec, open_envelope};
+use tacit_consensus::{Epoch, Message};
+use tacit_ledger::{Batch, Envelope, MAX_BATCH_BYTES, OpenedEnvelope, SealingSecret, codec, open_envelope};
 use tacit_node::{
     replica::{Effect, Input, Offence, Question, SystemSource},
     serving,
@@ -16,6 +16,8 @@ use tacit_node::{
 
 use super::world::{Delivery, Packet, World};
 
+/// Opened envelopes kept.
+const OPENED: usize = 4_096;
 /// Direct messages kept for replays.
 const OVERHEARD: usize = 512;
 
@@ -24,12 +26,19 @@ impl World {
     pub(super) fn carry(&mut self, index: usize, effects: Vec<Effect>) {
         let mut effects = effects.into_iter();
         while let Some(effect) = effects.next() {
+            let node = &mut self.nodes[index];
+            if node.dies_in == Some(0) {
+                self.kill(index);
+                self.fallen.push(index);
+                return;
+            }
+            node.dies_in = node.dies_in.map(|left| left - 1);
             if let Effect::Halt(reason) = effect {
-                let node = &mut self.nodes[index];
                 node.seen.after_halt += effects.count();
                 node.halted = Some(format!("{}: {}", reason.code, reason.detail));
                 node.replica = None;
                 node.opener = None;
+                self.fallen.push(index);
                 return;
             }
             self.one(index, effect);
@@ -191,8 +200,11 @@ impl World {
         self.crook = Some(crook);
     }
 
-    fn send_bytes(&mut self, from: usize, to: usize, direct: Direct) {
+    pub(super) fn send_bytes(&mut self, from: usize, to: usize, direct: Direct) {
         let bytes = borsh::to_vec(&direct).expect("encoded");
+        if let Some(weather) = &mut self.weather {
+            weather.overhear(from, &bytes);
+        }
         self.note(&[b"direct", &from.to_le_bytes(), &to.to_le_bytes(), &bytes]);
         if self.overheard.len() == OVERHEARD {
             self.overheard.pop_front();
@@ -212,13 +224,13 @@ impl World {
             return;
         };
         let total = batch.envelopes.len();
-        let envelopes: Vec<_> = batch
+        let found = batch
             .envelopes
             .iter()
-            .filter_map(|envelope| open_envelope(&secret, envelope).ok().map(Arc::new))
-            .collect();
+            .filter_map(|envelope| self.opens(epoch, &secret, envelope));
+        let envelopes: Vec<_> = found.collect();
         let failed = u32::try_from(total - envelopes.len()).expect("few");
-        let life = node.life;
+        let life = self.nodes[index].life;
         self.post(
             index,
             index,
@@ -229,6 +241,21 @@ impl World {
                 failed,
             },
         );
+    }
+
+    /// An envelope, opened once for all who hold the epoch's secret: opening costs more than all the rest of a node's work.
+    pub(super) fn opens(
+        &mut self,
+        epoch: Epoch,
+        secret: &SealingSecret,
+        envelope: &Envelope,
+    ) -> Option<Arc<OpenedEnvelope>> {
+        let open = || open_envelope(secret, envelope).ok().map(Arc::new);
+        if self.opened.len() > OPENED {
+            self.opened.clear();
+        }
+        let found = self.opened.entry((epoch, envelope.id())).or_insert_with(open);
+        found.clone()
     }
 
     /// The replica's answer to a peer's question.

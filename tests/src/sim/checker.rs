@@ -7,12 +7,14 @@
 //! | S3 | nobody signs two blocks for one view and phase, nor both finalizes and gives up a view |
 //! | S4 | what is reported or signed is in the store first |
 //! | S5 | one state a height; the supply is what genesis gave out |
+//! | S6 | a final block carries the signatures of a quorum of its epoch's set |
+//! | S10 | an envelope stands in the chain once |
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use tacit_consensus::{Digest, Epoch, Executed, Height, Message, Phase, View};
+use tacit_consensus::{Committee, Digest, Epoch, Executed, Height, Message, Phase, Signature, View, Vote};
 
-use super::world::World;
+use super::{toy, world::World};
 
 /// What was seen so far.
 #[derive(Default)]
@@ -20,6 +22,8 @@ pub struct Checker {
     /// The block at each height.
     pub chain: BTreeMap<Height, Digest>,
     states: BTreeMap<Height, Executed>,
+    included: BTreeMap<Digest, Height>,
+    committees: BTreeMap<Epoch, Committee>,
     heights: BTreeMap<usize, Height>,
     said: BTreeMap<(usize, Epoch, View, &'static str), Digest>,
     /// Who waits for which batches: server and its number, asker, its life and its number.
@@ -98,6 +102,41 @@ impl World {
         );
     }
 
+    /// The block's proof ends in the votes of a quorum of those who sit in its epoch: counted and checked one by one.
+    fn check_certified(&mut self, index: usize, height: Height) {
+        let committed = self.nodes[index].block(height);
+        let epoch = committed.block.header.epoch;
+        if !self.checker.committees.contains_key(&epoch) {
+            let committee = self.committee(epoch);
+            self.checker.committees.insert(epoch, committee);
+        }
+        let members = &self.checker.committees[&epoch].members;
+        let scheme = toy::scheme(self.options.real_signatures);
+        let certificate = &committed.proof.certificate;
+        let signs = |(voter, signature): &(u16, &Signature)| {
+            let vote = Vote {
+                epoch,
+                view: certificate.view,
+                height: certificate.height,
+                block: certificate.block,
+                phase: Phase::Finalize,
+                voter: *voter,
+                signature: **signature,
+            };
+            let key = members.get(usize::from(*voter));
+            key.is_some_and(|key| scheme.verify(key, &vote.message(&self.chain).0, signature))
+        };
+        let voters = certificate.signers.iter().zip(&certificate.signatures);
+        let good: BTreeSet<u16> = voters.filter(signs).map(|(voter, _)| voter).collect();
+        let needed = members.len() - (members.len() - 1) / 3;
+        assert!(
+            good.len() >= needed,
+            "S6: {} of {} signed the block at {height}",
+            good.len(),
+            members.len()
+        );
+    }
+
     /// A replica reports a block.
     pub(super) fn check_committed(&mut self, index: usize, height: Height, envelopes: &[Digest]) {
         let node = &self.nodes[index];
@@ -114,11 +153,18 @@ impl World {
             .as_ref()
             .is_some_and(|replica| replica.supply().is_some());
         let supply = self.genesis.supply();
+        if !self.checker.chain.contains_key(&height) {
+            self.check_certified(index, height);
+        }
         let checker = &mut self.checker;
         let before = checker.heights.insert(index, height).unwrap_or(0);
         assert_eq!(before + 1, height, "S2: node {index}");
         let known = *checker.chain.entry(height).or_insert(id);
         assert_eq!(known, id, "S1: node {index} has another block at {height}");
+        for envelope in envelopes {
+            let first = *checker.included.entry(*envelope).or_insert(height);
+            assert_eq!(first, height, "S10: {envelope} is in two blocks");
+        }
         let own = result.executed;
         if executes {
             let state = *checker.states.entry(height).or_insert(own);

@@ -16,7 +16,7 @@ use tacit_node::{
     replica::{NodeKey, ValidatorParts},
 };
 
-use super::vault::MemoryVault;
+use super::{toy, vault::MemoryVault};
 
 /// Genesis time.
 pub const TIME: u64 = 1_790_000_000_000;
@@ -24,7 +24,8 @@ pub const TIME: u64 = 1_790_000_000_000;
 pub const SUPPLY: u128 = 1_500 * UNIT;
 const MEASUREMENT: Measurement = Measurement([0x11; 48]);
 const NONCE: [u8; 32] = [0x77; 32];
-const FOUNDERS: u8 = 4;
+/// The largest network that can be founded here.
+const FOUNDERS: u8 = 7;
 /// How long a policy waits that admits more.
 pub const LOOSENING_DELAY_MS: u64 = 60_000;
 
@@ -106,6 +107,10 @@ fn register(
 
 /// A network of four with these constants. Alice has 1000 tokens, Bob 500.
 pub fn genesis(params: Params) -> Arc<Genesis> {
+    Arc::new(founded(params, 4))
+}
+
+fn founded(params: Params, founders: usize) -> Genesis {
     let (authority, registrations) = &*REGISTRATIONS;
     let genesis = Genesis {
         version: GENESIS_VERSION,
@@ -133,16 +138,17 @@ pub fn genesis(params: Params) -> Arc<Genesis> {
         recovery: tacit_ledger::RecoveryMembers::none(),
         origin: None,
         collateral: Vec::new(),
-        validators: registrations.clone(),
+        validators: registrations[..founders].to_vec(),
         allocations: vec![(alice().id(), 1_000 * UNIT), (bob().id(), 500 * UNIT)],
     };
     genesis.verify().expect("a genesis that holds");
-    Arc::new(genesis)
+    genesis
 }
 
-/// The same with so many accounts more, of one unit each: a state of some size. They are nobody's.
-pub fn genesis_of(params: Params, accounts: u32) -> Arc<Genesis> {
-    let mut genesis = Genesis::clone(&genesis(params));
+/// The same of so many founders, up to seven, with so many accounts more, of one unit each: a state of some size. They are
+/// nobody's.
+pub fn genesis_of(params: Params, founders: usize, accounts: u32) -> Arc<Genesis> {
+    let mut genesis = founded(params, founders);
     let account = |n: u32| AccountId(*blake3::hash(&n.to_le_bytes()).as_bytes());
     genesis.allocations.extend((0..accounts).map(|n| (account(n), 1)));
     Arc::new(genesis)
@@ -200,11 +206,18 @@ pub fn node_signer(n: usize) -> Ed25519Signer {
 
 /// Node `n`'s name in the network.
 pub fn node_key(n: usize) -> NodeKey {
-    node_signer(n).public().0
+    match NODE_KEYS.get(n) {
+        Some(key) => *key,
+        None => node_signer(n).public().0,
+    }
 }
 
-/// Validator `n`'s secrets: new, or as its vault kept them.
-pub fn parts(n: usize, vault: &MemoryVault) -> ValidatorParts {
+/// The first nodes' names: every packet asks for one, and making it from the secret costs a multiplication on the curve.
+static NODE_KEYS: LazyLock<Vec<NodeKey>> =
+    LazyLock::new(|| (0..16).map(|n| node_signer(n).public().0).collect());
+
+/// Validator `n`'s secrets: new, or as its vault kept them; with real or toy signatures.
+pub fn parts(n: usize, vault: &MemoryVault, real: bool) -> ValidatorParts {
     let kept = vault.plaintext();
     let boxed = Box::new(vault.clone());
     let keyring = if kept.is_empty() {
@@ -214,7 +227,7 @@ pub fn parts(n: usize, vault: &MemoryVault) -> ValidatorParts {
     };
     ValidatorParts {
         keyring: keyring.expect("a keyring"),
-        signer: Arc::new(consensus_signer(n)),
+        signer: toy::signer(real, consensus_signer(n)),
         node_signer: Arc::new(node_signer(n)),
     }
 }

@@ -9,14 +9,20 @@
 //! wallet.rs   clients; members.rs members and validators: what they sign for the public lane
 //! verbs.rs    what stories make happen: turns, newcomers, suspensions, disks that are set back
 //! loot.rs     a thief: what keyrings and the chain lead to
+//! clock.rs    a node's clock; toy.rs signatures that cost a hash; leak.rs planted plaintext
+//! swarm/      runs under every mixture of faults and adversaries, one a seed
 //! ```
 
 pub mod carry;
 pub mod checker;
+pub mod clock;
 pub mod founders;
+pub mod leak;
 pub mod loot;
 pub mod members;
 pub mod node;
+pub mod swarm;
+pub mod toy;
 pub mod vault;
 pub mod verbs;
 pub mod wallet;

@@ -16,7 +16,7 @@ use tacit_node::{
     wire::Hello,
 };
 
-use super::vault::MemoryVault;
+use super::{clock::Clock, vault::MemoryVault};
 
 /// What became of a replica's reports.
 #[derive(Default)]
@@ -98,8 +98,16 @@ pub struct Node {
     pub life: u64,
     /// What it reported.
     pub seen: Seen,
-    /// A clock that is wrong by so much, ahead.
+    /// Its clock.
+    pub clock: Clock,
+    /// How far its clock is ahead of that, in milliseconds.
     pub ahead_ms: Millis,
+    /// Until when its process is stopped; what comes waits.
+    pub paused_until: Millis,
+    /// How many effects it still carries out before its process ends.
+    pub(super) dies_in: Option<u32>,
+    /// Whether a write that fails is the power's end.
+    pub(super) cut_at_failure: bool,
     /// What it keeps of the chain.
     pub history: History,
     /// When it was last woken, and how often at that time.
@@ -121,10 +129,26 @@ impl Node {
             halted: None,
             life: 0,
             seen: Seen::default(),
+            clock: Clock::default(),
             ahead_ms: 0,
+            paused_until: 0,
+            dies_in: None,
+            cut_at_failure: false,
             history: History::All,
             last_tick: None,
         }
+    }
+
+    /// What its clock shows.
+    pub fn time(&self, now: Millis) -> Millis {
+        self.clock.read(now) + self.ahead_ms
+    }
+
+    /// When it wants to be woken next, in the world's time.
+    pub(super) fn wakes(&self, now: Millis) -> Option<Millis> {
+        let at = self.replica.as_ref()?.next_wake()?;
+        let at = self.clock.when(at.saturating_sub(self.ahead_ms), now)?;
+        Some(at.max(self.paused_until))
     }
 
     /// A copy of its disk as it is now.

@@ -53,9 +53,10 @@ impl MemoryVault {
         inner.fail_save = Some(inner.saves + k);
     }
 
-    /// No save fails any more.
+    /// No save fails any more, and none is the power's end.
     pub fn mend(&self) {
-        self.lock().fail_save = None;
+        let mut inner = self.lock();
+        (inner.fail_save, inner.cut) = (None, None);
     }
 
     /// Right after the `k`-th save from now, from 0, the power goes: the store takes no further write.

@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use tacit_consensus::{Digest, Ed25519, Height};
+use tacit_consensus::{Digest, Height};
 use tacit_ledger::{
-    AccountId, AccountKey, Action, Amount, Answer, Batch, Call, Envelope, Query, Question, Receipt,
-    ReceiptKey, ReceiptProof, SealingPublic, SealingSecret, StateKey, TokenAction, TokenKey, open_envelope,
-    seal_envelope,
+    AccountId, AccountKey, Action, Amount, Answer, Batch, Call, Envelope, OpenedEnvelope, Query, Question,
+    Receipt, ReceiptKey, ReceiptProof, SealingPublic, SealingSecret, StateKey, TokenAction, TokenKey,
+    open_envelope, seal_envelope,
 };
 use tacit_node::{
     proofs::receipt_proof,
     replica::{Input, Refused},
 };
 
-use super::{founders::node_signer, world::World};
+use super::{founders::node_signer, toy, world::World};
 
 /// What transfers in these stories offer: twice the charge.
 const FEE: u64 = 2_000;
@@ -91,6 +91,16 @@ impl World {
         secret: &SealingSecret,
     ) -> Result<Digest, Refused> {
         let opened = Arc::new(open_envelope(secret, envelope).expect("an envelope that opens"));
+        self.submit_as(index, envelope, opened)
+    }
+
+    /// The same, when it is opened already.
+    pub fn submit_as(
+        &mut self,
+        index: usize,
+        envelope: &Envelope,
+        opened: Arc<OpenedEnvelope>,
+    ) -> Result<Digest, Refused> {
         let reply = self.reply();
         let envelope = Box::new(envelope.clone());
         self.input(
@@ -102,7 +112,13 @@ impl World {
             },
         );
         let answers = &mut self.nodes[index].seen.submitted;
-        answers.remove(&reply).expect("an answer in the same step")
+        let down = || {
+            Err(Refused {
+                code: "node.halted",
+                detail: "it went down over it".into(),
+            })
+        };
+        answers.remove(&reply).unwrap_or_else(down)
     }
 
     /// A batch that validator `author` signs.
@@ -125,7 +141,11 @@ impl World {
         let proof = receipt_proof(&*node.store, node.height(), id).expect("a store that is whole")?;
         let committee = self.committee(proof.header.epoch);
         proof
-            .verify(&self.chain, &committee, &Ed25519)
+            .verify(
+                &self.chain,
+                &committee,
+                &*toy::scheme(self.options.real_signatures),
+            )
             .unwrap_or_else(|error| panic!("node {index}'s receipt proof: {error}"));
         Some(proof)
     }

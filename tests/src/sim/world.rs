@@ -6,19 +6,23 @@ use std::{
 };
 
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
-use tacit_consensus::{Committee, Digest, Ed25519, Epoch, Height, Message, Millis};
-use tacit_ledger::{EpochRecord, Genesis, OpenedEnvelope, Params, PrivateState};
+use tacit_consensus::{Committee, Digest, Epoch, Height, Message, Millis};
+use tacit_ledger::{EpochRecord, Genesis, OpenedEnvelope, Params, PrivateState, codec};
 use tacit_node::{
     replica::{History, Input, Loaded, NodeKey, Offence, Replica, ReplicaConfig},
-    wire::{Announcement, FetchRequest, FetchResponse},
+    wire::{Announcement, FetchRequest, FetchResponse, MAX_FETCH_RESPONSE_BYTES},
 };
 
 use super::{
     checker::Checker,
     founders::{self, genesis_of, node_key, parts},
+    leak::Leaks,
     node::{Image, Node, Seen},
+    swarm::weather::{Kind, Weather},
+    toy,
     vault::MemoryVault,
 };
+use crate::consensus_sim::Rng;
 
 /// What a story chooses.
 #[derive(Clone)]
@@ -27,6 +31,10 @@ pub struct Options {
     pub seed: u64,
     /// The network's constants.
     pub params: Params,
+    /// How many found the network, up to seven.
+    pub founders: usize,
+    /// Whether consensus signs with Ed25519, or with hashes that cost nothing.
+    pub real_signatures: bool,
     /// Accounts with a balance, beside Alice's and Bob's.
     pub accounts: u32,
     /// One-way delays, both included.
@@ -39,6 +47,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             seed: 1,
+            founders: 4,
+            real_signatures: true,
             accounts: 0,
             params: Params {
                 epoch_ms_max: 3_600_000,
@@ -87,6 +97,75 @@ pub(super) enum Packet {
         envelopes: Vec<Arc<OpenedEnvelope>>,
         failed: u32,
     },
+}
+
+impl Packet {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Connected | Self::Disconnected | Self::Loaded { .. } | Self::Opened { .. } => {
+                Kind::Transport
+            }
+            Self::Request { .. } => Kind::Request,
+            Self::Response { .. } => Kind::Response,
+            Self::Direct(_) | Self::Batch(_) | Self::System(_) | Self::Announcement(_) => Kind::Message,
+        }
+    }
+
+    /// The same once more, where a network may do that.
+    fn again(&self) -> Option<Self> {
+        match self {
+            Self::Direct(bytes) => Some(Self::Direct(bytes.clone())),
+            Self::Batch(bytes) => Some(Self::Batch(bytes.clone())),
+            Self::System(bytes) => Some(Self::System(bytes.clone())),
+            Self::Announcement(one) => Some(Self::Announcement(*one)),
+            _ => None,
+        }
+    }
+
+    fn corrupt(&mut self, weather: &mut Weather) {
+        match self {
+            Self::Direct(bytes) | Self::Batch(bytes) | Self::System(bytes) => weather.corrupt(bytes),
+            Self::Response { response, .. } => {
+                if let Some(whole) = response.take() {
+                    let mut bytes = borsh::to_vec(&whole).expect("encoded");
+                    weather.corrupt(&mut bytes);
+                    *response = codec::decode(&bytes, MAX_FETCH_RESPONSE_BYTES).ok();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Another answer than the one that was asked for.
+    fn answer_wrongly(&mut self, how: usize) {
+        let Self::Response {
+            response: Some(response),
+            ..
+        } = self
+        else {
+            return;
+        };
+        *response = match (
+            how,
+            std::mem::replace(response, FetchResponse::Batches(Vec::new())),
+        ) {
+            (0, FetchResponse::Blocks(mut blocks)) => {
+                blocks.reverse();
+                FetchResponse::Blocks(blocks)
+            }
+            (1, FetchResponse::Blocks(mut blocks)) => {
+                blocks.iter_mut().for_each(|block| block.receipts.clear());
+                FetchResponse::Blocks(blocks)
+            }
+            (2, FetchResponse::Standing(mut answer)) => {
+                answer.height += 1_000_000;
+                FetchResponse::Standing(answer)
+            }
+            (3, _) => FetchResponse::Pruned { first: u64::MAX },
+            (0 | 1, _) => FetchResponse::Blocks(Vec::new()),
+            _ => FetchResponse::Epochs(Vec::new()),
+        };
+    }
 }
 
 pub(super) struct Delivery {
@@ -142,27 +221,37 @@ pub struct World {
     pub overheard: VecDeque<(usize, usize, Vec<u8>)>,
     /// What a recovered network's founders begin with.
     pub lost: Option<LostState>,
+    /// A network that fails, and how it does.
+    pub(super) weather: Option<Box<Weather>>,
+    /// Looks for planted plaintext.
+    pub(super) leaks: Option<Box<Leaks>>,
+    /// Nodes that went down by themselves and were not looked at yet.
+    pub(super) fallen: Vec<usize>,
+    /// Envelopes as they were opened: all holders of an epoch's secret find the same.
+    pub(super) opened: BTreeMap<(Epoch, Digest), Option<Arc<OpenedEnvelope>>>,
+    /// Packets delivered and nodes woken.
+    pub events: u64,
     queue: BTreeMap<(Millis, u64), Delivery>,
     next_event: u64,
-    chance: u64,
+    chance: Rng,
     trace: blake3::Hasher,
 }
 
 impl World {
-    /// Four validators at genesis, started and connected.
+    /// The founders at genesis, started and connected.
     pub fn new(options: Options) -> Self {
-        let genesis = genesis_of(options.params, options.accounts);
+        let genesis = genesis_of(options.params, options.founders, options.accounts);
         Self::of(options, genesis, None)
     }
 
     /// The same on another genesis, that of a recovered network with its founders' beginning.
     pub fn of(options: Options, genesis: Arc<Genesis>, lost: Option<LostState>) -> Self {
         let mut world = Self::empty(options, genesis, lost);
-        (0..4).for_each(|index| world.start(index));
+        (0..world.nodes.len()).for_each(|index| world.start(index));
         world
     }
 
-    /// Four validators that are not started.
+    /// The founders, not started.
     pub fn empty(options: Options, genesis: Arc<Genesis>, lost: Option<LostState>) -> Self {
         let mut world = Self {
             chain: genesis.chain_id(),
@@ -183,13 +272,18 @@ impl World {
             overheard: VecDeque::new(),
             queue: BTreeMap::new(),
             next_event: 0,
-            chance: options.seed,
+            chance: Rng::new(options.seed),
+            weather: None,
+            leaks: None,
+            fallen: Vec::new(),
+            opened: BTreeMap::new(),
+            events: 0,
             trace: blake3::Hasher::new(),
             lost,
             genesis,
             options,
         };
-        for index in 0..4 {
+        for index in 0..world.options.founders {
             world.nodes.push(Node::new(index, Some(MemoryVault::default())));
         }
         world
@@ -248,8 +342,11 @@ impl World {
     ///
     /// Those of [`Replica::open`].
     pub fn try_start(&mut self, index: usize) -> Result<(), tacit_node::NodeError> {
+        let now = self.now;
+        let real = self.options.real_signatures;
         let node = &mut self.nodes[index];
         node.life += 1;
+        (node.dies_in, node.paused_until) = (None, 0);
         node.halted = None;
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&self.options.seed.to_le_bytes());
@@ -258,14 +355,14 @@ impl World {
         let config = ReplicaConfig {
             genesis: self.genesis.clone(),
             store: node.store.clone(),
-            scheme: Arc::new(Ed25519),
-            validator: node.vault.as_ref().map(|vault| parts(node.identity, vault)),
+            scheme: toy::scheme(real),
+            validator: node.vault.as_ref().map(|vault| parts(node.identity, vault, real)),
             history: node.history,
             seed,
             protocols: node.protocols.clone(),
             origin: self.lost.as_ref().map(|lost| lost(index)),
         };
-        let (replica, effects) = Replica::open(config, self.now + node.ahead_ms)?;
+        let (replica, effects) = Replica::open(config, node.time(now))?;
         self.checker.restarted(index, replica.head().height);
         node.replica = Some(replica);
         self.carry(index, effects);
@@ -281,10 +378,21 @@ impl World {
 
     /// Power off, and everything that was not synced is gone.
     pub fn crash(&mut self, index: usize) {
+        self.nodes[index].store.crash();
+        self.go_down(index);
+    }
+
+    /// Its process ends; the machine goes on, so what was written stays.
+    pub fn kill(&mut self, index: usize) {
+        self.nodes[index].store.killed();
+        self.go_down(index);
+    }
+
+    pub(super) fn go_down(&mut self, index: usize) {
         let node = &mut self.nodes[index];
         node.replica = None;
         node.opener = None;
-        node.store.crash();
+        node.paused_until = 0;
         for other in (0..self.nodes.len()).filter(|other| *other != index) {
             self.post(index, other, Packet::Disconnected);
         }
@@ -301,13 +409,11 @@ impl World {
     pub(super) fn gossip(&mut self, author: usize, packet: impl Fn() -> Packet) {
         let nodes = 0..self.nodes.len();
         for to in nodes.clone().filter(|to| *to != author) {
-            let open = |from: usize, to: usize| from != to && !self.cut.contains(&(from, to));
-            let up = |by: &usize| self.nodes[*by].replica.is_some();
-            if open(author, to) {
+            if self.passes(author, to) {
                 self.post(author, to, packet());
             } else if let Some(by) = nodes
                 .clone()
-                .find(|by| up(by) && open(author, *by) && open(*by, to))
+                .find(|by| self.nodes[*by].is_up() && self.passes(author, *by) && self.passes(*by, to))
             {
                 let from = author;
                 let at = (self.now + 2 * self.options.delay_ms.1, self.number());
@@ -318,6 +424,13 @@ impl World {
         }
     }
 
+    fn passes(&mut self, from: usize, to: usize) -> bool {
+        let weather = self.weather.as_mut();
+        from != to
+            && !self.cut.contains(&(from, to))
+            && !weather.is_some_and(|weather| weather.is_cut(from, to))
+    }
+
     /// One input to one replica, and what follows from it.
     pub fn input(&mut self, index: usize, input: Input) {
         let node = &mut self.nodes[index];
@@ -326,7 +439,7 @@ impl World {
         };
         let syncs = node.store.counts().1;
         let began = self.clock.map(|clock| clock());
-        let effects = replica.step(self.now + node.ahead_ms, input);
+        let effects = replica.step(node.clock.read(self.now) + node.ahead_ms, input);
         let now = node.store.counts().1;
         if self.imaged == Some(index) && now > syncs && now.is_multiple_of(self.image_every) {
             self.images.push(node.image());
@@ -349,6 +462,9 @@ impl World {
             let at = (self.now + 1, self.number());
             self.queue.insert(at, Delivery { from, to, packet });
             return;
+        }
+        if let Some(weather) = self.weather.take() {
+            return self.brave(weather, from, to, packet);
         }
         let (low, high) = self.options.delay_ms;
         let delay = low + self.draw() % (high - low + 1);
@@ -384,16 +500,84 @@ impl World {
         self.queue.insert(at, Delivery { from, to, packet });
     }
 
+    /// A direct message of bytes that nobody's replica made.
+    pub(super) fn send_raw(&mut self, from: usize, to: usize, bytes: Vec<u8>) {
+        self.note(&[b"raw", &from.to_le_bytes(), &to.to_le_bytes(), &bytes]);
+        self.post(from, to, Packet::Direct(bytes));
+    }
+
+    /// Puts a packet on its way over a network that fails.
+    fn brave(&mut self, mut weather: Box<Weather>, from: usize, to: usize, mut packet: Packet) {
+        let fate = weather.fate(self.now, (from, to), packet.kind(), self.options.delay_ms);
+        if fate.replay
+            && let Some((sender, bytes)) = weather.old()
+        {
+            let whom = weather.below(self.nodes.len());
+            if whom != sender {
+                let packet = Packet::Direct(bytes);
+                self.queue_at(
+                    self.now + fate.fails_after,
+                    Delivery {
+                        from: sender,
+                        to: whom,
+                        packet,
+                    },
+                );
+            }
+        }
+        if fate.corrupt {
+            packet.corrupt(&mut weather);
+        }
+        if fate.wrong {
+            packet.answer_wrongly(weather.below(4));
+        }
+        self.weather = Some(weather);
+        if let Some(after) = fate.again
+            && let Some(packet) = packet.again()
+        {
+            self.queue_at(self.now + after, Delivery { from, to, packet });
+        }
+        match (fate.after, packet) {
+            (Some(after), packet) => self.queue_at(self.now + after, Delivery { from, to, packet }),
+            (None, Packet::Response { life, request, .. }) => {
+                let packet = Packet::Response {
+                    life,
+                    request,
+                    response: None,
+                };
+                self.queue_at(self.now + fate.fails_after, Delivery { from, to, packet });
+            }
+            (None, Packet::Request { life, request, .. }) => {
+                let packet = Packet::Response {
+                    life,
+                    request,
+                    response: None,
+                };
+                self.queue_at(
+                    self.now + fate.fails_after,
+                    Delivery {
+                        from: to,
+                        to: from,
+                        packet,
+                    },
+                );
+            }
+            (None, _) => {}
+        }
+    }
+
+    pub(super) fn queue_at(&mut self, at: Millis, delivery: Delivery) {
+        let place = (at, self.number());
+        self.queue.insert(place, delivery);
+    }
+
     /// The next event up to `limit`; false when there is none and the clock stands at `limit`.
     pub fn advance(&mut self, limit: Millis) -> bool {
         let event = self.queue.keys().next().map(|(at, _)| *at);
         let wake = self
             .nodes
             .iter()
-            .filter_map(|node| {
-                let at = node.replica.as_ref()?.next_wake()?;
-                Some((at.saturating_sub(node.ahead_ms).max(self.now), node.index))
-            })
+            .filter_map(|node| Some((node.wakes(self.now)?, node.index)))
             .min();
         let next = [event, wake.map(|(at, _)| at)].into_iter().flatten().min();
         let Some(at) = next.filter(|at| *at <= limit) else {
@@ -401,9 +585,17 @@ impl World {
             return false;
         };
         self.now = self.now.max(at);
+        self.events += 1;
         if event == Some(at) {
             if let Some((_, delivery)) = self.queue.pop_first() {
-                self.deliver(delivery);
+                let paused_until = self.nodes[delivery.to].paused_until;
+                if paused_until > self.now {
+                    self.queue_at(paused_until, delivery);
+                } else {
+                    let (from, to) = (delivery.from.to_le_bytes(), delivery.to.to_le_bytes());
+                    self.note(&[b"deliver", &from, &to]);
+                    self.deliver(delivery);
+                }
             }
         } else if let Some((_, index)) = wake {
             self.tick(index);
@@ -553,6 +745,9 @@ impl World {
             self.trace.update(&part.len().to_le_bytes());
             self.trace.update(part);
         }
+        if let Some(leaks) = &mut self.leaks {
+            parts.iter().for_each(|part| leaks.scan("a packet", part));
+        }
     }
 
     /// A hash of everything that happened.
@@ -560,13 +755,8 @@ impl World {
         self.trace.finalize()
     }
 
-    /// SplitMix64 (Steele, Lea and Flood, 2014).
-    fn draw(&mut self) -> u64 {
-        self.chance = self.chance.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.chance;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+    pub(super) fn draw(&mut self) -> u64 {
+        self.chance.draw()
     }
 
     fn number(&mut self) -> u64 {
@@ -574,7 +764,8 @@ impl World {
         self.next_event
     }
 
-    fn picture(&self) -> String {
+    /// Where everybody is.
+    pub fn picture(&self) -> String {
         let mut lines = format!("at {} ms", self.now - founders::TIME);
         for node in &self.nodes {
             let state = node.replica.as_ref().map(|replica| {

@@ -1,0 +1,459 @@
+//! The two phases of a run: safety under faults, then a healthy core that must commit.
+
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
+
+use tacit_consensus::{Digest, Millis};
+use tacit_ledger::{Params, ReceiptKey, SealingSecret};
+
+use super::{
+    adversary::{Adversary, Rogue},
+    fault::Fault,
+    options::Swarm,
+    weather::Weather,
+};
+use crate::{
+    consensus_sim::Rng,
+    sim::{
+        founders::{alice, bob, consensus_signer},
+        leak::Leaks,
+        node::Image,
+        toy,
+        wallet::pay,
+        world::{Options, World},
+    },
+};
+
+/// T: how long a healthy core may take to commit a new transaction once the rest of the world leaves it alone, in
+/// milliseconds. A view lasts 30 s at most, so this is a turn of each of four leaders.
+pub const LIVE_WITHIN_MS: Millis = 120_000;
+/// Between two of an adversary's own deeds, in milliseconds.
+const ACTS_EVERY_MS: (Millis, Millis) = (300, 3_000);
+/// Images of one disk that are kept.
+pub(super) const IMAGES: usize = 4;
+/// System transactions' and envelopes' bytes that a node may hold, whatever is sent to it (B1).
+const MAX_HELD_BYTES: u64 = 256 << 20;
+
+/// What happens at a moment of its own.
+pub(super) enum Event {
+    /// A fault strikes.
+    Strike(Fault),
+    /// These links work again, both nodes notice.
+    Heal(Vec<(usize, usize)>),
+    /// A moving partition changes, so many times more.
+    Move(u64),
+    /// A process starts.
+    Restart(usize),
+    /// There is room on a disk again.
+    Freed(usize),
+    /// A clock is set right.
+    ClockSet(usize),
+    /// A client pays.
+    Transfer,
+    /// Adversaries do what they do by themselves.
+    Act,
+}
+
+/// A run under way.
+pub(super) struct Run {
+    pub(super) options: Swarm,
+    pub(super) world: World,
+    pub(super) rng: Rng,
+    timers: BTreeMap<(Millis, u64), Event>,
+    numbered: u64,
+    /// Who may be faulty in any way.
+    pub(super) suspects: Vec<usize>,
+    pub(super) rogues: Vec<Rc<RefCell<Rogue>>>,
+    pub(super) images: BTreeMap<usize, Vec<Image>>,
+    /// What will make a node fall.
+    pub(super) armed: BTreeMap<usize, Fault>,
+    paid: u64,
+    newest: Option<Digest>,
+    pub(super) transfers: u64,
+    batches: u64,
+    pub(super) in_rough: bool,
+}
+
+impl Run {
+    pub(super) fn new(options: Swarm) -> Self {
+        let params = Params {
+            epoch_ms_max: options.epoch_ms,
+            epoch_ms_min: 5_000,
+            base_timeout_ms: options.timeout_ms,
+            ..Params::default()
+        };
+        let world = World::at_epoch_1(Options {
+            seed: options.seed,
+            founders: options.validators,
+            real_signatures: options.real_signatures,
+            params,
+            accounts: 0,
+            delay_ms: options.delay_ms,
+            loss: 0,
+        });
+        let mut run = Self {
+            rng: Rng::new(options.seed ^ 0x5a11),
+            world,
+            timers: BTreeMap::new(),
+            numbered: 0,
+            suspects: Vec::new(),
+            rogues: Vec::new(),
+            images: BTreeMap::new(),
+            armed: BTreeMap::new(),
+            paid: 0,
+            newest: None,
+            transfers: 0,
+            batches: 0,
+            in_rough: true,
+            options,
+        };
+        let mut all: Vec<usize> = (0..run.options.validators).collect();
+        run.shuffle(&mut all);
+        run.suspects = all.into_iter().take(run.options.f()).collect();
+        run.world.leaks = Some(Box::new(Leaks::new(run.options.seed)));
+        run.make_weather();
+        run.make_rogues();
+        if run.options.observer {
+            run.world.add_observer();
+        }
+        run
+    }
+
+    pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
+        for at in (1..items.len()).rev() {
+            items.swap(at, self.below(at + 1));
+        }
+    }
+
+    pub(super) fn below(&mut self, below: usize) -> usize {
+        usize::try_from(self.rng.draw() % below.max(1) as u64).unwrap_or(0)
+    }
+
+    pub(super) fn is_suspect(&self, index: usize) -> bool {
+        self.suspects.contains(&self.world.nodes[index].identity)
+    }
+
+    fn make_weather(&mut self) {
+        let mut weather = Weather::new(self.options.seed ^ 0xfa11);
+        for (fault, rate) in self.options.faults.clone() {
+            if fault.strikes_packets() {
+                weather.set_rate(fault, rate);
+            } else {
+                let first = self.rng.between(1, 2 * rate);
+                self.after(first, Event::Strike(fault));
+            }
+        }
+        for suspect in &self.suspects {
+            weather.set_liar(*suspect);
+        }
+        self.world.weather = Some(Box::new(weather));
+        if self.options.transfer_every_ms > 0 {
+            self.after(1, Event::Transfer);
+        }
+        if !self.options.adversaries.is_empty() {
+            self.after(ACTS_EVERY_MS.0, Event::Act);
+        }
+    }
+
+    fn make_rogues(&mut self) {
+        let mut wired = BTreeMap::new();
+        for (kind, who) in self.adversaries() {
+            match kind {
+                Adversary::Twin => {
+                    self.world.add_twin(who);
+                }
+                Adversary::BatchWithholder => {
+                    self.world.mute.insert(who);
+                }
+                _ => {}
+            }
+            let signer = toy::signer(self.options.real_signatures, consensus_signer(who));
+            let rogue = Rogue::new(kind, self.world.chain, signer, self.options.seed ^ who as u64);
+            let rogue = Rc::new(RefCell::new(rogue));
+            self.rogues.push(rogue.clone());
+            wired.insert(who, rogue);
+        }
+        let withholders: Vec<usize> = self.who_are(Adversary::BatchWithholder);
+        if !withholders.is_empty() {
+            use tacit_node::wire::FetchResponse;
+            self.world.server = Some(Box::new(move |server, response| match response {
+                FetchResponse::Batches(_) if withholders.contains(&server) => {
+                    FetchResponse::Batches(Vec::new())
+                }
+                other => other,
+            }));
+        }
+        self.world.crook = Some(Box::new(move |from, to, message| match wired.get(&from) {
+            Some(rogue) => rogue.borrow_mut().rewrite(to, message),
+            None => vec![message],
+        }));
+    }
+
+    /// The adversaries of this run, and which validators they are.
+    pub(super) fn adversaries(&self) -> Vec<(Adversary, usize)> {
+        let kinds = self.options.adversaries.iter().copied();
+        kinds.zip(self.suspects.iter().copied()).collect()
+    }
+
+    fn who_are(&self, kind: Adversary) -> Vec<usize> {
+        let all = self.adversaries().into_iter();
+        all.filter(|(one, _)| *one == kind).map(|(_, who)| who).collect()
+    }
+
+    pub(super) fn after(&mut self, ms: Millis, event: Event) {
+        self.numbered += 1;
+        self.timers.insert((self.world.now + ms, self.numbered), event);
+    }
+
+    /// The safety phase: nothing must break, whatever happens.
+    pub(super) fn rough(&mut self) {
+        let end = self.world.now + self.options.rough_ms;
+        self.run_until(end, |_| false);
+    }
+
+    /// Runs to a time, or until something holds.
+    fn run_until(&mut self, end: Millis, done: impl Fn(&World) -> bool) -> bool {
+        loop {
+            let next = self.timers.keys().next().map_or(end, |(at, _)| (*at).min(end));
+            while self.world.advance(next) {
+                if !self.world.fallen.is_empty() {
+                    self.attend();
+                }
+                if done(&self.world) {
+                    return true;
+                }
+            }
+            while let Some(entry) = self
+                .timers
+                .first_entry()
+                .filter(|entry| entry.key().0 <= self.world.now)
+            {
+                let event = entry.remove();
+                self.happen(event);
+                self.attend();
+            }
+            if done(&self.world) {
+                return true;
+            }
+            if self.world.now >= end {
+                return false;
+            }
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Strike(fault) if self.in_rough => {
+                self.strike(fault);
+                let mean = self.options.faults.get(&fault).copied().unwrap_or(1);
+                let next = self.rng.between(1, 2 * mean);
+                self.after(next, Event::Strike(fault));
+            }
+            Event::Strike(_) => {}
+            Event::Heal(links) => self.mend(&links),
+            Event::Move(left) if self.in_rough => self.move_partition(left),
+            Event::Move(_) => {}
+            Event::Restart(index) => self.restart(index),
+            Event::Freed(index) => {
+                self.world.nodes[index].store.set_full(false);
+                self.armed.remove(&index);
+            }
+            Event::ClockSet(index) => self.world.nodes[index].clock = Default::default(),
+            Event::Transfer if self.in_rough => {
+                let at = self.below(self.world.nodes.len());
+                self.transfer(at);
+                self.bounds();
+                let next = self.rng.between(1, 2 * self.options.transfer_every_ms);
+                self.after(next, Event::Transfer);
+            }
+            Event::Transfer => {}
+            Event::Act => {
+                self.act();
+                let next = self.rng.between(ACTS_EVERY_MS.0, ACTS_EVERY_MS.1);
+                self.after(next, Event::Act);
+            }
+        }
+    }
+
+    /// A client pays at a node; none where the node takes nothing in.
+    pub(super) fn transfer(&mut self, at: usize) -> Option<(Digest, ReceiptKey)> {
+        let world = &mut self.world;
+        if !world.nodes.iter().any(|node| node.is_up()) {
+            return None;
+        }
+        let record = world.record();
+        record.sealing_key.as_ref()?;
+        let node = &world.nodes[at];
+        let (held, secret) = node.opener.clone()?;
+        if held != record.epoch || !node.is_up() || node.paused_until > world.now {
+            return None;
+        }
+        let had = self
+            .newest
+            .filter(|id| world.nodes.iter().any(|node| node.has(id)));
+        if had.is_some() {
+            (self.paid, self.newest) = (self.paid + 1, None);
+        }
+        let to = world.leaks.as_mut()?.account();
+        let (envelope, key) = world.seal(&alice(), self.paid, pay(to, 1));
+        let opened = world.opens(held, &secret, &envelope)?;
+        let id = world.submit_as(at, &envelope, opened).ok()?;
+        self.transfers += 1;
+        self.newest.get_or_insert(id);
+        Some((id, key))
+    }
+
+    /// What adversaries do by themselves.
+    fn act(&mut self) {
+        for (kind, who) in self.adversaries() {
+            if !self.world.nodes[who].is_up() {
+                continue;
+            }
+            match kind {
+                Adversary::GarbageBatches => self.inject_garbage(who),
+                Adversary::RolledBackDisk if self.in_rough && self.rng.chance(60) => self.set_back(who),
+                Adversary::Spammer => self.send_nonsense(who),
+                _ => continue,
+            }
+            if let Some(rogue) = self.rogues.iter().find(|rogue| rogue.borrow().is(kind)) {
+                rogue.borrow_mut().acts += 1;
+            }
+        }
+    }
+
+    fn inject_garbage(&mut self, who: usize) {
+        let record = self.world.record();
+        if record.sealing_key.is_none() || self.rng.chance(600) {
+            return;
+        }
+        let stranger = SealingSecret::derive(&[5; 32]);
+        let (epoch, expiry) = (record.epoch, self.world.top() + 500);
+        let bad = (0..self.rng.between(1, 4)).map(|nonce| {
+            let action = pay(bob().id(), 1);
+            let key = stranger.public();
+            self.world.seal_to(key, epoch, expiry, &alice(), nonce, action).0
+        });
+        let bad = bad.collect();
+        self.batches += 1;
+        // Above the numbers that the clock gives.
+        let batch = self.world.batch(who, u64::MAX / 2 + self.batches, bad);
+        self.world.inject(who, &batch);
+    }
+
+    fn send_nonsense(&mut self, who: usize) {
+        let bytes: Vec<u8> = (0..self.rng.between(1, 200))
+            .map(|_| self.rng.draw() as u8)
+            .collect();
+        for to in (0..self.world.nodes.len()).filter(|to| *to != who) {
+            self.world.send_raw(who, to, bytes.clone());
+        }
+    }
+
+    /// What a node may hold in memory, whoever sends what (B1).
+    fn bounds(&mut self) {
+        for node in self.world.nodes.iter().filter(|node| node.is_up()) {
+            let replica = node.up();
+            let held = replica.mempool_size().1 + replica.system_size().1;
+            assert!(
+                held <= MAX_HELD_BYTES,
+                "B1: node {} holds {held} bytes",
+                node.index
+            );
+        }
+    }
+
+    /// The liveness phase: a core of n - f, chosen by the seed among those who are not suspect, is repaired and connected; the
+    /// rest stay as broken as they are. It must commit a new transaction within [`LIVE_WITHIN_MS`]; how long it took.
+    pub(super) fn live(&mut self) -> Millis {
+        self.in_rough = false;
+        let mut honest: Vec<usize> = (0..self.options.validators)
+            .filter(|index| !self.is_suspect(*index))
+            .collect();
+        self.shuffle(&mut honest);
+        let core: Vec<usize> = honest
+            .into_iter()
+            .take(self.options.validators - self.options.f())
+            .collect();
+        let begun = self.world.now;
+        self.repair(&core);
+        let mut offered = BTreeMap::new();
+        let limit = begun + LIVE_WITHIN_MS;
+        loop {
+            for at in &core {
+                let has = |id: &Digest| core.iter().all(|index| self.world.nodes[*index].has(id));
+                // What was taken in while an epoch ended may be left behind: it is brought again.
+                let fresh = offered
+                    .values()
+                    .all(|(id, _, since)| !has(id) && self.world.now > since + 5_000);
+                if (offered.is_empty() || fresh)
+                    && let Some((id, key)) = self.transfer(*at)
+                {
+                    offered.insert(offered.len(), (id, key, self.world.now));
+                }
+            }
+            let ids: Vec<Digest> = offered.values().map(|(id, ..)| *id).collect();
+            let members = core.clone();
+            let final_everywhere = move |world: &World| {
+                ids.iter()
+                    .any(|id| members.iter().all(|index| world.nodes[*index].has(id)))
+            };
+            let step = (self.world.now + 500).min(limit);
+            if self.run_until(step, final_everywhere) {
+                break;
+            }
+            assert!(
+                self.world.now < limit,
+                "L1: the core {core:?} commits nothing new within {LIVE_WITHIN_MS} ms\n{}",
+                self.world.picture()
+            );
+        }
+        let took = self.world.now - begun;
+        // Its receipt is provable when a later block states the root.
+        let limit = self.world.now + LIVE_WITHIN_MS;
+        let proven = offered
+            .into_values()
+            .find(|(id, ..)| core.iter().all(|index| self.world.nodes[*index].has(id)));
+        if let Some((id, key, _)) = proven {
+            let members = core.clone();
+            let all = move |world: &World| members.iter().all(|index| world.proof(*index, &id).is_some());
+            assert!(
+                self.run_until(limit, all),
+                "S12: no proof of {id} at all of {core:?}"
+            );
+            for index in &core {
+                let proof = self.world.proof(*index, &id).expect("just seen");
+                assert!(
+                    proof.sealed.open(&key).is_ok(),
+                    "S12: a receipt that does not open at {index}"
+                );
+            }
+        }
+        took
+    }
+
+    fn repair(&mut self, core: &[usize]) {
+        let weather = self.world.weather.as_mut().expect("weather");
+        weather.calm(core);
+        for index in core {
+            let node = &mut self.world.nodes[*index];
+            node.clock = Default::default();
+            node.paused_until = 0;
+            node.cut_at_failure = false;
+            node.store.set_full(false);
+            node.store.killed();
+            if let Some(vault) = &node.vault {
+                vault.mend();
+            }
+            node.dies_in = None;
+            self.armed.remove(index);
+            if !self.world.nodes[*index].is_up() {
+                self.start(*index);
+            }
+        }
+        let links: Vec<(usize, usize)> = core
+            .iter()
+            .flat_map(|from| core.iter().map(move |to| (*from, *to)))
+            .filter(|(from, to)| from != to)
+            .collect();
+        self.mend(&links);
+    }
+}
