@@ -3,6 +3,7 @@
 
 pub mod bad_evidence;
 pub mod consensus_sim;
+pub mod faults;
 pub mod fuzz;
 pub mod network;
 pub mod oracle;
