@@ -82,6 +82,10 @@ pub struct P2pSection {
     pub listen: SocketAddr,
     /// Multiaddresses of peers to dial, each ending in `/p2p/<peer id>`.
     pub peers: Vec<String>,
+    /// Dial peers only at these addresses, and not where they say that they listen: for a node whose links must go
+    /// through a tunnel or a proxy.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub configured_only: bool,
     /// The most connections held at once.
     pub max_connections: u32,
 }
@@ -91,6 +95,7 @@ impl Default for P2pSection {
         Self {
             listen: SocketAddr::from(([0, 0, 0, 0], 26601)),
             peers: Vec::new(),
+            configured_only: false,
             max_connections: 128,
         }
     }

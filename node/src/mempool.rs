@@ -13,6 +13,8 @@ use thiserror::Error;
 const BATCH_TARGET_BYTES: usize = 384 << 10;
 /// Bytes of batches held for one author. Four full blocks' worth.
 const MAX_BYTES_PER_AUTHOR: usize = 16 << 20;
+/// A batch is shorter: one envelope may exceed the target, and a batch travels as one piece of gossip.
+const MAX_BATCH_BYTES: usize = 1 << 20;
 /// Bytes of envelopes held that are not in a batch yet.
 const MAX_OPEN_BYTES: usize = 16 << 20;
 /// Batches' bytes in one block: a block's payload is fetched by laggards in one answer.
@@ -70,6 +72,12 @@ impl Mempool {
     pub fn open(&self) -> (bool, bool) {
         let full = self.open.len() >= MAX_BATCH_ENVELOPES || self.open_bytes >= BATCH_TARGET_BYTES;
         (!self.open.is_empty(), full)
+    }
+
+    /// Whether another batch of this author has room here, whatever its size.
+    pub fn has_room(&self, author: u16) -> bool {
+        let held = self.by_author.get(&author).copied().unwrap_or(0);
+        held + MAX_BATCH_BYTES <= MAX_BYTES_PER_AUTHOR
     }
 
     /// The next batch's number and envelopes; `None` when nothing waits.

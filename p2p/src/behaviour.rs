@@ -37,14 +37,16 @@ const QUIC_CONNECTION_WINDOW: u32 = 16 << 20;
 const QUIC_KEEP_ALIVE: Duration = Duration::from_secs(1);
 const QUIC_SILENCE_MS: u32 = 4_000;
 
+/// Behaviours are asked in this order whether a connection may stay, and those asked already are not told when a later one
+/// denies it: gossip and fetch would count it for ever. So whoever denies stands before whoever counts.
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
     pending: connection_limits::Behaviour,
+    pub(crate) direct: direct::Behaviour,
     identify: identify::Behaviour,
     ping: ping::Behaviour,
     pub(crate) gossip: Gossip,
     pub(crate) fetch: request_response::Behaviour<FetchCodec>,
-    pub(crate) direct: direct::Behaviour,
 }
 
 impl Behaviour {

@@ -137,6 +137,8 @@ pub(crate) struct Book {
     me: PeerId,
     limits: Limits,
     max_connections: usize,
+    /// Addresses of the configuration alone are dialled.
+    pub(crate) configured_only: bool,
     validators: BTreeSet<PeerId>,
     peers: BTreeMap<PeerId, Peer>,
     /// Peers that the swarm task has to disconnect.
@@ -150,6 +152,7 @@ impl Book {
             me,
             limits,
             max_connections,
+            configured_only: false,
             validators: BTreeSet::new(),
             peers: BTreeMap::new(),
             evictions: BTreeSet::new(),
@@ -341,7 +344,7 @@ impl Book {
 
     /// Addresses that a connected peer says it listens on; kept if it is a validator.
     pub(crate) fn learn(&mut self, peer: &PeerId, addresses: &[Multiaddr]) {
-        if !self.is_validator(peer) {
+        if self.configured_only || !self.is_validator(peer) {
             return;
         }
         if let Some(entry) = self.peers.get_mut(peer) {
@@ -359,6 +362,9 @@ impl Book {
 
     /// An address that the application knows; kept if the peer is a validator.
     pub(crate) fn hint(&mut self, peer: &PeerId, address: &Multiaddr, now: Instant) {
+        if self.configured_only {
+            return;
+        }
         if let Some(address) = dialable(address, peer, true).filter(|_| self.is_validator(peer)) {
             self.entry(*peer, now).dial.hint(address, now);
         }

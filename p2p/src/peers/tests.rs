@@ -158,3 +158,22 @@ fn a_peer_that_never_gets_ready_is_let_go_and_a_ready_one_is_not() {
     assert!(book.unready(now + READY_WITHIN).is_empty());
     assert_eq!(book.unready(now + READY_WITHIN * 2), [idle]);
 }
+
+#[test]
+fn where_configured_addresses_alone_are_dialled_nothing_is_learnt() {
+    let (mut book, now) = book(10);
+    book.configured_only = true;
+    let validator = PeerId::random();
+    book.set_validators([validator].into(), now);
+    let configured: Multiaddr = "/ip4/127.64.0.1/tcp/1".parse().expect("address");
+    let announced: Multiaddr = "/ip4/127.0.0.1/tcp/1".parse().expect("address");
+    book.add_fixed(validator, configured.clone(), now);
+    assert!(connect(&mut book, validator, 1, now));
+    book.learn(&validator, std::slice::from_ref(&announced));
+    book.hint(&validator, &announced, now);
+    book.closed(validator, ConnectionId::new_unchecked(1), now);
+    assert_eq!(
+        book.due(now + Duration::from_secs(1)),
+        [(validator, vec![configured])]
+    );
+}
