@@ -5,6 +5,7 @@
 
 mod commit;
 mod fetch;
+mod lab;
 mod proposal;
 mod timeout;
 mod vote;
@@ -22,6 +23,7 @@ use crate::limits::VIEWS_KEPT;
 use crate::message::Message;
 use crate::pacemaker::{Config, Entry, Pacemaker};
 use crate::planted;
+use crate::reputation::Reputation;
 use crate::safety::{Safety, SafetyRecord};
 use crate::standing::{Standing, Statements};
 use crate::tree::{Tree, Verdict};
@@ -71,6 +73,9 @@ pub struct Core {
     scheme: Remembered,
     /// Our index; none in an observer.
     me: Option<u16>,
+    /// Who leads, where it is not by rotation: see [`Core::lead_by`].
+    leaders: Option<Arc<[u16]>>,
+    reputation: Reputation,
     safety: Safety,
     pacemaker: Pacemaker,
     tree: Tree,
@@ -142,8 +147,10 @@ impl Core {
         let mut tree = Tree::new(&anchor);
         let mut view = safety.resume_view();
         let mut finished = None;
+        let mut tip = 0;
         if let Some((block, proof)) = committed.filter(|(block, _)| block.header.epoch == committee.epoch) {
             view = view.max(proof.certificate.view.saturating_add(1));
+            tip = block.header.view;
             tree.jump(block.id(), block);
             finished = tree.root_closed().then_some(proof.certificate);
         }
@@ -151,6 +158,8 @@ impl Core {
             config,
             chain,
             votes: Votes::new(committee.n(), committee.quorum()),
+            leaders: None,
+            reputation: Reputation::new(committee.n(), committee.f(), tip),
             committee,
             genesis,
             scheme: Remembered::new(scheme),
@@ -214,7 +223,40 @@ impl Core {
 
     /// Leader of the current view.
     pub fn leader(&self) -> u16 {
-        self.committee.leader(self.view())
+        self.leader_of(self.view())
+    }
+
+    /// Leader of any view.
+    fn leader_of(&self, view: View) -> u16 {
+        match &self.leaders {
+            None => self.committee.leader(view),
+            Some(listed) => {
+                let turn = view.saturating_sub(1) % listed.len().max(1) as u64;
+                listed.get(turn as usize).copied().unwrap_or(0)
+            }
+        }
+    }
+
+    /// R16. How many of the newest committed blocks of an epoch decide whom this core passes over.
+    pub fn memory(&self) -> u64 {
+        Reputation::memory(self.committee.n())
+    }
+
+    /// R16. The views of the newest committed blocks of this epoch, oldest first, up to the one that the core was
+    /// started from: for a host that restarts. One that does not tell them passes nobody over until it has seen
+    /// failures itself.
+    pub fn recall(&mut self, views: &[View]) {
+        let before = views.first().copied().unwrap_or(self.reputation.facts().0);
+        let mut reputation = Reputation::new(self.committee.n(), self.committee.f(), before);
+        for view in views {
+            reputation.committed(*view, |view| self.leader_of(view));
+        }
+        self.reputation = reputation;
+    }
+
+    /// R16. Leaders whose newest turns failed, at most f: most of their turns are given up at once.
+    pub fn passed_over(&self) -> Vec<u16> {
+        self.reputation.worst().collect()
     }
 
     /// The validator set.
@@ -295,6 +337,7 @@ impl Core {
         loop {
             self.adopt_orphans();
             self.note_work();
+            self.note_leader();
             // Each answers whether it changed anything that an earlier one may depend on.
             let again = self.commit_pending()
                 || self.cast_finalize()
@@ -317,6 +360,15 @@ impl Core {
             .is_some_and(|parent| parent.closed);
         let work = self.finished.is_none() && (self.work || ending);
         self.pacemaker.set_work(work, self.now);
+    }
+
+    /// R16. The turn of a leader that keeps failing is not waited for, unless it is our own or its block is here.
+    fn note_leader(&mut self) {
+        let (view, leader) = (self.view(), self.leader());
+        let pass = self.me != Some(leader)
+            && !self.proposals.contains_key(&view)
+            && self.reputation.passes_over(leader, view);
+        self.pacemaker.pass_over(pass);
     }
 
     /// R2. Opens a later view.
@@ -403,7 +455,7 @@ impl Core {
     }
 
     fn witness_proposal(&mut self, proposal: &SignedHeader) {
-        let leader = self.committee.leader(proposal.header.view);
+        let leader = self.leader_of(proposal.header.view);
         self.witnessed.entry(leader).or_default().see_proposal(proposal);
     }
 

@@ -66,7 +66,7 @@ pub(crate) struct Remembered {
     good: Mutex<Good>,
 }
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct Good {
     set: BTreeSet<Digest>,
     order: VecDeque<Digest>,
@@ -77,6 +77,16 @@ impl Remembered {
         Self {
             inner,
             good: Mutex::default(),
+        }
+    }
+}
+
+impl Clone for Remembered {
+    fn clone(&self) -> Self {
+        let good = self.good.lock().unwrap_or_else(PoisonError::into_inner);
+        Self {
+            inner: Arc::clone(&self.inner),
+            good: Mutex::new(good.clone()),
         }
     }
 }

@@ -5,7 +5,7 @@
 //! ```
 //! Promise: with at most f of n >= 3f + 1 validators faulty in any way, no two honest cores commit different
 //! blocks at one height; and once messages arrive in time, blocks commit. `docs/protocol.md` states the rules
-//! R1 to R15 with the argument; the code names them where it applies them.
+//! R1 to R16 with the argument; the code names them where it applies them.
 //!
 //! The core reads no clock, does no I/O, draws no randomness and holds no key that opens anything: time and
 //! answers are arguments. What the host owes it: carry out the effects in order, and make a
@@ -28,8 +28,10 @@ mod message;
 mod pacemaker;
 #[doc(hidden)]
 pub mod planted;
+mod reputation;
 mod safety;
 mod standing;
+pub mod trace;
 mod tree;
 mod types;
 mod vote;

@@ -5,13 +5,17 @@ use crate::limits::{MAX_VIEW_AHEAD, VIEWS_KEPT};
 use crate::planted;
 use crate::types::{Epoch, View};
 use crate::vote::{Phase, SignedTimeout, Vote};
+use borsh::BorshSerialize;
 use std::collections::BTreeMap;
 
 type ByView<T> = BTreeMap<View, BTreeMap<u16, T>>;
 
 /// One vote a voter, phase and view; one timeout a voter and view; views within a window around the current.
+#[derive(Clone, BorshSerialize)]
 pub(crate) struct Votes {
+    #[borsh(skip)]
     n: usize,
+    #[borsh(skip)]
     quorum: usize,
     certify: ByView<Vote>,
     finalize: ByView<Vote>,

@@ -291,7 +291,10 @@ impl Made {
         let path = home.operator_key();
         let operator = match path.exists() {
             true => OperatorKey::load(&path)?,
-            false => OperatorKey::create(&path, given.then(|| derive(&master, "tacit 2026 validator operator key")))?,
+            false => OperatorKey::create(
+                &path,
+                given.then(|| derive(&master, "tacit 2026 validator operator key")),
+            )?,
         };
         Ok(Self {
             seeds: seeded(&master),

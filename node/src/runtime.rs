@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use tacit_consensus::{Ed25519, Ed25519Signer, Signer};
-use tacit_ledger::{PROTOCOL_VERSION, RocksStore, Store};
+use tacit_ledger::{EvidenceVerdicts, PROTOCOL_VERSION, RocksStore, Store};
 use tacit_p2p::{Identity, Multiaddr};
 use tokio::sync::{mpsc, watch};
 use zeroize::Zeroizing;
@@ -162,6 +162,7 @@ async fn serve_node(home: &Home, config: Config, history: Option<History>) -> Re
         seed,
         protocols: PROTOCOL_VERSION..=PROTOCOL_VERSION,
         origin,
+        verdicts: EvidenceVerdicts::default(),
     };
     let (replica, first) = Replica::open(replica_config, clock::now_ms())?;
 

@@ -87,7 +87,11 @@ pub fn seal_flood(facts: &Facts, options: FloodOptions) -> Result<Flood, Error> 
     let entropy = |e: getrandom::Error| io_error("draw randomness beside", &facts.genesis)(e.into());
     fill(&mut seed).map_err(entropy)?;
     let mut rng = ChaCha20Rng::from_seed(seed);
-    let nodes: Vec<&NodeFacts> = facts.nodes.iter().filter(|n| n.role == NodeRole::Validator).collect();
+    let nodes: Vec<&NodeFacts> = facts
+        .nodes
+        .iter()
+        .filter(|n| n.role == NodeRole::Validator)
+        .collect();
     let sink = founding::account(facts.seed, seeds::PROBE_SINK)?.id();
     let mut parts = Vec::new();
     for (place, number) in (first..first + wallets).enumerate() {

@@ -248,10 +248,7 @@ impl Testnet {
     ///
     /// # Errors
     /// [`Error::NoProxy`] where they do not go through the proxy; what `change` refuses.
-    pub fn change_links(
-        &self,
-        change: impl FnOnce(&mut Links) -> Result<(), Error>,
-    ) -> Result<Links, Error> {
+    pub fn change_links(&self, change: impl FnOnce(&mut Links) -> Result<(), Error>) -> Result<Links, Error> {
         let _lock = claim(&self.dir)?;
         let mut links = self.links()?;
         change(&mut links)?;
@@ -311,7 +308,9 @@ impl Testnet {
         }
         let end = Instant::now() + APPLIED;
         loop {
-            let seen = fs::read_to_string(&applied).ok().and_then(|text| text.parse().ok());
+            let seen = fs::read_to_string(&applied)
+                .ok()
+                .and_then(|text| text.parse().ok());
             if seen == Some(links.generation) {
                 return Ok(());
             }

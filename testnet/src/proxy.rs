@@ -90,9 +90,9 @@ async fn run(folder: &Path) -> Result<(), Error> {
             if !listening.insert((link, port)) {
                 continue;
             }
-            let address = link
-                .address()
-                .ok_or_else(|| Error::Usage(format!("the proxy carries 256 nodes, not {}", facts.nodes.len())))?;
+            let address = link.address().ok_or_else(|| {
+                Error::Usage(format!("the proxy carries 256 nodes, not {}", facts.nodes.len()))
+            })?;
             let listener = TcpListener::bind((address, port))
                 .await
                 .map_err(|e| io_error("listen as a link on", Path::new(&format!("{address}:{port}")))(e))?;
@@ -194,12 +194,7 @@ impl Direction<'_> {
     }
 
     /// Reads and stamps until there is nothing more.
-    async fn read(
-        &self,
-        said: Vec<u8>,
-        mut from: OwnedReadHalf,
-        queue: mpsc::Sender<(Instant, Vec<u8>)>,
-    ) {
+    async fn read(&self, said: Vec<u8>, mut from: OwnedReadHalf, queue: mpsc::Sender<(Instant, Vec<u8>)>) {
         let mut noise = Noise::new(self.link);
         let mut last = Instant::now();
         let mut buffer = vec![0; CHUNK];

@@ -6,6 +6,7 @@ pub mod consensus_sim;
 pub mod faults;
 pub mod fuzz;
 pub mod network;
+pub mod oracle;
 pub mod planted;
 pub mod report;
 pub mod sim;

@@ -106,7 +106,13 @@ fn act(context: &Context, verb: TestnetVerb) -> Result<ExitCode, Ending> {
             from,
             to,
             dir,
-        } => testnet_links::partition(context, groups.as_deref(), from.as_deref(), to.as_deref(), &dir.dir)?,
+        } => testnet_links::partition(
+            context,
+            groups.as_deref(),
+            from.as_deref(),
+            to.as_deref(),
+            &dir.dir,
+        )?,
         TestnetVerb::Heal(dir) => testnet_links::heal(context, &dir.dir)?,
         TestnetVerb::Latency {
             delay,

@@ -12,11 +12,19 @@ use std::collections::BTreeMap;
 
 /// One block that is being asked for: from the signers of its certificate in turn, at least f + 1 of whom are
 /// honest and have it.
+#[derive(Clone)]
 pub(super) struct Fetch {
     peers: Vec<u16>,
     tries: usize,
     /// When to ask the next one.
     pub(super) again: Millis,
+}
+
+impl Fetch {
+    /// For comparing two cores.
+    pub(super) fn facts(&self) -> (&[u16], u64, Millis) {
+        (&self.peers, self.tries as u64, self.again)
+    }
 }
 
 impl Core {

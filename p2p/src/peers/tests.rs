@@ -173,7 +173,10 @@ fn where_configured_addresses_alone_are_dialled_nothing_is_learnt() {
     book.learn(&validator, std::slice::from_ref(&announced));
     book.hint(&validator, &announced, now);
     book.closed(validator, ConnectionId::new_unchecked(1), now);
-    assert_eq!(book.due(now + Duration::from_secs(1)), [(validator, vec![configured])]);
+    assert_eq!(
+        book.due(now + Duration::from_secs(1)),
+        [(validator, vec![configured])]
+    );
 }
 
 #[test]

@@ -150,8 +150,14 @@ mod tests {
         }
         let share = FetchResponse::Share(Ok(vec![1, 2, 3]));
         assert_ne!(forge(share.clone(), 0).expect("forged").0, share);
-        assert!(forge(FetchResponse::Blocks(Vec::new()), 0).is_none(), "nothing to forge");
+        assert!(
+            forge(FetchResponse::Blocks(Vec::new()), 0).is_none(),
+            "nothing to forge"
+        );
         let share = FetchRequest::Share { epoch: 1 };
-        assert!(matches!(made_up(&share), Some((FetchResponse::Share(Ok(_)), "shares"))));
+        assert!(matches!(
+            made_up(&share),
+            Some((FetchResponse::Share(Ok(_)), "shares"))
+        ));
     }
 }

@@ -52,7 +52,10 @@ impl TwoBlocks {
         signer: &Ed25519Signer,
     ) -> Vec<Block> {
         let next = vote.view.saturating_add(1);
-        let known = self.blocks.get(&vote.view).filter(|header| header.id() == vote.block);
+        let known = self
+            .blocks
+            .get(&vote.view)
+            .filter(|header| header.id() == vote.block);
         let Some(parent) = known.cloned() else {
             return Vec::new();
         };
@@ -175,7 +178,9 @@ mod tests {
         };
         assert_ne!(a.id(), b.id());
         assert_eq!(a.header.view, b.header.view);
-        a.justify.verify(&chain, &committee, &Ed25519).expect("a certificate");
+        a.justify
+            .verify(&chain, &committee, &Ed25519)
+            .expect("a certificate");
         let proof = tacit_consensus::EquivocationProof::Proposals {
             first: Box::new(a.signed_header()),
             second: Box::new(b.signed_header()),

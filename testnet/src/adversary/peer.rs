@@ -150,7 +150,10 @@ fn watch(rpcs: &[String], sets: &mpsc::Sender<Set>) {
 fn look(client: &Client, rpc: &str) -> Option<Set> {
     let status = client.json(rpc, "/v1/status").ok()?;
     let page = client.json(rpc, "/v1/validators").ok()?;
-    let seats = page["items"].as_array()?.iter().filter(|item| !item["index"].is_null());
+    let seats = page["items"]
+        .as_array()?
+        .iter()
+        .filter(|item| !item["index"].is_null());
     let key = |item: &Value, name: &str| PublicKey::from_hex(item[name].as_str()?).ok();
     let seats: Option<Vec<_>> = seats
         .map(|item| Some((key(item, "id")?, key(item, "node_id")?.0)))
@@ -234,7 +237,8 @@ impl Crook {
                 }
             }
             Event::Request { from, bytes, channel } if self.kind == Adversary::Forge => {
-                let Ok(request) = tacit_ledger::codec::decode::<FetchRequest>(&bytes, MAX_FETCH_REQUEST_BYTES)
+                let Ok(request) =
+                    tacit_ledger::codec::decode::<FetchRequest>(&bytes, MAX_FETCH_REQUEST_BYTES)
                 else {
                     return;
                 };
@@ -413,7 +417,9 @@ impl Crook {
                 };
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 let now = u64::try_from(since.as_millis()).unwrap_or(0);
-                let made = self.two_blocks.heard(&committee, seat, vote, &self.chain, now, &self.signer);
+                let made = self
+                    .two_blocks
+                    .heard(&committee, seat, vote, &self.chain, now, &self.signer);
                 for block in made {
                     self.to_all(&Message::Proposal(Box::new(block)));
                     self.counts.add("proposals", 1);

@@ -20,7 +20,7 @@ mod world;
 
 pub use self::options::{Options, Workload};
 pub use self::rng::Rng;
-pub use self::world::{Report, run};
+pub use self::world::{Report, run, run_traced};
 
 /// All ways to choose `k` of `0..n`, each ascending.
 pub fn combinations(n: u16, k: usize) -> Vec<Vec<u16>> {

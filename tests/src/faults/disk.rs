@@ -27,7 +27,9 @@ impl Small {
     /// Mounts one over a folder; why not, where this user may not.
     fn mount(at: &Path, kib: u64) -> Result<Self, String> {
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &format!("size={kib}k"), "tacit-faults"]).arg(at);
+        mount
+            .args(["-t", "tmpfs", "-o", &format!("size={kib}k"), "tacit-faults"])
+            .arg(at);
         let out = mount.output().map_err(|error| error.to_string())?;
         match out.status.success() {
             true => Ok(Self(at.to_path_buf())),
@@ -56,7 +58,11 @@ pub fn full_disk(lane: &mut Lane) {
     lane.net().halt(VICTIM).expect("it stops");
     fs::rename(&db, &spare).expect("moved");
     fs::create_dir(&db).expect("an empty folder");
-    let files = || fs::read_dir(&spare).expect("its files").map(|entry| entry.expect("a file"));
+    let files = || {
+        fs::read_dir(&spare)
+            .expect("its files")
+            .map(|entry| entry.expect("a file"))
+    };
     let held: u64 = files().map(|file| file.metadata().expect("a file").len()).sum();
     let small = match Small::mount(&db, held / 1_024 + ROOM_KIB) {
         Ok(small) => small,
@@ -80,7 +86,10 @@ pub fn full_disk(lane: &mut Lane) {
         let ballast = db.join("ballast");
         fill(&ballast);
         let top = lane.top(others);
-        let falls_behind = || lane.height(VICTIM).is_none_or(|height| height + 10 <= lane.top(others));
+        let falls_behind = || {
+            lane.height(VICTIM)
+                .is_none_or(|height| height + 10 <= lane.top(others))
+        };
         lane.until("it commits nothing that it cannot write", falls_behind);
         lane.until("the others go on", || lane.top(others) >= top + 10);
         let stopped = lane.network.testnet.status()[VICTIM].pid.is_none();

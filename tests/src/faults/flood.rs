@@ -38,7 +38,12 @@ pub fn flood(lane: &mut Lane) {
     let mut sent = alice.submit_transfer(&to, 1).expect("it is taken in");
     alice.wait(&mut sent).expect("a wallet gets through again");
     let kept = under.per_s / base.per_s;
-    assert!(kept >= LEAST, "{} commits a second of {}", under.per_s, base.per_s);
+    assert!(
+        kept >= LEAST,
+        "{} commits a second of {}",
+        under.per_s,
+        base.per_s
+    );
     for node in 0..4 {
         assert_eq!(lane.in_log(node, "panicked at"), 0, "node {node}");
     }

@@ -73,9 +73,17 @@ pub fn adversaries(lane: &mut Lane) {
         }
         lane.agree(&[0, 1, 2, CROOK]);
         for node in 0..4 {
-            assert_eq!(lane.in_log(node, "panicked at"), 0, "node {node} under {}", kind.name());
+            assert_eq!(
+                lane.in_log(node, "panicked at"),
+                0,
+                "node {node} under {}",
+                kind.name()
+            );
         }
-        figures.insert(kind.name().into(), json!({ "did": counts, "load": loaded.figures() }));
+        figures.insert(
+            kind.name().into(),
+            json!({ "did": counts, "load": loaded.figures() }),
+        );
     }
     keep("adversaries", figures.into());
 }
@@ -88,7 +96,9 @@ pub fn adversaries(lane: &mut Lane) {
 pub fn forged_answers(lane: &mut Lane) {
     let rate = lane.size.rate.min(10.0);
     let ((counts, joined, back), loaded) = lane.under_load(rate, |lane| {
-        lane.net().adversary(LIAR, Adversary::Forge).expect("it takes its place");
+        lane.net()
+            .adversary(LIAR, Adversary::Forge)
+            .expect("it takes its place");
         lane.progress(1, 2);
         let joined = lane.net().join(STEP, &mut |event| println!("{event}"));
         let joined = joined.expect("it joins");
@@ -152,7 +162,8 @@ fn lose_secret(lane: &mut Lane, node: usize) {
     let home = lane.home(node).to_path_buf();
     let mut measurement = [0; 48];
     hex::decode_to_slice(&lane.network.facts().measurement, &mut measurement).expect("a measurement");
-    let chip = SimulatedChip::from_bytes(&fs::read(home.join("sim-chip.bin")).expect("the chip")).expect("a chip");
+    let chip =
+        SimulatedChip::from_bytes(&fs::read(home.join("sim-chip.bin")).expect("the chip")).expect("a chip");
     let quoter = Arc::new(SimulatedQuoter::new(chip, Measurement(measurement)));
     let mut sealed = SealedFile::new(home.join("keyring.sealed"), quoter);
     let held = sealed.load().expect("it opens").to_vec();
@@ -176,6 +187,10 @@ fn lose_secret(lane: &mut Lane, node: usize) {
 fn without_secrets(record: &[u8]) -> Vec<u8> {
     let count = |at: usize| u32::from_le_bytes(record[at..at + 4].try_into().expect("four bytes")) as usize;
     let epochs = 64 + 4 + 33 * count(64);
-    assert_eq!(record.len(), epochs + 4 + 40 * count(epochs), "another format than this");
+    assert_eq!(
+        record.len(),
+        epochs + 4 + 40 * count(epochs),
+        "another format than this"
+    );
     [&record[..epochs], &[0; 4]].concat()
 }

@@ -222,7 +222,9 @@ impl Lane {
     pub fn progress(&self, node: usize, blocks: u64) -> Duration {
         let started = Instant::now();
         let from = self.height(node).unwrap_or(0);
-        self.until("new blocks are committed", || self.height(node) >= Some(from + blocks));
+        self.until("new blocks are committed", || {
+            self.height(node) >= Some(from + blocks)
+        });
         started.elapsed()
     }
 
@@ -277,7 +279,10 @@ impl Lane {
     /// How often a text stands in a node's log.
     pub fn in_log(&self, node: usize, text: &str) -> usize {
         let log = &self.network.facts().nodes[node].log;
-        std::fs::read_to_string(log).unwrap_or_default().matches(text).count()
+        std::fs::read_to_string(log)
+            .unwrap_or_default()
+            .matches(text)
+            .count()
     }
 
     /// These nodes have one chain, as far as they have come, and go on.
@@ -375,7 +380,10 @@ impl Lane {
 fn get(address: &str, path: &str) -> std::io::Result<String> {
     let mut socket = TcpStream::connect(address)?;
     socket.set_read_timeout(Some(Duration::from_secs(10)))?;
-    write!(socket, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    write!(
+        socket,
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )?;
     let mut text = String::new();
     socket.read_to_string(&mut text)?;
     Ok(text)

@@ -347,6 +347,7 @@ impl World {
         let node = &mut self.nodes[index];
         node.life += 1;
         (node.dies_in, node.paused_until) = (None, 0);
+        node.store.reopened();
         node.halted = None;
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&self.options.seed.to_le_bytes());
@@ -361,6 +362,7 @@ impl World {
             seed,
             protocols: node.protocols.clone(),
             origin: self.lost.as_ref().map(|lost| lost(index)),
+            verdicts: founders::VERDICTS.clone(),
         };
         let (replica, effects) = Replica::open(config, node.time(now))?;
         self.checker.restarted(index, replica.head().height);

@@ -145,14 +145,31 @@ fn links_and_crooks(tacit: &Tacit, dir: &str) {
     let net = |verb: &[&str]| tacit.json(&[&["testnet"], verb, &["--dir", dir]].concat());
     let count = |value: &Value, what: &str| value[what].as_array().map(Vec::len);
     let cut = net(&["partition", "0/val-1"]);
-    assert_eq!((count(&cut, "cut"), count(&cut, "slow")), (Some(2), Some(0)), "{cut}");
-    assert_eq!(cut["cut"][0], serde_json::json!({ "from": "val-0", "to": "val-1" }));
+    assert_eq!(
+        (count(&cut, "cut"), count(&cut, "slow")),
+        (Some(2), Some(0)),
+        "{cut}"
+    );
+    assert_eq!(
+        cut["cut"][0],
+        serde_json::json!({ "from": "val-0", "to": "val-1" })
+    );
     assert_eq!(net(&["status"])["links"], cut);
-    assert_eq!(count(&net(&["partition", "--from", "1"]), "cut"), Some(2), "it was cut already");
-    let said = tacit.text(&["testnet", "latency", "20ms", "--jitter", "5ms", "--from", "0", "--dir", dir]);
+    assert_eq!(
+        count(&net(&["partition", "--from", "1"]), "cut"),
+        Some(2),
+        "it was cut already"
+    );
+    let said = tacit.text(&[
+        "testnet", "latency", "20ms", "--jitter", "5ms", "--from", "0", "--dir", dir,
+    ]);
     assert!(said.contains("val-0 to val-1 20\u{b1}5 ms"), "{said}");
     let healed = net(&["heal"]);
-    assert_eq!((count(&healed, "cut"), count(&healed, "slow")), (Some(0), Some(1)), "{healed}");
+    assert_eq!(
+        (count(&healed, "cut"), count(&healed, "slow")),
+        (Some(0), Some(1)),
+        "{healed}"
+    );
     assert_eq!(count(&net(&["latency", "0ms"]), "slow"), Some(0));
     let refused = |verb: &[&str], exit, code| {
         tacit.refused(&[&["testnet"], verb, &["--dir", dir]].concat(), exit, code);
