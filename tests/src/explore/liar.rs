@@ -3,8 +3,8 @@
 use std::{collections::HashMap, sync::Arc};
 
 use tacit_consensus::{
-    Block, Certificate, Digest, Executed, Header, Message, Payload, Phase, Signature, Signer, Signers, Timeout,
-    TimeoutCertificate, TimeoutEntry, Vote,
+    Block, Certificate, Digest, Executed, Header, Message, Payload, Phase, Signature, Signer, Signers,
+    Timeout, TimeoutCertificate, TimeoutEntry, Vote,
 };
 
 use super::{
@@ -111,10 +111,19 @@ impl Liar {
         timeouts.sort_by_key(|(voter, entry)| (*voter, entry.high_view));
         let mut found = Vec::new();
         for (at, (a, first)) in timeouts.iter().enumerate() {
-            for (bt, (b, second)) in timeouts.iter().enumerate().skip(at + 1).filter(|(_, (b, _))| b > a) {
+            for (bt, (b, second)) in timeouts
+                .iter()
+                .enumerate()
+                .skip(at + 1)
+                .filter(|(_, (b, _))| b > a)
+            {
                 for (_, third) in timeouts.iter().skip(bt + 1).filter(|(c, _)| c > b) {
                     let entries = vec![*first, *second, *third];
-                    found.push(TimeoutCertificate { epoch: 1, view, entries });
+                    found.push(TimeoutCertificate {
+                        epoch: 1,
+                        view,
+                        entries,
+                    });
                 }
             }
         }
@@ -126,7 +135,10 @@ impl Liar {
         if committee().leader(view) != self.seat {
             return;
         }
-        let direct = highs.iter().filter(|high| high.view + 1 == view).map(|high| (high, None));
+        let direct = highs
+            .iter()
+            .filter(|high| high.view + 1 == view)
+            .map(|high| (high, None));
         let mut grounds: Vec<(&Certificate, Option<TimeoutCertificate>)> = direct.collect();
         for tc in self.given_up(view - 1, soup, table) {
             let fits = |high: &&Certificate| high.view < tc.view && tc.max_high_view() <= high.view;
@@ -134,7 +146,12 @@ impl Liar {
         }
         for (high, timeout) in grounds {
             for tag in 0..2 {
-                out.push(Message::Proposal(Box::new(self.block(view, high, timeout.clone(), tag))));
+                out.push(Message::Proposal(Box::new(self.block(
+                    view,
+                    high,
+                    timeout.clone(),
+                    tag,
+                ))));
             }
         }
     }
@@ -169,7 +186,9 @@ impl Liar {
     /// Both votes for every block that was proposed.
     fn vote(&self, soup: Bits, table: &Table, out: &mut Vec<Message>) {
         for at in soup.iter().take_while(|at| (*at as usize) < table.len()) {
-            let Message::Proposal(block) = &table.get(at).message else { continue };
+            let Message::Proposal(block) = &table.get(at).message else {
+                continue;
+            };
             let header = &block.header;
             if header.view > VIEWS {
                 continue;

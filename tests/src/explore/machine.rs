@@ -110,7 +110,12 @@ impl Machine {
     }
 
     /// The state that a move leads to; none if the move is idle in this state.
-    pub(super) fn follow(&mut self, state: u32, (number, one): &(u32, Move), table: &mut Table) -> Option<u32> {
+    pub(super) fn follow(
+        &mut self,
+        state: u32,
+        (number, one): &(u32, Move),
+        table: &mut Table,
+    ) -> Option<u32> {
         if let Some(known) = self.edges.get(&(state, *number)) {
             // A quorum's messages depend on whether it has voted, and that on the state, which is the key.
             return *known;
@@ -177,12 +182,19 @@ impl Machine {
                     Effect::Send { to, message } => (Some(to), message),
                     Effect::Build { view, parent } => {
                         let content = (view <= VIEWS).then(|| build(&moment.core, &parent, view));
-                        queue.push_back(Input::Built { view, parent, content });
+                        queue.push_back(Input::Built {
+                            view,
+                            parent,
+                            content,
+                        });
                         continue;
                     }
                     Effect::Validate(block) => {
                         let block = block.id();
-                        queue.push_back(Input::Validated { block, accepted: true });
+                        queue.push_back(Input::Validated {
+                            block,
+                            accepted: true,
+                        });
                         continue;
                     }
                     Effect::Commit { block, .. } => {

@@ -17,7 +17,10 @@ pub(super) struct Bits([u64; WORDS]);
 impl Bits {
     pub(super) fn insert(&mut self, message: u32) {
         let at = message as usize;
-        assert!(at < MESSAGES, "more than {MESSAGES} messages differ: widen the set");
+        assert!(
+            at < MESSAGES,
+            "more than {MESSAGES} messages differ: widen the set"
+        );
         self.0[at / 64] |= 1 << (at % 64);
     }
 
@@ -150,7 +153,11 @@ impl Table {
         }
         for ((phase, view, height, _), votes) in self.ballots(soup) {
             let own = votes.iter().find(|(voter, _)| *voter == me).map(|(_, at)| *at);
-            let others: Vec<u32> = votes.iter().filter(|(voter, _)| *voter != me).map(|(_, at)| *at).collect();
+            let others: Vec<u32> = votes
+                .iter()
+                .filter(|(voter, _)| *voter != me)
+                .map(|(_, at)| *at)
+                .collect();
             let least = |count: usize| others.get(..count).map(<[u32]>::to_vec);
             if view <= VIEWS && others.len() >= 2 {
                 moves.push(Move::Votes {
@@ -168,7 +175,10 @@ impl Table {
                 for (b, second) in given.iter().skip(at + 1).filter(|(b, _)| b != a) {
                     let all = vec![*first, *second];
                     moves.push(Move::Timeouts { view, all });
-                    for (_, third) in given.iter().filter(|(c, third)| c != a && c != b && third > second) {
+                    for (_, third) in given
+                        .iter()
+                        .filter(|(c, third)| c != a && c != b && third > second)
+                    {
                         let all = vec![*first, *second, *third];
                         moves.push(Move::Timeouts { view, all });
                     }
