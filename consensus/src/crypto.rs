@@ -60,13 +60,15 @@ impl Signer for Ed25519Signer {
 }
 
 /// Remembers which signatures were good, because each vote returns in several certificates.
+#[derive(Clone)]
 pub(crate) struct Remembered {
     inner: Arc<dyn Scheme>,
     // A lock only because `Scheme` is `Sync`; the core is single-threaded, so it is never contended.
-    good: Mutex<Good>,
+    // A fork shares it: what was good once is good for both.
+    good: Arc<Mutex<Good>>,
 }
 
-#[derive(Default, Clone)]
+#[derive(Default)]
 struct Good {
     set: BTreeSet<Digest>,
     order: VecDeque<Digest>,
@@ -76,17 +78,7 @@ impl Remembered {
     pub(crate) fn new(inner: Arc<dyn Scheme>) -> Self {
         Self {
             inner,
-            good: Mutex::default(),
-        }
-    }
-}
-
-impl Clone for Remembered {
-    fn clone(&self) -> Self {
-        let good = self.good.lock().unwrap_or_else(PoisonError::into_inner);
-        Self {
-            inner: Arc::clone(&self.inner),
-            good: Mutex::new(good.clone()),
+            good: Arc::default(),
         }
     }
 }

@@ -6,15 +6,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tacit_consensus::{Digest, Epoch, limits::MAX_BATCHES_PER_BLOCK};
-use tacit_ledger::{Batch, Envelope, limits::MAX_BATCH_ENVELOPES};
+use tacit_ledger::{
+    Batch, Envelope,
+    limits::{MAX_BATCH_BYTES, MAX_BATCH_ENVELOPES},
+};
 use thiserror::Error;
 
 /// Envelopes of one batch together stay under this, which leaves room for the batch's own fields.
 const BATCH_TARGET_BYTES: usize = 384 << 10;
 /// Bytes of batches held for one author. Four full blocks' worth.
 const MAX_BYTES_PER_AUTHOR: usize = 16 << 20;
-/// A batch is shorter: one envelope may exceed the target, and a batch travels as one piece of gossip.
-const MAX_BATCH_BYTES: usize = 1 << 20;
 /// Bytes of envelopes held that are not in a batch yet.
 const MAX_OPEN_BYTES: usize = 16 << 20;
 /// Batches' bytes in one block: a block's payload is fetched by laggards in one answer.

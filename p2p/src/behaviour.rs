@@ -14,14 +14,11 @@ use crate::direct;
 use crate::error::Error;
 use crate::gossip::{self, Gossip};
 use crate::identity::Identity;
-use crate::limits::{Limits, PENDING_INBOUND, PENDING_OUTBOUND, STREAMS_PER_CONNECTION};
+use crate::limits::{HANDSHAKE, Limits, PENDING_INBOUND, PENDING_OUTBOUND, STREAMS_PER_CONNECTION};
 use crate::network::Shared;
 
 /// A connection that answers no ping for this long is closed.
 const PING: Duration = Duration::from_secs(5);
-
-/// A handshake that takes longer is given up.
-const HANDSHAKE: Duration = Duration::from_secs(5);
 
 /// Streams under negotiation on one connection.
 const NEGOTIATING: usize = 32;

@@ -262,3 +262,91 @@ impl Noise {
         Duration::from_micros(micros)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINK: Link = Link { from: 0, to: 1 };
+
+    fn table(cut: &[Link], slow_ms: u64) -> Arc<Table> {
+        let delay = Delay {
+            ms: slow_ms,
+            jitter_ms: 0,
+        };
+        Arc::new(Table {
+            cut: cut.iter().copied().collect(),
+            slow: [(LINK, delay)].into(),
+        })
+    }
+
+    /// A node that says back what it hears, a link to it, and the end of somebody who dialled over that.
+    async fn dialled(first: Arc<Table>) -> (watch::Sender<Arc<Table>>, TcpStream) {
+        let local = (Ipv4Addr::LOCALHOST, 0);
+        let (node, listener) = (
+            TcpListener::bind(local).await.unwrap(),
+            TcpListener::bind(local).await.unwrap(),
+        );
+        let (to, link) = (node.local_addr().unwrap(), listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut socket, _) = node.accept().await.unwrap();
+            let (mut from, mut to) = socket.split();
+            let _ = tokio::io::copy(&mut from, &mut to).await;
+        });
+        let (tables, watched) = watch::channel(first);
+        tokio::spawn(serve(LINK, listener, to, watched));
+        (tables, TcpStream::connect(link).await.unwrap())
+    }
+
+    async fn heard(socket: &mut TcpStream, length: usize, within: Duration) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        let read = tokio::time::timeout(within, socket.read_exact(&mut bytes)).await;
+        read.ok()?.ok()?;
+        Some(bytes)
+    }
+
+    const SOON: Duration = Duration::from_secs(20);
+    const NOT_YET: Duration = Duration::from_millis(200);
+
+    #[tokio::test]
+    async fn what_is_said_over_a_cut_link_arrives_when_it_is_whole() {
+        for cut in [LINK, LINK.back()] {
+            let (tables, mut socket) = dialled(table(&[], 0)).await;
+            socket.write_all(b"one").await.unwrap();
+            assert_eq!(heard(&mut socket, 3, SOON).await.unwrap(), b"one");
+            tables.send_replace(table(&[cut], 0));
+            socket.write_all(b"two").await.unwrap();
+            assert_eq!(heard(&mut socket, 3, NOT_YET).await, None);
+            tables.send_replace(table(&[], 0));
+            assert_eq!(heard(&mut socket, 3, SOON).await.unwrap(), b"two");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_begins_when_its_link_is_whole_both_ways() {
+        let (tables, mut first) = dialled(table(&[LINK.back()], 0)).await;
+        first.write_all(b"early").await.unwrap();
+        assert_eq!(heard(&mut first, 5, NOT_YET).await, None);
+        tables.send_replace(table(&[], 0));
+        assert_eq!(heard(&mut first, 5, SOON).await.unwrap(), b"early");
+    }
+
+    #[tokio::test]
+    async fn a_slow_link_delays_and_keeps_the_order() {
+        let (tables, mut socket) = dialled(table(&[], 0)).await;
+        tables.send_replace(table(&[], 150));
+        let begun = Instant::now();
+        socket.write_all(b"a").await.unwrap();
+        socket.write_all(b"b").await.unwrap();
+        assert_eq!(heard(&mut socket, 2, SOON).await.unwrap(), b"ab");
+        assert!(begun.elapsed() >= Duration::from_millis(150));
+        let mut noise = Noise::new(LINK);
+        let delay = Delay {
+            ms: 200,
+            jitter_ms: 100,
+        };
+        let drawn: Vec<u128> = (0..1_000).map(|_| noise.of(delay).as_millis()).collect();
+        assert!(drawn.iter().all(|ms| (100..=300).contains(ms)));
+        assert!(drawn.iter().any(|ms| *ms < 120) && drawn.iter().any(|ms| *ms > 280));
+    }
+}

@@ -3,6 +3,7 @@
 
 pub mod bad_evidence;
 pub mod consensus_sim;
+pub mod explore;
 pub mod faults;
 pub mod fuzz;
 pub mod network;
@@ -10,3 +11,4 @@ pub mod oracle;
 pub mod planted;
 pub mod report;
 pub mod sim;
+pub mod twins;

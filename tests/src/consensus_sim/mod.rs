@@ -15,7 +15,7 @@ mod host;
 mod node;
 mod options;
 mod rng;
-mod toy;
+pub(crate) mod toy;
 mod world;
 
 pub use self::options::{Options, Workload};

@@ -19,9 +19,9 @@ const WITHOUT: u64 = 2;
 pub fn kills(lane: &mut Lane) {
     let (rate, kills, txs) = (lane.size.rate, lane.size.kills, lane.size.txs);
     let from = lane.top(0..4).max(1);
-    let ((restarts, windows), loaded) = lane.under_load(rate, |lane| {
+    let ((restarts, whole, windows), loaded) = lane.under_load(rate, |lane| {
         let mut restarts = Vec::new();
-        let mut windows = Vec::new();
+        let (mut windows, mut whole) = (Vec::new(), Vec::new());
         let mut round = 0;
         while round < kills || committed_since(lane, from) < txs {
             let victim = round % 4;
@@ -38,9 +38,12 @@ pub fn kills(lane: &mut Lane) {
             lane.net().restart(victim).expect("it starts again");
             lane.until("it votes again", || lane.votes(victim));
             restarts.push(started.elapsed());
+            // One fault at a time: the next one waits until everybody is connected again.
+            lane.until("all are connected", || lane.is_whole());
+            whole.push(started.elapsed());
             round += 1;
         }
-        (restarts, windows)
+        (restarts, whole, windows)
     });
     loaded.nothing_lost();
     lane.agree(&[0, 1, 2, 3]);
@@ -64,6 +67,7 @@ pub fn kills(lane: &mut Lane) {
             "load": loaded.figures(),
             "committed ones asked for again at each node": asked,
             "restart to voting": percentiles(&restarts),
+            "restart to connected with all": percentiles(&whole),
             "gap after a kill": percentiles(&gaps),
             "gap after a kill, p50 view timeouts": rank(50),
             "gap after a kill, p99 view timeouts": rank(99),

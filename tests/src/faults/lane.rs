@@ -202,6 +202,14 @@ impl Lane {
             .is_some_and(|page| page["phase"] == "voting")
     }
 
+    /// Whether each of the first four nodes is connected to the three others.
+    pub fn is_whole(&self) -> bool {
+        (0..4).all(|node| {
+            self.try_page(node, "/v1/status")
+                .is_some_and(|page| page["peers"].as_u64() >= Some(3))
+        })
+    }
+
     /// Waits for a fact about processes.
     ///
     /// # Panics

@@ -36,6 +36,12 @@ impl Run {
     fn struck(&mut self, fault: Fault) {
         let weather = self.world.weather.as_mut().expect("weather");
         weather.counts.strike(fault);
+        if matches!(
+            fault,
+            Fault::SubsetLost | Fault::BlockDamaged | Fault::ImageRestored
+        ) {
+            self.broken.extend(self.suspects.iter().copied());
+        }
         self.world.note(&[b"fault", fault.name().as_bytes()]);
     }
 

@@ -196,6 +196,12 @@ pub struct SimArgs {
     /// Nobody follows.
     #[arg(long)]
     no_observer: bool,
+    /// Nobody joins or leaves.
+    #[arg(long)]
+    no_membership: bool,
+    /// Nobody attests again.
+    #[arg(long)]
+    no_renewals: bool,
     /// No faults at all: what a healthy network costs.
     #[arg(long)]
     calm: bool,
@@ -222,6 +228,8 @@ impl SimArgs {
         options.rough_ms = self.rough_ms.unwrap_or(options.rough_ms);
         options.transfer_every_ms = self.transfer_every_ms.unwrap_or(options.transfer_every_ms);
         options.observer &= !self.no_observer;
+        options.membership &= !self.no_membership;
+        options.renewals &= !self.no_renewals;
         Ok(options)
     }
 
