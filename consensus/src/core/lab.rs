@@ -45,35 +45,33 @@ impl Core {
         self.leaders = (!leaders.is_empty()).then_some(leaders);
     }
 
-    /// A hash of all that decides what this core does next. Two cores of one validator with equal fingerprints do
-    /// the same for ever, given the same inputs.
-    pub fn fingerprint(&self) -> Digest {
+    /// A hash of what decides what this core can say, without its clocks: not how long a view has lasted or may last,
+    /// when somebody was helped or a block asked for; nor what only evidence and [`Core::standing`] would tell. Two cores of one
+    /// validator with equal outlines, given the same inputs and time enough before each, propose, vote, give up
+    /// and commit the same.
+    pub fn outline(&self) -> Digest {
         let proposals: Vec<_> = self
             .proposals
             .iter()
             .map(|(view, (id, _))| (*view, *id))
             .collect();
         let building = match self.building {
-            Building::Idle => (0u8, Digest::ZERO, 0),
-            Building::Asked { parent } => (1, parent, 0),
-            Building::Declined { until } => (2, Digest::ZERO, until),
+            Building::Idle => (0u8, Digest::ZERO),
+            Building::Asked { parent } => (1, parent),
+            Building::Declined { .. } => (2, Digest::ZERO),
         };
-        let marks = (self.behind_again, self.behind, self.work, self.now, self.wake);
-        let fetches: Vec<_> = self
-            .fetches
-            .iter()
-            .map(|(id, fetch)| (*id, fetch.facts()))
-            .collect();
         hash(
-            "core fingerprint",
+            "core outline",
             &[
-                &encode(self.safety.record()),
-                &encode(&self.pacemaker),
-                &encode(&self.votes),
+                &encode(&(self.view(), self.safety.record())),
+                &encode(
+                    &self
+                        .votes
+                        .open(self.high().view, self.tree.root_height(), self.view()),
+                ),
                 &encode(&self.tree.facts()),
                 &encode(&(proposals, &self.pending_commit, &self.finished)),
-                &encode(&(fetches, building, marks)),
-                &encode(&(&self.helped, &self.reported, &self.witnessed)),
+                &encode(&(building, self.work)),
                 &encode(&self.reputation.facts()),
             ],
         )

@@ -24,10 +24,11 @@ struct Moment {
     said: Bits,
     committed: Vec<Digest>,
     oracle: Oracle,
-    /// For filters: its view, its lock's view, the last view that it gave up.
+    /// For filters: its view, its lock's view, the last views that it gave up and finalized.
     view: u64,
     high: u64,
     given_up: u64,
+    finalized: u64,
 }
 
 pub(super) struct Machine {
@@ -91,6 +92,7 @@ impl Machine {
             view: 1,
             high: 0,
             given_up: 0,
+            finalized: 0,
         };
         machine.drive(&mut first, Input::Work(true), table);
         machine.keep(first);
@@ -105,12 +107,13 @@ impl Machine {
         self.moments[state as usize].said
     }
 
-    pub(super) fn committed(&self, state: u32) -> &[Digest] {
-        &self.moments[state as usize].committed
-    }
-
     /// The state that a move leads to; none if the move is idle in this state.
-    pub(super) fn follow(&mut self, state: u32, (number, one): &(u32, Move), table: &mut Table) -> Option<u32> {
+    pub(super) fn follow(
+        &mut self,
+        state: u32,
+        (number, one): &(u32, Move),
+        table: &mut Table,
+    ) -> Option<u32> {
         if let Some(known) = self.edges.get(&(state, *number)) {
             // A quorum's messages depend on whether it has voted, and that on the state, which is the key.
             return *known;
@@ -122,6 +125,9 @@ impl Machine {
 
     fn execute(&mut self, state: u32, one: &Move, table: &mut Table) -> Option<u32> {
         let moment = &self.moments[state as usize];
+        if moment.is_done() {
+            return None;
+        }
         let messages: Vec<u32> = match one {
             Move::Patience => {
                 if moment.view > VIEWS || moment.given_up >= moment.view {
@@ -170,19 +176,27 @@ impl Machine {
             let effects = moment.core.step(moment.now, input);
             let transition = Transition::new(&moment.core, moment.now, cause, &effects, false);
             moment.oracle.judge(&transition);
-            self.wrong.extend(moment.oracle.wrong().into_iter().take(1));
+            // A few: what follows from them is wrong too.
+            let room = 4usize.saturating_sub(self.wrong.len());
+            self.wrong.extend(moment.oracle.wrong().into_iter().take(room));
             for effect in effects {
-                let (to, message) = match effect {
-                    Effect::Broadcast(message) => (None, message),
-                    Effect::Send { to, message } => (Some(to), message),
+                let message = match effect {
+                    Effect::Broadcast(message) => message,
                     Effect::Build { view, parent } => {
                         let content = (view <= VIEWS).then(|| build(&moment.core, &parent, view));
-                        queue.push_back(Input::Built { view, parent, content });
+                        queue.push_back(Input::Built {
+                            view,
+                            parent,
+                            content,
+                        });
                         continue;
                     }
                     Effect::Validate(block) => {
                         let block = block.id();
-                        queue.push_back(Input::Validated { block, accepted: true });
+                        queue.push_back(Input::Validated {
+                            block,
+                            accepted: true,
+                        });
                         continue;
                     }
                     Effect::Commit { block, .. } => {
@@ -191,11 +205,13 @@ impl Machine {
                     }
                     _ => continue,
                 };
-                if let Message::Timeout(timeout) = &message {
-                    moment.given_up = timeout.view;
+                match &message {
+                    Message::Timeout(timeout) => moment.given_up = timeout.view,
+                    Message::Vote(vote) if vote.phase == Phase::Finalize => moment.finalized = vote.view,
+                    _ => {}
                 }
                 let from = self.seat;
-                moment.said.insert(table.number(Sent { from, to, message }));
+                moment.said.insert(table.number(Sent { from, message }));
             }
         }
         (moment.view, moment.high) = (moment.core.view(), moment.core.high().view);
@@ -203,7 +219,11 @@ impl Machine {
 
     fn keep(&mut self, moment: Moment) -> u32 {
         let next = self.moments.len() as u32;
-        let key = (moment.core.fingerprint(), moment.said);
+        let outline = match moment.is_done() {
+            true => Digest::ZERO,
+            false => moment.core.outline(),
+        };
+        let key = (outline, moment.said);
         let kept = *self.known.entry(key).or_insert(next);
         if kept == next {
             self.moments.push(moment);
@@ -213,6 +233,12 @@ impl Machine {
 }
 
 impl Moment {
+    /// Whether it has nothing left to say of the views that are explored: rules R5, R6, R7 and R9 forbid all of it
+    /// to who has finalized the last of them or given it up.
+    fn is_done(&self) -> bool {
+        self.given_up.max(self.finalized) >= VIEWS
+    }
+
     fn fork(&self) -> Self {
         Self {
             core: self.core.fork(),

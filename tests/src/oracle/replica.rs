@@ -886,12 +886,13 @@ impl Replica {
         if self.over {
             return;
         }
+        let above = |id: &Digest| self.chain(id).is_some() && self.descends(id, &self.root.1);
         let due = self
             .pending
-            .filter(|(_, height, id)| *height > self.root.0 && self.chain(id).is_some());
-        self.check(due.is_none(), "R8: a block that is final was not committed");
+            .filter(|(_, height, id)| *height > self.root.0 && above(id));
         let (view, _, id) = self.high;
-        let known = !self.finals.contains(&id) && self.chain(&id).is_some();
+        let known = id != self.root.1 && above(&id);
+        self.check(due.is_none(), "R8: a block that is final was not committed");
         let free = view > self.last.finalized && view > self.last.given_up;
         self.check(!(known && free), "R7: a certified block was not finalized");
         let joined = self.timeouts.get(&self.view).map_or(0, BTreeMap::len) > self.faults();

@@ -95,7 +95,9 @@ impl Walk {
             }
         }
         for round in rounds() {
-            let Some(rest) = symmetry.fixing(round) else { continue };
+            let Some(rest) = symmetry.fixing(round) else {
+                continue;
+            };
             path.push(round);
             let next = network.play(path, &mut self.figures);
             self.descend(&next, path, &rest);
@@ -116,7 +118,12 @@ impl Walk {
             broken.extend(network.heal(path, &mut self.figures));
             self.figures.healed += u64::from(broken.is_empty());
         }
-        let named = |what| format!("{what}\n  replay: tacit-tests twins --replay {}", Scenario(path.to_vec()));
+        let named = |what| {
+            format!(
+                "{what}\n  replay: tacit-tests twins --replay {}",
+                Scenario(path.to_vec())
+            )
+        };
         self.figures.violations.extend(broken.into_iter().map(named));
     }
 }
@@ -126,6 +133,10 @@ pub fn lane(plan: Plan) -> (Figures, f64) {
     let (wall, before) = (Instant::now(), crate::report::core_time());
     let figures = run(plan);
     let seconds = (crate::report::core_time() - before).as_secs_f64();
-    let seconds = if seconds > 0.0 { seconds } else { wall.elapsed().as_secs_f64() };
+    let seconds = if seconds > 0.0 {
+        seconds
+    } else {
+        wall.elapsed().as_secs_f64()
+    };
     (figures, seconds)
 }

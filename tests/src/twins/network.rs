@@ -128,7 +128,10 @@ impl Network {
         let longest = honest.iter().map(|one| one.committed.len()).max().unwrap_or(0);
         let mut broken = Vec::new();
         for height in 0..longest {
-            let mut ids: Vec<_> = honest.iter().filter_map(|one| one.committed.get(height)).collect();
+            let mut ids: Vec<_> = honest
+                .iter()
+                .filter_map(|one| one.committed.get(height))
+                .collect();
             ids.dedup();
             if ids.len() > 1 {
                 broken.push(format!("S1: at height {} both of {ids:?} are final", height + 1));
@@ -150,7 +153,11 @@ impl Network {
 
     /// The cut ends: the honest must commit in the rounds that follow, and still agree.
     pub(super) fn heal(&self, path: &[Round], figures: &mut Figures) -> Vec<String> {
-        let before = self.cores[1..4].iter().map(|one| one.committed.len()).max().unwrap_or(0);
+        let before = self.cores[1..4]
+            .iter()
+            .map(|one| one.committed.len())
+            .max()
+            .unwrap_or(0);
         let mut rounds = path.to_vec();
         let mut next = Self {
             cores: std::array::from_fn(|core| self.cores[core].fork()),
@@ -165,7 +172,9 @@ impl Network {
         let mut broken = next.broken();
         if next.cores[1..4].iter().any(|one| one.committed.len() <= before) {
             let heights: Vec<usize> = next.cores.iter().map(|one| one.committed.len()).collect();
-            broken.push(format!("L1: {heights:?} blocks after the cut was healed at {before}"));
+            broken.push(format!(
+                "L1: {heights:?} blocks after the cut was healed at {before}"
+            ));
         }
         broken
     }

@@ -18,7 +18,12 @@ pub struct Round {
 
 /// All rounds that there are: 4 leaders, 16 cuts.
 pub(super) fn rounds() -> impl Iterator<Item = Round> {
-    (0..SEATS).flat_map(|leader| (0..16u8).map(move |side| Round { leader, cut: side << 1 }))
+    (0..SEATS).flat_map(|leader| {
+        (0..16u8).map(move |side| Round {
+            leader,
+            cut: side << 1,
+        })
+    })
 }
 
 /// Rounds, one after the other. Written `0:01100-2:00000`: leader, and the side of A, 1, 2, 3 and B.
@@ -124,7 +129,9 @@ mod tests {
             let names = Symmetry::all().0;
             names.iter().map(|name| (rename(a, name), rename(b, name))).min()
         };
-        let classes: BTreeSet<_> = rounds().flat_map(|a| rounds().map(move |b| least(a, b))).collect();
+        let classes: BTreeSet<_> = rounds()
+            .flat_map(|a| rounds().map(move |b| least(a, b)))
+            .collect();
         assert_eq!(count(&Symmetry::all(), 2), classes.len());
         assert_eq!(rounds().count(), 64);
     }
@@ -132,7 +139,10 @@ mod tests {
     #[test]
     fn a_scenario_is_read_from_its_name() {
         let scenario = Scenario(vec![
-            Round { leader: 0, cut: 0b00110 },
+            Round {
+                leader: 0,
+                cut: 0b00110,
+            },
             Round { leader: 2, cut: 0 },
         ]);
         assert_eq!(scenario.to_string(), "0:01100-2:00000");
