@@ -73,6 +73,11 @@ impl MemoryStore {
         (inner.fail_write, inner.fail_sync) = (None, None);
     }
 
+    /// The store is opened again: as RocksDB does, it makes durable what it finds before anybody reads it.
+    pub fn reopened(&self) {
+        self.lock().unsynced.clear();
+    }
+
     /// While the disk is full every commit that writes something fails and writes nothing.
     pub fn set_full(&self, full: bool) {
         self.lock().full = full;

@@ -82,6 +82,10 @@ pub struct P2pSection {
     pub listen: SocketAddr,
     /// Multiaddresses of peers to dial, each ending in `/p2p/<peer id>`.
     pub peers: Vec<String>,
+    /// Dial peers only at these addresses, and not where they say that they listen: for a node whose links must go
+    /// through a tunnel or a proxy.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub configured_only: bool,
     /// The most connections held at once.
     pub max_connections: u32,
 }
@@ -91,6 +95,7 @@ impl Default for P2pSection {
         Self {
             listen: SocketAddr::from(([0, 0, 0, 0], 26601)),
             peers: Vec::new(),
+            configured_only: false,
             max_connections: 128,
         }
     }
@@ -235,14 +240,30 @@ impl Config {
             )));
         }
         let text = std::fs::read_to_string(path).map_err(|e| NodeError::file(path, e))?;
-        let config: Config = toml::from_str(&text).map_err(|e| invalid(e.to_string()))?;
+        Self::parse(&text).map_err(invalid)
+    }
+
+    /// Reads and checks a file's text.
+    ///
+    /// # Errors
+    /// What is wrong, and in which line.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let config: Config = toml::from_str(text).map_err(|e| e.to_string())?;
         if config.config_version != CONFIG_VERSION {
-            return Err(invalid(format!(
+            return Err(format!(
                 "config_version {} is not known to this release, which reads {CONFIG_VERSION}",
                 config.config_version
-            )));
+            ));
         }
         Ok(config)
+    }
+
+    /// The text of its file.
+    ///
+    /// # Errors
+    /// A value that TOML cannot hold.
+    pub fn to_text(&self) -> Result<String, String> {
+        toml::to_string_pretty(self).map_err(|e| e.to_string())
     }
 
     /// Writes the file whole or not at all: a node that starts meanwhile reads the old one or the new one.
@@ -250,9 +271,9 @@ impl Config {
     /// # Errors
     /// [`NodeError::File`] when it cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), NodeError> {
-        let text = toml::to_string_pretty(self).map_err(|e| NodeError::Config {
+        let text = self.to_text().map_err(|detail| NodeError::Config {
             path: path.to_path_buf(),
-            detail: e.to_string(),
+            detail,
         })?;
         write_private(path, text.as_bytes())
     }

@@ -3,6 +3,7 @@
 
 pub mod bad_evidence;
 pub mod consensus_sim;
+pub mod faults;
 pub mod explore;
 pub mod fuzz;
 pub mod network;

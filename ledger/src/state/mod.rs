@@ -44,3 +44,4 @@ pub use seats::Decision;
 pub use stored::MAX_PUBLIC_STATE_BYTES;
 pub use tail::*;
 pub use tree::{AuthenticatedMap, LeafWrite, MAX_TREE_DEPTH, MAX_TREE_PROOF_BYTES, verify_membership};
+pub use verdicts::Verdicts as EvidenceVerdicts;

@@ -112,6 +112,11 @@ impl PublicEntry {
 impl PublicState {
     /// The state at height 0. The genesis was checked before: what does not pass is in it and gets no seat later.
     pub fn genesis(genesis: &Genesis) -> Self {
+        Self::genesis_with(genesis, Verdicts::default())
+    }
+
+    /// The same, remembering verdicts where others do too: that verifies each founder's evidence but once.
+    pub fn genesis_with(genesis: &Genesis, verdicts: Verdicts) -> Self {
         let chain = genesis.chain_id();
         let fixed = Fixed::new(
             chain,
@@ -139,7 +144,6 @@ impl PublicState {
             convicted: BTreeMap::new(),
             membership: false,
         };
-        let verdicts = Verdicts::default();
         let founders = genesis.validators.iter().map(|registration| {
             let bench = Bench {
                 fixed: &fixed,
@@ -166,6 +170,11 @@ impl PublicState {
             recent: RecentBlocks::genesis(chain),
             verdicts,
         })
+    }
+
+    /// From now on it remembers verdicts where others do too.
+    pub fn remember_with(&mut self, verdicts: Verdicts) {
+        self.verdicts = verdicts;
     }
 
     /// Applies a committed block's system transactions, after checking them, and gives the root. On an error the

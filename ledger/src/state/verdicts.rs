@@ -28,9 +28,10 @@ const MARGIN_MS: Millis = 60_000;
 /// A verdict as it is handed out.
 pub(crate) type Verdict = Result<Arc<Verified>, RegistrationError>;
 
-/// Shared by all clones of a public state.
+/// Shared by all clones of a public state, and by all states that are given the same one. What is remembered names the trust
+/// roots, so states of different networks may share it.
 #[derive(Clone, Default)]
-pub(crate) struct Verdicts(Arc<Mutex<Known>>);
+pub struct Verdicts(Arc<Mutex<Known>>);
 
 #[derive(Default)]
 struct Known {

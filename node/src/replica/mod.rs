@@ -48,8 +48,8 @@ use tacit_consensus::{
     Input as CoreInput, Message, Millis, Scheme, Signer, planted,
 };
 use tacit_ledger::{
-    Batch, ChainLog, Column, Durability, EpochRecord, Genesis, OpenedEnvelope, PrivateState, PublicState,
-    SealingSecret, Share, StateKeys, Store, WriteBatch, meta,
+    Batch, ChainLog, Column, Durability, EpochRecord, EvidenceVerdicts, Genesis, OpenedEnvelope,
+    PrivateState, PublicState, SealingSecret, Share, StateKeys, Store, WriteBatch, meta,
 };
 
 pub use self::join::{LoadJob, Loaded};
@@ -101,6 +101,8 @@ pub struct ReplicaConfig {
     pub protocols: RangeInclusive<u16>,
     /// On a chain that goes on from a lost one: its state, which a founder needs until the first epoch has ended.
     pub origin: Option<PrivateState>,
+    /// Where verdicts on evidence are remembered: a memory of its own, or one that many replicas of a process share.
+    pub verdicts: EvidenceVerdicts,
 }
 
 /// A proposal whose validation waits for batches or for our own execution.
@@ -121,6 +123,7 @@ pub struct Replica {
     store: Arc<dyn Store + Send + Sync>,
     scheme: Arc<dyn Scheme>,
     rng: ChaCha20Rng,
+    verdicts: EvidenceVerdicts,
     validator: Option<ValidatorParts>,
     protocols: RangeInclusive<u16>,
     /// A random number of this process, in all that it sends directly.

@@ -10,8 +10,8 @@ use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use rand_core::Rng;
 use tacit_consensus::{Anchor, Block, Digest, Executed, Height, Millis};
 use tacit_ledger::{
-    ChainLog, Column, Durability, Frame, Genesis, PrivateState, PublicState, StateKeys, Store, WriteBatch,
-    decrypt_checkpoint, decrypt_frame, meta,
+    ChainLog, Column, Durability, EvidenceVerdicts, Frame, Genesis, PrivateState, PublicState, StateKeys,
+    Store, WriteBatch, decrypt_checkpoint, decrypt_frame, meta,
 };
 
 use super::{
@@ -40,11 +40,12 @@ impl Replica {
             seed,
             protocols,
             origin: lost,
+            verdicts,
         } = config;
         let chain = genesis.chain_id();
         check_chain(&*store, chain)?;
         let head = head(&*store, &genesis, chain)?;
-        let public = restore_public(&*store, &genesis, head.height)?;
+        let public = restore_public(&*store, &genesis, head.height, &verdicts)?;
         let record = Arc::new(public.current().clone());
         let certified = match (&head.header, ChainLog::new(&*store).block(head.height)?) {
             (Some(header), Some(committed)) => Certified {
@@ -53,13 +54,14 @@ impl Replica {
             },
             _ => Certified::default(),
         };
-        let origin = PublicState::genesis(&genesis).root(0).unwrap_or_default();
-        let anchor = genesis.anchor(origin, Digest::ZERO);
+        // That of the epoch in force takes its place when the core's start is looked at.
+        let anchor = genesis.anchor(Digest::ZERO, Digest::ZERO);
         let mut rng = ChaCha20Rng::from_seed(seed);
         let mut replica = Self {
             chain,
             scheme,
             protocols,
+            verdicts,
             incarnation: rng.next_u64(),
             stand: Stand::Unsettled(None),
             rolled_back: None,
@@ -196,7 +198,7 @@ impl Replica {
 
     /// The state that genesis itself describes.
     pub(super) fn genesis_executed(&self) -> Executed {
-        let public = PublicState::genesis(&self.genesis);
+        let public = PublicState::genesis_with(&self.genesis, self.verdicts.clone());
         Executed {
             height: 0,
             public_root: public.root(0).unwrap_or_default(),
@@ -289,9 +291,18 @@ fn head(store: &dyn Store, genesis: &Genesis, chain: Digest) -> Result<Head, Nod
 }
 
 /// The public state at `head`: the stored one and the blocks since.
-fn restore_public(store: &dyn Store, genesis: &Genesis, head: Height) -> Result<PublicState, NodeError> {
+fn restore_public(
+    store: &dyn Store,
+    genesis: &Genesis,
+    head: Height,
+    verdicts: &EvidenceVerdicts,
+) -> Result<PublicState, NodeError> {
     let log = ChainLog::new(store);
-    let mut public = log.public()?.unwrap_or_else(|| PublicState::genesis(genesis));
+    let mut public = match log.public()? {
+        Some(stored) => stored,
+        None => PublicState::genesis_with(genesis, verdicts.clone()),
+    };
+    public.remember_with(verdicts.clone());
     while public.height() < head {
         let blocks = log.blocks_from(public.height() + 1, FRAMES)?;
         if blocks.is_empty() {

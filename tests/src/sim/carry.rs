@@ -179,6 +179,11 @@ impl World {
     }
 
     fn send(&mut self, from: usize, to: usize, direct: Direct) {
+        // A broadcast says the same to each: it is looked at once.
+        let changed = self.crook.is_some() && (self.crooked.is_empty() || self.crooked.contains(&from));
+        if !changed && self.nodes[from].last_said == direct.message {
+            return self.send_bytes(from, to, direct);
+        }
         let Ok(message) = Message::decode(&direct.message) else {
             assert!(
                 direct.message.is_empty(),
@@ -187,7 +192,8 @@ impl World {
             return self.send_bytes(from, to, direct);
         };
         self.check_said(from, &message);
-        let Some(mut crook) = self.crook.take() else {
+        self.nodes[from].last_said.clone_from(&direct.message);
+        let Some(mut crook) = self.crook.take_if(|_| changed) else {
             return self.send_bytes(from, to, direct);
         };
         for message in crook(from, to, message) {

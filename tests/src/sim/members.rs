@@ -75,7 +75,7 @@ impl World {
         let (source, tx) = (SystemSource::Client { reply }, Box::new(tx.clone()));
         self.input(index, Input::System { source, tx });
         let answers = &mut self.nodes[index].seen.system_taken;
-        answers.remove(&reply).expect("an answer in the same step")
+        answers.remove(&reply).unwrap_or_else(|| Err(went_down()))
     }
 
     /// The KEM key that a validator's next registration is to name.
@@ -88,7 +88,7 @@ impl World {
         let reply = self.reply();
         self.input(index, Input::WantKem { reply });
         let answer = self.nodes[index].seen.kem_keys.remove(&reply);
-        answer.expect("an answer in the same step")
+        answer.unwrap_or_else(|| Err(went_down()))
     }
 
     /// A validator's renewal with its next KEM key, bound to its head.
@@ -107,7 +107,10 @@ impl World {
     }
 
     fn try_register(&mut self, index: usize, protocol: u16) -> Option<SystemTx> {
-        let kem = self.try_next_kem(index).ok()?;
+        let kem = self
+            .try_next_kem(index)
+            .ok()
+            .filter(|_| self.nodes[index].is_up())?;
         let head = self.nodes[index].up().head();
         let place = RegistrationPlace {
             network: self.chain,
@@ -170,5 +173,13 @@ impl World {
     /// System transactions that wait at a node.
     pub fn waiting(&self, index: usize) -> u64 {
         self.nodes[index].up().system_size().0
+    }
+}
+
+/// What a client sees of a node that stopped over its question.
+pub(super) fn went_down() -> Refused {
+    Refused {
+        code: "node.halted",
+        detail: "it went down over the question".into(),
     }
 }

@@ -104,6 +104,8 @@ pub struct Node {
     pub ahead_ms: Millis,
     /// Until when its process is stopped; what comes waits.
     pub paused_until: Millis,
+    /// The message that it sent last, which was looked at.
+    pub(super) last_said: Vec<u8>,
     /// How many effects it still carries out before its process ends.
     pub(super) dies_in: Option<u32>,
     /// Whether a write that fails is the power's end.
@@ -132,6 +134,7 @@ impl Node {
             clock: Clock::default(),
             ahead_ms: 0,
             paused_until: 0,
+            last_said: Vec::new(),
             dies_in: None,
             cut_at_failure: false,
             history: History::All,

@@ -13,7 +13,7 @@ use tacit_node::{
     replica::{Input, Refused},
 };
 
-use super::{founders::node_signer, toy, world::World};
+use super::{founders::node_signer, members::went_down, toy, world::World};
 
 /// What transfers in these stories offer: twice the charge.
 const FEE: u64 = 2_000;
@@ -112,13 +112,7 @@ impl World {
             },
         );
         let answers = &mut self.nodes[index].seen.submitted;
-        let down = || {
-            Err(Refused {
-                code: "node.halted",
-                detail: "it went down over it".into(),
-            })
-        };
-        answers.remove(&reply).unwrap_or_else(down)
+        answers.remove(&reply).unwrap_or_else(|| Err(went_down()))
     }
 
     /// A batch that validator `author` signs.

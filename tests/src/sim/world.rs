@@ -200,6 +200,8 @@ pub struct World {
     pub crook: Option<Crook>,
     /// Changes what nodes answer to each other.
     pub server: Option<CrookedServer>,
+    /// Whose words are changed, where it is not everybody's.
+    pub crooked: BTreeSet<usize>,
     /// Nodes whose batches and system transactions are not gossiped.
     pub mute: BTreeSet<usize>,
     /// Nodes that take requests and never answer.
@@ -260,6 +262,7 @@ impl World {
             checker: Checker::default(),
             crook: None,
             server: None,
+            crooked: BTreeSet::new(),
             mute: BTreeSet::new(),
             silent: BTreeSet::new(),
             clock: None,
@@ -347,6 +350,8 @@ impl World {
         let node = &mut self.nodes[index];
         node.life += 1;
         (node.dies_in, node.paused_until) = (None, 0);
+        node.store.reopened();
+        node.last_said.clear();
         node.halted = None;
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&self.options.seed.to_le_bytes());
@@ -361,6 +366,7 @@ impl World {
             seed,
             protocols: node.protocols.clone(),
             origin: self.lost.as_ref().map(|lost| lost(index)),
+            verdicts: founders::VERDICTS.clone(),
         };
         let (replica, effects) = Replica::open(config, node.time(now))?;
         self.checker.restarted(index, replica.head().height);

@@ -36,6 +36,12 @@ impl Run {
     fn struck(&mut self, fault: Fault) {
         let weather = self.world.weather.as_mut().expect("weather");
         weather.counts.strike(fault);
+        if matches!(
+            fault,
+            Fault::SubsetLost | Fault::BlockDamaged | Fault::ImageRestored
+        ) {
+            self.broken.extend(self.suspects.iter().copied());
+        }
         self.world.note(&[b"fault", fault.name().as_bytes()]);
     }
 
@@ -359,10 +365,10 @@ impl Run {
         }
         let mut writes = WriteBatch::new();
         writes.put(Column::Blocks, key, value);
-        store
-            .commit(writes, Durability::Synced)
-            .expect("a disk that works");
-        self.struck(Fault::BlockDamaged);
+        // One that was told to fail has its fault already.
+        if store.commit(writes, Durability::Synced).is_ok() {
+            self.struck(Fault::BlockDamaged);
+        }
     }
 
     /// An earlier image of disk and keyring is put in place; an image is made of what is there.

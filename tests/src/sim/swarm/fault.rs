@@ -184,15 +184,7 @@ impl Fault {
     pub fn is_beyond_a_correct_node(self) -> bool {
         matches!(
             self,
-            Self::WrongAnswer
-                | Self::SubsetLost
-                | Self::BlockDamaged
-                | Self::ImageRestored
-                | Self::ClockOffset
-                | Self::ClockRate
-                | Self::ClockAhead
-                | Self::ClockBack
-                | Self::ClockStops
+            Self::WrongAnswer | Self::SubsetLost | Self::BlockDamaged | Self::ImageRestored
         )
     }
 }

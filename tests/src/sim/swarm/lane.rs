@@ -12,6 +12,7 @@ use super::{
     outcome::{Outcome, run},
     shrink::shrink,
 };
+use crate::report;
 
 /// Runs that are spent on making a failing one smaller.
 const SHRINKING: usize = 60;
@@ -63,6 +64,25 @@ impl Totals {
             (*runs, *all) = (*runs + 1, *all + acts);
         }
         self.recovered_ms.push(outcome.recovered_ms);
+    }
+
+    /// Takes those of other runs in.
+    pub fn merge(&mut self, other: Self) {
+        self.worlds += other.worlds;
+        self.twice += other.twice;
+        self.real_signatures += other.real_signatures;
+        self.events += other.events;
+        self.simulated_ms += other.simulated_ms;
+        self.blocks += other.blocks;
+        self.epochs += other.epochs;
+        self.transfers += other.transfers;
+        self.scanned += other.scanned;
+        self.faults.add(&other.faults);
+        for (kind, (runs, acts)) in other.adversaries {
+            let (all_runs, all_acts) = self.adversaries.entry(kind).or_default();
+            (*all_runs, *all_acts) = (*all_runs + runs, *all_acts + acts);
+        }
+        self.recovered_ms.extend(other.recovered_ms);
     }
 
     /// Simulated hours.
@@ -149,16 +169,6 @@ pub fn check(options: &Swarm) -> Result<Outcome, String> {
     }
 }
 
-/// Processor time that this thread has used, in seconds.
-pub fn thread_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanos = stat
-        .split_whitespace()
-        .next()
-        .and_then(|first| first.parse::<f64>().ok());
-    nanos.unwrap_or(0.0) / 1e9
-}
-
 /// What `tacit-tests sim` is asked for.
 #[derive(Debug, clap::Args)]
 pub struct SimArgs {
@@ -186,6 +196,12 @@ pub struct SimArgs {
     /// Nobody follows.
     #[arg(long)]
     no_observer: bool,
+    /// Nobody joins or leaves.
+    #[arg(long)]
+    no_membership: bool,
+    /// Nobody attests again.
+    #[arg(long)]
+    no_renewals: bool,
     /// No faults at all: what a healthy network costs.
     #[arg(long)]
     calm: bool,
@@ -212,6 +228,8 @@ impl SimArgs {
         options.rough_ms = self.rough_ms.unwrap_or(options.rough_ms);
         options.transfer_every_ms = self.transfer_every_ms.unwrap_or(options.transfer_every_ms);
         options.observer &= !self.no_observer;
+        options.membership &= !self.no_membership;
+        options.renewals &= !self.no_renewals;
         Ok(options)
     }
 
@@ -224,12 +242,15 @@ impl SimArgs {
         if let Some(seed) = self.seed {
             let options = self.options(seed)?;
             println!("{options:#?}");
-            let began = thread_seconds();
+            let began = report::core_time();
             let outcome = run(&options).map_err(|failure| format!("{}\n{}", failure.name, failure.detail))?;
-            println!("{outcome:#?}\n{:.2} core-seconds", thread_seconds() - began);
+            println!(
+                "{outcome:#?}\n{:.2} core-seconds",
+                (report::core_time() - began).as_secs_f64()
+            );
             return Ok(());
         }
-        let (mut totals, mut failed, began) = (Totals::default(), 0, thread_seconds());
+        let (mut totals, mut failed, began) = (Totals::default(), 0, report::core_time());
         for seed in self.from..self.from + self.seeds {
             let options = self.options(seed)?;
             match check(&options) {
@@ -241,7 +262,10 @@ impl SimArgs {
                 Err(text) => return Err(format!("seed {seed}: {text}")),
             }
         }
-        println!("{:#}", totals.figures(thread_seconds() - began));
+        println!(
+            "{:#}",
+            totals.figures((report::core_time() - began).as_secs_f64())
+        );
         match failed {
             0 => Ok(()),
             _ => Err(format!("{failed} of {} runs failed", self.seeds)),

@@ -31,6 +31,10 @@ pub struct Swarm {
     pub transfer_every_ms: Millis,
     /// Longest time of an epoch.
     pub epoch_ms: Millis,
+    /// Whether validators attest again and again.
+    pub renewals: bool,
+    /// Whether a newcomer joins and a founder leaves.
+    pub membership: bool,
     /// A leader's time before it has failed once.
     pub timeout_ms: Millis,
     /// What the first faulty validators are. There are f of them in all; those beyond this list meet what is worse than a
@@ -80,6 +84,8 @@ impl Swarm {
             } else {
                 3_600_000
             },
+            renewals: short && rng.chance(700),
+            membership: validators == 4 && rng.chance(150),
             timeout_ms: [500, 1_000, 1_000, 2_000][usize::try_from(rng.between(0, 3)).unwrap_or(0)],
             adversaries,
             faults,
@@ -97,6 +103,8 @@ impl Swarm {
             delay_ms: (5, 15),
             transfer_every_ms,
             epoch_ms: 3_600_000,
+            renewals: false,
+            membership: false,
             timeout_ms: 1_000,
             adversaries: Vec::new(),
             faults: BTreeMap::new(),
@@ -146,6 +154,12 @@ impl Swarm {
         }
         if self.transfer_every_ms != of_seed.transfer_every_ms {
             command += &format!(" --transfer-every-ms {}", self.transfer_every_ms);
+        }
+        if self.membership != of_seed.membership {
+            command += " --no-membership";
+        }
+        if self.renewals != of_seed.renewals {
+            command += " --no-renewals";
         }
         if self.observer != of_seed.observer {
             command += " --no-observer";

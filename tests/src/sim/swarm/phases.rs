@@ -1,9 +1,13 @@
 //! The two phases of a run: safety under faults, then a healthy core that must commit.
 
-use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use tacit_consensus::{Digest, Millis};
-use tacit_ledger::{Params, ReceiptKey, SealingSecret};
+use tacit_ledger::{Params, ReceiptKey, SealingSecret, SystemTx};
 
 use super::{
     adversary::{Adversary, Rogue},
@@ -49,6 +53,14 @@ pub(super) enum Event {
     ClockSet(usize),
     /// A client pays.
     Transfer,
+    /// A validator attests again with a fresh KEM key.
+    Renew,
+    /// A machine that nobody has heard of follows the chain.
+    Newcomer,
+    /// It asks for a seat, again until it has one.
+    Join(usize),
+    /// An operator takes a validator off the network.
+    Leave,
     /// Adversaries do what they do by themselves.
     Act,
 }
@@ -64,6 +76,8 @@ pub(super) struct Run {
     pub(super) suspects: Vec<usize>,
     pub(super) rogues: Vec<Rc<RefCell<Rogue>>>,
     pub(super) images: BTreeMap<usize, Vec<Image>>,
+    /// Who cannot be repaired: adversaries, and suspects whose disk has lied.
+    pub(super) broken: BTreeSet<usize>,
     /// What will make a node fall.
     pub(super) armed: BTreeMap<usize, Fault>,
     paid: u64,
@@ -98,6 +112,7 @@ impl Run {
             suspects: Vec::new(),
             rogues: Vec::new(),
             images: BTreeMap::new(),
+            broken: BTreeSet::new(),
             armed: BTreeMap::new(),
             paid: 0,
             newest: None,
@@ -109,6 +124,7 @@ impl Run {
         let mut all: Vec<usize> = (0..run.options.validators).collect();
         run.shuffle(&mut all);
         run.suspects = all.into_iter().take(run.options.f()).collect();
+        run.broken = run.adversaries().into_iter().map(|(_, who)| who).collect();
         run.world.leaks = Some(Box::new(Leaks::new(run.options.seed)));
         run.make_weather();
         run.make_rogues();
@@ -149,6 +165,16 @@ impl Run {
         if self.options.transfer_every_ms > 0 {
             self.after(1, Event::Transfer);
         }
+        if self.options.renewals {
+            let first = self.rng.between(1, self.options.epoch_ms.min(60_000));
+            self.after(first, Event::Renew);
+        }
+        if self.options.membership {
+            let half = self.options.rough_ms / 2;
+            let (first, second) = (self.rng.between(1, half), self.rng.between(half, 2 * half));
+            self.after(first, Event::Newcomer);
+            self.after(second, Event::Leave);
+        }
         if !self.options.adversaries.is_empty() {
             self.after(ACTS_EVERY_MS.0, Event::Act);
         }
@@ -159,7 +185,8 @@ impl Run {
         for (kind, who) in self.adversaries() {
             match kind {
                 Adversary::Twin => {
-                    self.world.add_twin(who);
+                    let twin = self.world.add_twin(who);
+                    self.broken.insert(twin);
                 }
                 Adversary::BatchWithholder => {
                     self.world.mute.insert(who);
@@ -182,10 +209,13 @@ impl Run {
                 other => other,
             }));
         }
-        self.world.crook = Some(Box::new(move |from, to, message| match wired.get(&from) {
-            Some(rogue) => rogue.borrow_mut().rewrite(to, message),
-            None => vec![message],
-        }));
+        self.world.crooked = wired.keys().copied().collect();
+        if !wired.is_empty() {
+            self.world.crook = Some(Box::new(move |from, to, message| match wired.get(&from) {
+                Some(rogue) => rogue.borrow_mut().rewrite(to, message),
+                None => vec![message],
+            }));
+        }
     }
 
     /// The adversaries of this run, and which validators they are.
@@ -266,6 +296,32 @@ impl Run {
                 self.after(next, Event::Transfer);
             }
             Event::Transfer => {}
+            Event::Renew if self.in_rough => {
+                let index = self.below(self.options.validators);
+                self.renew(index);
+                let next = self.rng.between(1_000, self.options.epoch_ms.min(60_000));
+                self.after(next, Event::Renew);
+            }
+            Event::Newcomer if self.in_rough => {
+                let index = self.world.add_validator();
+                self.after(2_000, Event::Join(index));
+            }
+            Event::Join(index) if self.in_rough => {
+                let key = self.world.key_of(index);
+                let seated = |world: &World| {
+                    world
+                        .record()
+                        .validators
+                        .iter()
+                        .any(|seat| seat.node_key.0 == key)
+                };
+                if !self.anybody_up() || !seated(&self.world) {
+                    self.renew(index);
+                    self.after(10_000, Event::Join(index));
+                }
+            }
+            Event::Leave if self.in_rough => self.leave(),
+            Event::Renew | Event::Newcomer | Event::Join(_) | Event::Leave => {}
             Event::Act => {
                 self.act();
                 let next = self.rng.between(ACTS_EVERY_MS.0, ACTS_EVERY_MS.1);
@@ -300,6 +356,52 @@ impl Run {
         self.transfers += 1;
         self.newest.get_or_insert(id);
         Some((id, key))
+    }
+
+    fn anybody_up(&self) -> bool {
+        self.world.nodes.iter().any(|node| node.is_up())
+    }
+
+    /// A validator's machine attests again, as far as it gets with that just now.
+    fn renew(&mut self, index: usize) {
+        let node = &self.world.nodes[index];
+        if !node.is_up() || node.paused_until > self.world.now || node.height() == 0 {
+            return;
+        }
+        if let Some(tx) = self.world.try_renewal(index)
+            && self.world.nodes[index].is_up()
+        {
+            self.hand_in(index, &tx);
+        }
+    }
+
+    /// An operator asks that its validator may go, once the newcomer has a seat.
+    fn leave(&mut self) {
+        let index = self.below(self.options.validators);
+        let able = self.anybody_up() && self.world.record().validators.len() > self.options.validators;
+        let registered = able
+            && self
+                .world
+                .public()
+                .registration(&format!("val-{index}"))
+                .is_some();
+        match registered && !self.is_suspect(index) {
+            true => {
+                let tx = self.world.leave(index);
+                for at in 0..self.options.validators {
+                    self.hand_in(at, &tx);
+                }
+            }
+            false => self.after(20_000, Event::Leave),
+        }
+    }
+
+    fn hand_in(&mut self, at: usize, tx: &SystemTx) {
+        let node = &self.world.nodes[at];
+        if node.is_up() && node.paused_until <= self.world.now {
+            // It is refused while an epoch ends, or because another one was quicker.
+            let _ = self.world.hand_in(at, tx);
+        }
     }
 
     /// What adversaries do by themselves.
@@ -365,14 +467,7 @@ impl Run {
     /// rest stay as broken as they are. It must commit a new transaction within [`LIVE_WITHIN_MS`]; how long it took.
     pub(super) fn live(&mut self) -> Millis {
         self.in_rough = false;
-        let mut honest: Vec<usize> = (0..self.options.validators)
-            .filter(|index| !self.is_suspect(*index))
-            .collect();
-        self.shuffle(&mut honest);
-        let core: Vec<usize> = honest
-            .into_iter()
-            .take(self.options.validators - self.options.f())
-            .collect();
+        let core = self.choose_core();
         let begun = self.world.now;
         self.repair(&core);
         let mut offered = BTreeMap::new();
@@ -428,6 +523,35 @@ impl Run {
             }
         }
         took
+    }
+
+    /// n - f of those who have seats in the newest epoch, none of them broken for good.
+    fn choose_core(&mut self) -> Vec<usize> {
+        let seats: Vec<_> = match self.anybody_up() {
+            true => self
+                .world
+                .record()
+                .validators
+                .iter()
+                .map(|seat| seat.node_key.0)
+                .collect(),
+            false => (0..self.options.validators)
+                .map(|index| self.world.key_of(index))
+                .collect(),
+        };
+        let mut able: Vec<usize> = (0..self.world.nodes.len())
+            .filter(|index| seats.contains(&self.world.key_of(*index)) && !self.broken.contains(index))
+            .collect();
+        self.shuffle(&mut able);
+        let needed = seats.len() - (seats.len() - 1) / 3;
+        assert!(
+            able.len() >= needed,
+            "harness: {} of {} seats are broken",
+            seats.len() - able.len(),
+            seats.len()
+        );
+        able.truncate(needed);
+        able
     }
 
     fn repair(&mut self, core: &[usize]) {

@@ -60,6 +60,18 @@ fn candidates(of: &Swarm) -> Vec<Swarm> {
         less.faults.remove(&kind);
         all.push(less);
     }
+    if of.membership {
+        all.push(Swarm {
+            membership: false,
+            ..of.clone()
+        });
+    }
+    if of.renewals {
+        all.push(Swarm {
+            renewals: false,
+            ..of.clone()
+        });
+    }
     if of.observer {
         all.push(Swarm {
             observer: false,
