@@ -116,6 +116,13 @@ impl Votes {
         Some(TimeoutCertificate { epoch, view, entries })
     }
 
+    /// How many votes and timeouts are held.
+    pub(crate) fn sizes(&self) -> (usize, usize) {
+        let votes = self.certify.values().chain(self.finalize.values());
+        let timeouts = self.timeouts.values().map(BTreeMap::len).sum();
+        (votes.map(BTreeMap::len).sum(), timeouts)
+    }
+
     /// What can still become a certificate that is news: for comparing two cores.
     pub(crate) fn open(&self, high: View, root: Height, view: View) -> impl BorshSerialize + '_ {
         let certify = self.certify.range(high.saturating_add(1)..);

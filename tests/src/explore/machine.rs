@@ -60,7 +60,7 @@ pub(super) fn anchor() -> Anchor {
 impl Machine {
     pub(super) fn new(seat: u16, table: &mut Table) -> Self {
         let config = Config::default();
-        let cause = Cause::started(&config, CHAIN, &committee(), &anchor(), None, None, &[], &[]);
+        let cause = Cause::started(&config, CHAIN, &committee(), &anchor(), None, None, &[]);
         let (core, effects) = Core::new(
             config,
             CHAIN,

@@ -20,6 +20,7 @@
 //! - Help, and asking for blocks, are left out: whatever they bring, the soup brings as well.
 //! - No block is built beyond view 2, and nothing of a later view is delivered.
 
+pub mod lane;
 mod liar;
 mod machine;
 mod messages;
