@@ -11,6 +11,7 @@ mod timeout;
 mod vote;
 
 use self::fetch::Fetch;
+pub use self::lab::Held;
 use crate::block::{Anchor, Block, SignedHeader};
 use crate::certificate::{Certificate, CommitProof, TimeoutCertificate};
 use crate::committee::Committee;
@@ -101,6 +102,8 @@ pub struct Core {
     /// What each validator last signed, to be told to it should it forget.
     witnessed: BTreeMap<u16, Statements>,
     now: Millis,
+    /// When what was said in this view is said again, should it last.
+    repeat: Millis,
     /// The next tick already asked for.
     wake: Option<Millis>,
     out: Vec<Effect>,
@@ -179,6 +182,7 @@ impl Core {
             reported: BTreeSet::new(),
             witnessed: BTreeMap::new(),
             now,
+            repeat: now.saturating_add(config.base_timeout_ms),
             wake: None,
             out: Vec::new(),
         };
@@ -237,9 +241,9 @@ impl Core {
         }
     }
 
-    /// R16. How many of the newest committed blocks of an epoch decide whom this core passes over.
-    pub fn memory(&self) -> u64 {
-        Reputation::memory(self.committee.n())
+    /// R16. How many of the newest committed blocks of an epoch decide whom a core passes over.
+    pub fn memory(committee: &Committee) -> u64 {
+        Reputation::memory(committee.n())
     }
 
     /// R16. The views of the newest committed blocks of this epoch, oldest first, up to the one that the core was
@@ -349,6 +353,7 @@ impl Core {
             }
         }
         self.chase();
+        self.say_again();
         self.plan_wake();
     }
 
@@ -380,6 +385,7 @@ impl Core {
         self.votes.prune(view);
         self.proposals = self.proposals.split_off(&view.saturating_sub(VIEWS_KEPT));
         self.building = Building::Idle;
+        self.repeat = self.now.saturating_add(self.config.base_timeout_ms.max(1));
         self.notice_activity(view);
     }
 
@@ -522,6 +528,9 @@ impl Core {
         }
         if self.me.is_some() && self.finished.is_none() {
             consider(self.pacemaker.deadline());
+            if self.waits_long() {
+                consider(self.repeat);
+            }
             if self.me == Some(self.leader()) && self.safety.may_propose(self.view()) {
                 match self.building {
                     Building::Declined { until } => consider(until),

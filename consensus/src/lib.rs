@@ -40,7 +40,7 @@ mod votes;
 pub use crate::block::{Anchor, Block, Content, Header, Payload, SignedHeader};
 pub use crate::certificate::{Certificate, CommitProof, Signers, TimeoutCertificate, TimeoutEntry};
 pub use crate::committee::Committee;
-pub use crate::core::{Core, Status};
+pub use crate::core::{Core, Held, Status};
 pub use crate::crypto::{Ed25519, Ed25519Signer, Scheme, Signer};
 pub use crate::effect::Effect;
 pub use crate::error::{

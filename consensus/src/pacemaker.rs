@@ -9,7 +9,6 @@
 //! that its leader owes. The timeout follows the views' measured durations and doubles while views fail.
 
 use crate::types::{Millis, View};
-use borsh::BorshSerialize;
 
 /// Timing, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +35,7 @@ impl Default for Config {
 }
 
 /// What opened a view.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Entry {
     /// The start of the epoch, or a restart.
     Start,
@@ -53,9 +52,8 @@ const MEAN_WEIGHT: u64 = 8;
 /// Added to the timeout, for schedulers and disks that hiccup.
 const SLACK_MS: u64 = 50;
 
-#[derive(Clone, BorshSerialize)]
+#[derive(Clone)]
 pub(crate) struct Pacemaker {
-    #[borsh(skip)]
     config: Config,
     view: View,
     entered: Millis,

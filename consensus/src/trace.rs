@@ -419,7 +419,6 @@ impl Cause {
         record: Option<&SafetyRecord>,
         committed: Option<&(Block, CommitProof)>,
         uncommitted: &[Block],
-        history: &[View],
     ) -> Self {
         let current = |block: &Block| block.header.epoch == committee.epoch;
         Self::Started {
@@ -445,8 +444,16 @@ impl Cause {
                 .filter(|block| current(block))
                 .map(Into::into)
                 .collect(),
-            history: history.to_vec(),
+            history: Vec::new(),
         }
+    }
+
+    /// And what [`Core::recall`] is told after it.
+    pub fn recalling(mut self, views: &[View]) -> Self {
+        if let Self::Started { history, .. } = &mut self {
+            *history = views.to_vec();
+        }
+        self
     }
 }
 

@@ -104,6 +104,11 @@ impl Tree {
         self.root_parent.closed
     }
 
+    /// Blocks above the root, orphans and recent blocks.
+    pub(crate) fn sizes(&self) -> (usize, usize, usize) {
+        (self.nodes.len(), self.orphans.len(), self.recent.len())
+    }
+
     /// For comparing two cores. A block's signature covers all of it.
     pub(crate) fn facts(&self) -> impl BorshSerialize + '_ {
         let nodes = self.nodes.iter();

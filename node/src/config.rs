@@ -1,7 +1,12 @@
 //! The configuration file of a node: addresses, limits and verbosity, never anything that decides what is
 //! accepted. What affects trust lives in genesis and ledger policy, because a host supplies this file.
 
-use std::{net::SocketAddr, num::NonZeroU64, path::Path, str::FromStr};
+use std::{
+    net::SocketAddr,
+    num::NonZeroU64,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +37,9 @@ pub struct Config {
     /// Logging.
     #[serde(default)]
     pub log: LogSection,
+    /// Consensus.
+    #[serde(default, skip_serializing_if = "ConsensusSection::is_default")]
+    pub consensus: ConsensusSection,
 }
 
 /// `[node]`
@@ -205,6 +213,21 @@ pub enum LogFormat {
     Json,
 }
 
+/// `[consensus]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConsensusSection {
+    /// A file, relative to the home, that takes a line for each transition of the core. For tests: it is not
+    /// bounded, and nothing reads it but `tacit-tests oracle`.
+    pub trace: Option<PathBuf>,
+}
+
+impl ConsensusSection {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 impl Config {
     /// A configuration with the defaults.
     pub fn new(name: &str, role: Role) -> Self {
@@ -219,6 +242,7 @@ impl Config {
             api: ApiSection::default(),
             storage: StorageSection::default(),
             log: LogSection::default(),
+            consensus: ConsensusSection::default(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use tacit_consensus::{Ed25519, Ed25519Signer, Signer};
+use tacit_consensus::{Ed25519, Ed25519Signer, Signer, trace::Tracer};
 use tacit_ledger::{EvidenceVerdicts, PROTOCOL_VERSION, RocksStore, Store};
 use tacit_p2p::{Identity, Multiaddr};
 use tokio::sync::{mpsc, watch};
@@ -23,6 +23,7 @@ use crate::{
     renewal::Attester,
     replica::{History, Refused, Replica, ReplicaConfig, ValidatorParts},
     shared::{Pending, Shared, Snapshot},
+    trace_file::TraceFile,
 };
 
 /// Inputs that wait for the replica before those who bring them are held up.
@@ -118,6 +119,15 @@ fn parts(home: &Home, node: &NodeSection) -> Result<Parts, NodeError> {
     })
 }
 
+/// The file that the configuration wants the core's transitions in.
+fn trace(home: &Home, config: &Config) -> Result<Option<Box<dyn Tracer>>, NodeError> {
+    let Some(path) = &config.consensus.trace else {
+        return Ok(None);
+    };
+    tracing::warn!(file = %path.display(), "every transition of consensus is written down: this is for tests");
+    Ok(Some(Box::new(TraceFile::open(&home.root().join(path))?)))
+}
+
 async fn serve_node(home: &Home, config: Config, history: Option<History>) -> Result<(), NodeError> {
     let started_ms = clock::now_ms();
     let genesis = Arc::new(home.load_genesis()?);
@@ -163,6 +173,7 @@ async fn serve_node(home: &Home, config: Config, history: Option<History>) -> Re
         protocols: PROTOCOL_VERSION..=PROTOCOL_VERSION,
         origin,
         verdicts: EvidenceVerdicts::default(),
+        tracer: trace(home, &config)?,
     };
     let (replica, first) = Replica::open(replica_config, clock::now_ms())?;
 

@@ -1,13 +1,15 @@
 //! The reference model: it accepts what real cores do, and rejects each change of it that a rule forbids. The
 //! traces of worlds are judged wherever `consensus_sim` runs; here it is shown that the judge can say no.
 
+use serde_json::json;
 use tacit_consensus::{
     Digest,
     trace::{Cause, Statement, Transition},
 };
 use tacit_tests::{
-    consensus_sim::{Options, run_traced},
+    consensus_sim::{Options, run, run_traced},
     oracle::Oracle,
+    report,
 };
 
 /// One dead leader, so that views are given up, passed over and taken up again.
@@ -261,4 +263,30 @@ fn a_trace_returns_from_its_bytes_and_its_lines() {
             *transition
         );
     }
+}
+
+/// The lane: worlds under every mixture of faults, each transition judged. The worlds of `consensus_sim` are judged
+/// as well, wherever they run.
+#[test]
+fn worlds_under_faults_keep_every_rule() {
+    let (mut judged, mut worlds, before) = (0, 0, report::core_time());
+    for seed in 10_000..10_000 + 300 * report::soak() {
+        let n = if seed.is_multiple_of(4) { 7 } else { 4 };
+        let options = Options::faulty(seed, n);
+        let report = run(&options);
+        assert_eq!(report.violations, Vec::<String>::new(), "{options:?}");
+        judged += report.judged;
+        worlds += 1;
+    }
+    let seconds = (report::core_time() - before).as_secs_f64();
+    println!("{worlds} worlds, {judged} transitions judged, {seconds:.1} core-seconds");
+    report::record(
+        "oracle",
+        json!({
+            "worlds": worlds,
+            "transitions judged": judged,
+            "rejected": 0,
+            "core-seconds": (seconds * 10.0).round() / 10.0,
+        }),
+    );
 }

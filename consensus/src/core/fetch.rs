@@ -20,13 +20,6 @@ pub(super) struct Fetch {
     pub(super) again: Millis,
 }
 
-impl Fetch {
-    /// For comparing two cores.
-    pub(super) fn facts(&self) -> (&[u16], u64, Millis) {
-        (&self.peers, self.tries as u64, self.again)
-    }
-}
-
 impl Core {
     /// Serves a block from the tree.
     pub(super) fn on_block_request(&mut self, from: Option<u16>, id: &Digest) {

@@ -6,7 +6,7 @@ use super::world::{CHAIN, Event, START, World};
 use std::rc::Rc;
 use tacit_consensus::trace::{Cause, Transition};
 use tacit_consensus::{
-    Anchor, Block, CommitProof, Config, Core, Digest, Effect, Executed, Input, Message, Phase,
+    Anchor, Block, CommitProof, Config, Core, Digest, Effect, Executed, Held, Input, Message, Phase,
 };
 
 /// Breaches of rules that are told of one world.
@@ -36,8 +36,8 @@ impl World {
                 record.as_ref(),
                 committed.as_ref(),
                 &uncommitted,
-                &history,
             )
+            .recalling(&history)
         });
         let (mut core, effects) = Core::new(
             Config::default(),
@@ -102,8 +102,22 @@ impl World {
         }
     }
 
+    /// B1: a core keeps no more than it says, whatever it is sent.
+    fn check_bounds(&mut self, node: usize) {
+        let Some(core) = &self.nodes[node].core else {
+            return;
+        };
+        let (held, most) = (core.held(), Held::most(usize::from(self.options.n)));
+        if !held.is_within(&most) {
+            self.checker
+                .violations
+                .push(format!("B1: {held:?} is more than {most:?}"));
+        }
+    }
+
     /// In order; a crash loses the rest.
     fn carry_out(&mut self, node: usize, cause: Option<Cause>, effects: Vec<Effect>) {
+        self.check_bounds(node);
         let chance = if self.in_faulty_phase() {
             self.options.crash
         } else {

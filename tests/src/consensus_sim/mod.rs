@@ -11,6 +11,7 @@
 
 mod application;
 mod checker;
+mod flood;
 mod host;
 mod node;
 mod options;
@@ -18,6 +19,7 @@ mod rng;
 pub(crate) mod toy;
 mod world;
 
+pub use self::flood::flood;
 pub use self::options::{Options, Workload};
 pub use self::rng::Rng;
 pub use self::world::{Report, run, run_traced};

@@ -1,6 +1,6 @@
 //! The liar: everything it can sign, and put together from what was sent.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, rc::Rc, sync::Arc};
 
 use tacit_consensus::{
     Block, Certificate, Digest, Executed, Header, Message, Payload, Phase, Signature, Signer, Signers,
@@ -10,18 +10,22 @@ use tacit_consensus::{
 use super::{
     SEATS, VIEWS,
     machine::{CHAIN, anchor, committee},
-    messages::{Bits, Sent, Table},
+    messages::{Bits, QUORUM, Sent, Table},
 };
 use crate::consensus_sim::toy;
 
-/// Votes that make a certificate.
-const QUORUM: usize = 3;
+/// All that was sent, and what is final by it: height, id and parent.
+#[derive(Clone)]
+pub(super) struct Soup {
+    pub(super) sent: Bits,
+    pub(super) finals: Rc<[(u64, Digest, Digest)]>,
+}
 
 pub(super) struct Liar {
     seat: u16,
     signer: Arc<dyn Signer>,
     /// What was said by the honest, with all that follows from it for the liar.
-    known: HashMap<Bits, Bits>,
+    known: HashMap<Bits, Soup>,
 }
 
 impl Liar {
@@ -34,9 +38,9 @@ impl Liar {
     }
 
     /// All that can be delivered once the honest have said this.
-    pub(super) fn soup(&mut self, said: Bits, table: &mut Table) -> Bits {
+    pub(super) fn soup(&mut self, said: Bits, table: &mut Table) -> Soup {
         if let Some(soup) = self.known.get(&said) {
-            return *soup;
+            return soup.clone();
         }
         let mut soup = said;
         loop {
@@ -48,20 +52,18 @@ impl Liar {
                 let highs = certificates.iter().filter(|high| high.view < view);
                 more.extend(highs.map(|high| self.timeout(view, high)));
             }
-            for certificate in certificates.iter().filter(|one| one.view > 0) {
-                let help = (certificate.clone(), None);
-                more.push(Message::Certificate(Box::new(help)));
-            }
             self.vote(soup, table, &mut more);
             for message in more {
-                let (from, to) = (self.seat, None);
-                soup.insert(table.number(Sent { from, to, message }));
+                let from = self.seat;
+                soup.insert(table.number(Sent { from, message }));
             }
             if soup == before {
                 break;
             }
         }
-        self.known.insert(said, soup);
+        let finals = table.finals(soup).into();
+        let soup = Soup { sent: soup, finals };
+        self.known.insert(said, soup.clone());
         soup
     }
 
@@ -140,9 +142,10 @@ impl Liar {
             .filter(|high| high.view + 1 == view)
             .map(|high| (high, None));
         let mut grounds: Vec<(&Certificate, Option<TimeoutCertificate>)> = direct.collect();
-        for tc in self.given_up(view - 1, soup, table) {
-            let fits = |high: &&Certificate| high.view < tc.view && tc.max_high_view() <= high.view;
-            grounds.extend(highs.iter().filter(fits).map(|high| (high, Some(tc.clone()))));
+        let given_up = self.given_up(view - 1, soup, table);
+        for high in highs {
+            let fits = |tc: &&TimeoutCertificate| high.view < tc.view && tc.max_high_view() <= high.view;
+            grounds.extend(given_up.iter().find(fits).map(|tc| (high, Some(tc.clone()))));
         }
         for (high, timeout) in grounds {
             for tag in 0..2 {

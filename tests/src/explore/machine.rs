@@ -24,10 +24,11 @@ struct Moment {
     said: Bits,
     committed: Vec<Digest>,
     oracle: Oracle,
-    /// For filters: its view, its lock's view, the last view that it gave up.
+    /// For filters: its view, its lock's view, the last views that it gave up and finalized.
     view: u64,
     high: u64,
     given_up: u64,
+    finalized: u64,
 }
 
 pub(super) struct Machine {
@@ -59,7 +60,7 @@ pub(super) fn anchor() -> Anchor {
 impl Machine {
     pub(super) fn new(seat: u16, table: &mut Table) -> Self {
         let config = Config::default();
-        let cause = Cause::started(&config, CHAIN, &committee(), &anchor(), None, None, &[], &[]);
+        let cause = Cause::started(&config, CHAIN, &committee(), &anchor(), None, None, &[]);
         let (core, effects) = Core::new(
             config,
             CHAIN,
@@ -91,6 +92,7 @@ impl Machine {
             view: 1,
             high: 0,
             given_up: 0,
+            finalized: 0,
         };
         machine.drive(&mut first, Input::Work(true), table);
         machine.keep(first);
@@ -103,10 +105,6 @@ impl Machine {
 
     pub(super) fn said(&self, state: u32) -> Bits {
         self.moments[state as usize].said
-    }
-
-    pub(super) fn committed(&self, state: u32) -> &[Digest] {
-        &self.moments[state as usize].committed
     }
 
     /// The state that a move leads to; none if the move is idle in this state.
@@ -127,6 +125,9 @@ impl Machine {
 
     fn execute(&mut self, state: u32, one: &Move, table: &mut Table) -> Option<u32> {
         let moment = &self.moments[state as usize];
+        if moment.is_done() {
+            return None;
+        }
         let messages: Vec<u32> = match one {
             Move::Patience => {
                 if moment.view > VIEWS || moment.given_up >= moment.view {
@@ -175,11 +176,12 @@ impl Machine {
             let effects = moment.core.step(moment.now, input);
             let transition = Transition::new(&moment.core, moment.now, cause, &effects, false);
             moment.oracle.judge(&transition);
-            self.wrong.extend(moment.oracle.wrong().into_iter().take(1));
+            // A few: what follows from them is wrong too.
+            let room = 4usize.saturating_sub(self.wrong.len());
+            self.wrong.extend(moment.oracle.wrong().into_iter().take(room));
             for effect in effects {
-                let (to, message) = match effect {
-                    Effect::Broadcast(message) => (None, message),
-                    Effect::Send { to, message } => (Some(to), message),
+                let message = match effect {
+                    Effect::Broadcast(message) => message,
                     Effect::Build { view, parent } => {
                         let content = (view <= VIEWS).then(|| build(&moment.core, &parent, view));
                         queue.push_back(Input::Built {
@@ -203,11 +205,13 @@ impl Machine {
                     }
                     _ => continue,
                 };
-                if let Message::Timeout(timeout) = &message {
-                    moment.given_up = timeout.view;
+                match &message {
+                    Message::Timeout(timeout) => moment.given_up = timeout.view,
+                    Message::Vote(vote) if vote.phase == Phase::Finalize => moment.finalized = vote.view,
+                    _ => {}
                 }
                 let from = self.seat;
-                moment.said.insert(table.number(Sent { from, to, message }));
+                moment.said.insert(table.number(Sent { from, message }));
             }
         }
         (moment.view, moment.high) = (moment.core.view(), moment.core.high().view);
@@ -215,7 +219,11 @@ impl Machine {
 
     fn keep(&mut self, moment: Moment) -> u32 {
         let next = self.moments.len() as u32;
-        let key = (moment.core.fingerprint(), moment.said);
+        let outline = match moment.is_done() {
+            true => Digest::ZERO,
+            false => moment.core.outline(),
+        };
+        let key = (outline, moment.said);
         let kept = *self.known.entry(key).or_insert(next);
         if kept == next {
             self.moments.push(moment);
@@ -225,6 +233,12 @@ impl Machine {
 }
 
 impl Moment {
+    /// Whether it has nothing left to say of the views that are explored: rules R5, R6, R7 and R9 forbid all of it
+    /// to who has finalized the last of them or given it up.
+    fn is_done(&self) -> bool {
+        self.given_up.max(self.finalized) >= VIEWS
+    }
+
     fn fork(&self) -> Self {
         Self {
             core: self.core.fork(),

@@ -10,6 +10,9 @@ use super::VIEWS;
 const MESSAGES: usize = 64 * WORDS;
 const WORDS: usize = 8;
 
+/// Votes that make a certificate.
+pub(super) const QUORUM: usize = 3;
+
 /// A set of messages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(super) struct Bits([u64; WORDS]);
@@ -43,11 +46,10 @@ impl BitOr for Bits {
     }
 }
 
-/// A message, who sent it, and to whom alone, if not to all.
+/// A message to all, and who sent it.
 #[derive(Clone)]
 pub(super) struct Sent {
     pub(super) from: u16,
-    pub(super) to: Option<u16>,
     pub(super) message: Message,
 }
 
@@ -77,7 +79,7 @@ pub(super) enum Move {
 #[derive(Default)]
 pub(super) struct Table {
     sent: Vec<Sent>,
-    known: HashMap<(u16, Option<u16>, Digest), u32>,
+    known: HashMap<(u16, Digest), u32>,
     moves: HashMap<(Bits, u16), Rc<Vec<(u32, Move)>>>,
     numbers: HashMap<Move, u32>,
 }
@@ -97,7 +99,7 @@ impl Table {
     pub(super) fn number(&mut self, sent: Sent) -> u32 {
         let name = Digest(*blake3::hash(&sent.message.encode()).as_bytes());
         let next = self.sent.len() as u32;
-        let key = (sent.from, sent.to, name);
+        let key = (sent.from, name);
         *self.known.entry(key).or_insert_with(|| {
             self.sent.push(sent);
             next
@@ -124,31 +126,50 @@ impl Table {
         ballots
     }
 
+    /// The blocks that have a finalize quorum in a set: height, id and parent.
+    pub(super) fn finals(&self, soup: Bits) -> Vec<(u64, Digest, Digest)> {
+        let ballots = self.ballots(soup);
+        let quorums = ballots
+            .iter()
+            .filter(|((phase, ..), votes)| *phase == Phase::Finalize && votes.len() >= QUORUM);
+        let parent = |id: &Digest| {
+            let blocks = self.sent.iter().filter_map(|sent| match &sent.message {
+                Message::Proposal(block) if block.id() == *id => Some(block.header.parent),
+                _ => None,
+            });
+            blocks.last().unwrap_or_default()
+        };
+        let mut finals: Vec<_> = quorums
+            .map(|((_, _, height, id), _)| (*height, *id, parent(id)))
+            .collect();
+        finals.sort_unstable();
+        finals
+    }
+
     /// Everything that this validator could be made to do, given all that was sent.
     pub(super) fn moves(&mut self, soup: Bits, me: u16) -> Rc<Vec<(u32, Move)>> {
         if let Some(known) = self.moves.get(&(soup, me)) {
             return Rc::clone(known);
         }
         let mut moves = vec![Move::Patience];
-        let mut timeouts: HashMap<u64, Vec<(u16, u32)>> = HashMap::new();
+        let mut timeouts: HashMap<u64, Vec<(u16, u64, u32)>> = HashMap::new();
         for at in soup.iter().take_while(|at| (*at as usize) < self.sent.len()) {
             let sent = self.get(at);
-            if sent.from == me || sent.to.is_some_and(|to| to != me) {
+            if sent.from == me {
                 continue;
             }
             match &sent.message {
-                Message::Proposal(block) if block.header.view > VIEWS => {}
-                Message::Vote(_) => {}
-                Message::Timeout(timeout) if timeout.view > VIEWS => {}
-                Message::Timeout(timeout) => {
+                Message::Timeout(timeout) if timeout.view <= VIEWS => {
                     let high = timeout.high.view;
                     moves.push(Move::Report { high, message: at });
-                    timeouts.entry(timeout.view).or_default().push((sent.from, at));
+                    timeouts
+                        .entry(timeout.view)
+                        .or_default()
+                        .push((sent.from, high, at));
                 }
-                Message::Proposal(_)
-                | Message::Certificate(_)
-                | Message::BlockRequest(_)
-                | Message::BlockResponse(_) => moves.push(Move::Hear(at)),
+                Message::Proposal(block) if block.header.view <= VIEWS => moves.push(Move::Hear(at)),
+                // Votes are heard as quorums, below.
+                _ => {}
             }
         }
         for ((phase, view, height, _), votes) in self.ballots(soup) {
@@ -159,7 +180,13 @@ impl Table {
                 .map(|(_, at)| *at)
                 .collect();
             let least = |count: usize| others.get(..count).map(<[u32]>::to_vec);
-            if view <= VIEWS && others.len() >= 2 {
+            // What commits in the last view moves nobody within them.
+            let last = if phase == Phase::Finalize {
+                VIEWS - 1
+            } else {
+                VIEWS
+            };
+            if view <= last && others.len() >= 2 {
                 moves.push(Move::Votes {
                     phase,
                     view,
@@ -170,20 +197,25 @@ impl Table {
                 });
             }
         }
-        for (view, given) in timeouts {
-            for (at, (a, first)) in given.iter().enumerate() {
-                for (b, second) in given.iter().skip(at + 1).filter(|(b, _)| b != a) {
-                    let all = vec![*first, *second];
-                    moves.push(Move::Timeouts { view, all });
-                    for (_, third) in given
-                        .iter()
-                        .filter(|(c, third)| c != a && c != b && third > second)
-                    {
-                        let all = vec![*first, *second, *third];
-                        moves.push(Move::Timeouts { view, all });
+        for (view, mut given) in timeouts {
+            given.sort_unstable();
+            let mut least: HashMap<(usize, u64), Vec<u32>> = HashMap::new();
+            for (at, one) in given.iter().enumerate() {
+                for (bt, two) in given
+                    .iter()
+                    .enumerate()
+                    .skip(at + 1)
+                    .filter(|(_, two)| two.0 != one.0)
+                {
+                    let high = one.1.max(two.1);
+                    least.entry((2, high)).or_insert_with(|| vec![one.2, two.2]);
+                    for three in given.iter().skip(bt + 1).filter(|three| three.0 != two.0) {
+                        let all = || vec![one.2, two.2, three.2];
+                        least.entry((3, high.max(three.1))).or_insert_with(all);
                     }
                 }
             }
+            moves.extend(least.into_values().map(|all| Move::Timeouts { view, all }));
         }
         // By name, so that a search is the same each time.
         moves.sort_by_cached_key(|one| format!("{one:?}"));

@@ -15,13 +15,19 @@
 //!   their signers only.
 //! - The liar votes for every block, in both phases, reports every certificate, and proposes two blocks upon every
 //!   justification it can have. It does not send what every core refuses by its form.
+//! - Agreement is asked of all finalize votes together, so what is final needs to be heard by nobody. Who has finalized
+//!   view 2, or given it up, has nothing left to say about it: all its states are one.
+//! - Help, and asking for blocks, are left out: whatever they bring, the soup brings as well.
 //! - No block is built beyond view 2, and nothing of a later view is delivered.
 
+pub mod lane;
 mod liar;
 mod machine;
 mod messages;
 
 use std::collections::{BTreeSet, HashSet};
+
+use tacit_consensus::Digest;
 
 use self::{
     liar::Liar,
@@ -47,9 +53,9 @@ pub struct Figures {
     pub core_steps: u64,
     /// Messages that differ.
     pub messages: u64,
-    /// States in which some honest validator has committed a block.
+    /// States in which some block has a finalize quorum.
     pub committing: u64,
-    /// Different blocks that are final somewhere.
+    /// Different blocks that have one somewhere.
     pub final_blocks: u64,
     /// True when the search ended because of its limit.
     pub cut_short: bool,
@@ -72,7 +78,7 @@ struct Search {
     liar: Liar,
     machines: [Machine; 3],
     figures: Figures,
-    finals: BTreeSet<(usize, tacit_consensus::Digest)>,
+    finals: BTreeSet<Digest>,
 }
 
 impl Search {
@@ -94,15 +100,15 @@ impl Search {
         let mut open: Vec<State> = vec![[0; 3]];
         while let Some(state) = open.pop() {
             self.figures.states += 1;
-            self.look(&state);
             if self.figures.states >= limit || self.figures.violations.len() >= 4 {
                 self.figures.cut_short = self.figures.states >= limit;
                 break;
             }
             let said = (0..3).fold(Bits::default(), |all, at| all | self.machines[at].said(state[at]));
             let soup = self.liar.soup(said, &mut self.table);
+            self.look(&soup.finals);
             for at in 0..3 {
-                let moves = self.table.moves(soup, self.machines[at].seat);
+                let moves = self.table.moves(soup.sent, self.machines[at].seat);
                 for one in moves.iter() {
                     let Some(next) = self.machines[at].follow(state[at], one, &mut self.table) else {
                         continue;
@@ -131,19 +137,18 @@ impl Search {
         self.figures.final_blocks = self.finals.len() as u64;
     }
 
-    /// S1: no two have committed different blocks at one height.
-    fn look(&mut self, state: &State) {
-        let chains = [0, 1, 2].map(|at| self.machines[at].committed(state[at]));
-        self.figures.committing += u64::from(chains.iter().any(|chain| !chain.is_empty()));
-        for (a, b) in [(0, 1), (0, 2), (1, 2)] {
-            if chains[a].iter().zip(chains[b]).any(|(one, other)| one != other) {
-                let what = format!("S1: {:?} and {:?} are final", chains[a], chains[b]);
-                self.figures.violations.push(what);
+    /// S1: what is final is one chain. Asked of all that was said, so that it counts whether or not anybody has heard it.
+    fn look(&mut self, finals: &[(u64, Digest, Digest)]) {
+        self.figures.committing += u64::from(!finals.is_empty());
+        for pair in finals.windows(2) {
+            if let [(low, first, _), (high, second, parent)] = pair {
+                let fork = low == high || (low + 1 == *high && parent != first);
+                if fork && self.figures.violations.len() < 4 {
+                    let what = format!("S1: {first} and {second} are final, at heights {low} and {high}");
+                    self.figures.violations.push(what);
+                }
             }
         }
-        for chain in chains {
-            let heights = chain.iter().copied().enumerate();
-            self.finals.extend(heights);
-        }
+        self.finals.extend(finals.iter().map(|(_, id, _)| *id));
     }
 }

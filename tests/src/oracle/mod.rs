@@ -12,11 +12,15 @@
 
 mod replica;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::BufRead,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use tacit_consensus::{
     Digest,
-    trace::{Cause, Transition},
+    trace::{Cause, Tracer, Transition},
 };
 
 use self::replica::Replica;
@@ -112,4 +116,50 @@ impl Oracle {
         }
         self.violations
     }
+}
+
+/// One oracle for all the replicas of a process.
+#[derive(Debug, Default, Clone)]
+pub struct Judge(Arc<Mutex<Oracle>>);
+
+impl Judge {
+    /// The number of transitions judged, and all that was wrong.
+    pub fn verdict(&self) -> (u64, Vec<String>) {
+        let oracle = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        (oracle.transitions(), oracle.finish())
+    }
+}
+
+impl Tracer for Judge {
+    fn note(&mut self, transition: Transition) {
+        let mut oracle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        oracle.judge(&transition);
+    }
+}
+
+/// Judges the traces that real processes wrote, one file a validator (`[consensus] trace` in its configuration). A
+/// last line without an end is what a killed process had begun to write.
+///
+/// # Errors
+/// When a file cannot be read, or a line in it is no transition.
+pub fn judge_files(files: &[std::path::PathBuf]) -> Result<(u64, Vec<String>), String> {
+    let mut oracle = Oracle::default();
+    for path in files {
+        let named = |what: String| format!("{}: {what}", path.display());
+        let file = std::fs::File::open(path).map_err(|error| named(error.to_string()))?;
+        let mut lines = std::io::BufReader::new(file);
+        let mut line = Vec::new();
+        for number in 1u64.. {
+            line.clear();
+            let read = lines.read_until(b'\n', &mut line);
+            let length = read.map_err(|error| named(error.to_string()))?;
+            if length == 0 || line.last() != Some(&b'\n') {
+                break;
+            }
+            let transition = serde_json::from_slice(&line);
+            let transition = transition.map_err(|error| named(format!("line {number}: {error}")))?;
+            oracle.judge(&transition);
+        }
+    }
+    Ok((oracle.transitions(), oracle.finish()))
 }

@@ -17,6 +17,15 @@ const MANY_FAILED: u64 = 64;
 /// Requests remembered; far more than are ever open at once.
 const ASKED: usize = 4096;
 
+/// What can be signed.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Proposal,
+    Vote,
+    Finalize,
+    Timeout,
+}
+
 /// What was signed last, of each kind.
 #[derive(Debug, Clone, Copy, Default)]
 struct Last {
@@ -62,6 +71,8 @@ pub(super) struct Replica {
     certified: BTreeMap<u64, Digest>,
     finalized: BTreeMap<u64, Digest>,
     given_up: BTreeMap<u64, u64>,
+    /// What was signed in the last transition: if its record turns out to be lost, it never was.
+    newest: Vec<(Kind, u64)>,
     /// For the whole network's judgement.
     pub(super) said: Vec<Word>,
     pub(super) relied: Vec<(u16, Word)>,
@@ -95,6 +106,7 @@ impl Replica {
             certified: BTreeMap::new(),
             finalized: BTreeMap::new(),
             given_up: BTreeMap::new(),
+            newest: Vec::new(),
             said: Vec::new(),
             relied: Vec::new(),
             wrong: Vec::new(),
@@ -105,10 +117,21 @@ impl Replica {
     /// Follows one transition; answers what the rules do not allow in it, or miss.
     pub(super) fn judge(&mut self, transition: &Transition) -> Vec<String> {
         let before = self.durable.clone();
+        if transition.cause != Cause::Lost {
+            self.newest.clear();
+        }
         match &transition.cause {
             Cause::Lost => {
                 // Nothing of what came last left or stayed; the host starts again, from whatever is on its disk.
                 self.durable = None;
+                for (kind, view) in self.newest.drain(..) {
+                    match kind {
+                        Kind::Proposal => drop(self.proposals.remove(&view)),
+                        Kind::Vote => drop(self.certified.remove(&view)),
+                        Kind::Finalize => drop(self.finalized.remove(&view)),
+                        Kind::Timeout => drop(self.given_up.remove(&view)),
+                    }
+                }
                 return Vec::new();
             }
             Cause::Started { .. } => self.start(transition),
@@ -693,6 +716,7 @@ impl Replica {
         let recorded = durable.is_some_and(|r| r.proposed > view || r.proposal == Some(block.id));
         self.check(recorded, "S3: a proposal left before its record");
         self.proposals.insert(view, block.id);
+        self.newest.push((Kind::Proposal, view));
     }
 
     /// R6.
@@ -735,6 +759,7 @@ impl Replica {
             .is_some_and(|r| r.voted > view || r.vote == Some((view, id)));
         self.check(recorded, "S3: a vote left before its record");
         self.certified.insert(view, id);
+        self.newest.push((Kind::Vote, view));
     }
 
     /// R7.
@@ -764,6 +789,7 @@ impl Replica {
         let recorded = durable.is_some_and(|r| r.finalized > view || r.finalize == Some((view, id)));
         self.check(recorded, "S3: a finalize vote left before its record");
         self.finalized.insert(view, id);
+        self.newest.push((Kind::Finalize, view));
     }
 
     /// R9.
@@ -797,6 +823,7 @@ impl Replica {
             .is_some_and(|r| r.given_up > view || r.last_timeout == Some((view, high.view)));
         self.check(recorded, "S3: a timeout left before its record");
         self.given_up.insert(view, high.view);
+        self.newest.push((Kind::Timeout, view));
     }
 
     /// R16. Whether the view's leader is passed over, by the blocks that are final here.
@@ -886,12 +913,13 @@ impl Replica {
         if self.over {
             return;
         }
+        let above = |id: &Digest| self.chain(id).is_some() && self.descends(id, &self.root.1);
         let due = self
             .pending
-            .filter(|(_, height, id)| *height > self.root.0 && self.chain(id).is_some());
-        self.check(due.is_none(), "R8: a block that is final was not committed");
+            .filter(|(_, height, id)| *height > self.root.0 && above(id));
         let (view, _, id) = self.high;
-        let known = !self.finals.contains(&id) && self.chain(&id).is_some();
+        let known = id != self.root.1 && above(&id);
+        self.check(due.is_none(), "R8: a block that is final was not committed");
         let free = view > self.last.finalized && view > self.last.given_up;
         self.check(!(known && free), "R7: a certified block was not finalized");
         let joined = self.timeouts.get(&self.view).map_or(0, BTreeMap::len) > self.faults();

@@ -14,10 +14,9 @@
 //! run, so every one that is counted is distinct. They are run as a tree, so that scenarios share the rounds in
 //! which they agree.
 
+pub mod lane;
 mod network;
 mod scenario;
-
-use std::time::Instant;
 
 pub use self::scenario::{Round, Scenario};
 use self::{
@@ -126,17 +125,4 @@ impl Walk {
         };
         self.figures.violations.extend(broken.into_iter().map(named));
     }
-}
-
-/// What a lane keeps: figures with the seconds of one core that they took.
-pub fn lane(plan: Plan) -> (Figures, f64) {
-    let (wall, before) = (Instant::now(), crate::report::core_time());
-    let figures = run(plan);
-    let seconds = (crate::report::core_time() - before).as_secs_f64();
-    let seconds = if seconds > 0.0 {
-        seconds
-    } else {
-        wall.elapsed().as_secs_f64()
-    };
-    (figures, seconds)
 }
