@@ -5,11 +5,13 @@
 
 mod commit;
 mod fetch;
+mod lab;
 mod proposal;
 mod timeout;
 mod vote;
 
 use self::fetch::Fetch;
+pub use self::lab::Held;
 use crate::block::{Anchor, Block, SignedHeader};
 use crate::certificate::{Certificate, CommitProof, TimeoutCertificate};
 use crate::committee::Committee;
@@ -22,6 +24,7 @@ use crate::limits::VIEWS_KEPT;
 use crate::message::Message;
 use crate::pacemaker::{Config, Entry, Pacemaker};
 use crate::planted;
+use crate::reputation::Reputation;
 use crate::safety::{Safety, SafetyRecord};
 use crate::standing::{Standing, Statements};
 use crate::tree::{Tree, Verdict};
@@ -71,6 +74,9 @@ pub struct Core {
     scheme: Remembered,
     /// Our index; none in an observer.
     me: Option<u16>,
+    /// Who leads, where it is not by rotation: see [`Core::lead_by`].
+    leaders: Option<Arc<[u16]>>,
+    reputation: Reputation,
     safety: Safety,
     pacemaker: Pacemaker,
     tree: Tree,
@@ -96,6 +102,8 @@ pub struct Core {
     /// What each validator last signed, to be told to it should it forget.
     witnessed: BTreeMap<u16, Statements>,
     now: Millis,
+    /// When what was said in this view is said again, should it last.
+    repeat: Millis,
     /// The next tick already asked for.
     wake: Option<Millis>,
     out: Vec<Effect>,
@@ -142,8 +150,10 @@ impl Core {
         let mut tree = Tree::new(&anchor);
         let mut view = safety.resume_view();
         let mut finished = None;
+        let mut tip = 0;
         if let Some((block, proof)) = committed.filter(|(block, _)| block.header.epoch == committee.epoch) {
             view = view.max(proof.certificate.view.saturating_add(1));
+            tip = block.header.view;
             tree.jump(block.id(), block);
             finished = tree.root_closed().then_some(proof.certificate);
         }
@@ -151,6 +161,8 @@ impl Core {
             config,
             chain,
             votes: Votes::new(committee.n(), committee.quorum()),
+            leaders: None,
+            reputation: Reputation::new(committee.n(), committee.f(), tip),
             committee,
             genesis,
             scheme: Remembered::new(scheme),
@@ -170,6 +182,7 @@ impl Core {
             reported: BTreeSet::new(),
             witnessed: BTreeMap::new(),
             now,
+            repeat: now.saturating_add(config.base_timeout_ms),
             wake: None,
             out: Vec::new(),
         };
@@ -214,7 +227,40 @@ impl Core {
 
     /// Leader of the current view.
     pub fn leader(&self) -> u16 {
-        self.committee.leader(self.view())
+        self.leader_of(self.view())
+    }
+
+    /// Leader of any view.
+    fn leader_of(&self, view: View) -> u16 {
+        match &self.leaders {
+            None => self.committee.leader(view),
+            Some(listed) => {
+                let turn = view.saturating_sub(1) % listed.len().max(1) as u64;
+                listed.get(turn as usize).copied().unwrap_or(0)
+            }
+        }
+    }
+
+    /// R16. How many of the newest committed blocks of an epoch decide whom a core passes over.
+    pub fn memory(committee: &Committee) -> u64 {
+        Reputation::memory(committee.n())
+    }
+
+    /// R16. The views of the newest committed blocks of this epoch, oldest first, up to the one that the core was
+    /// started from: for a host that restarts. One that does not tell them passes nobody over until it has seen
+    /// failures itself.
+    pub fn recall(&mut self, views: &[View]) {
+        let before = views.first().copied().unwrap_or(self.reputation.facts().0);
+        let mut reputation = Reputation::new(self.committee.n(), self.committee.f(), before);
+        for view in views {
+            reputation.committed(*view, |view| self.leader_of(view));
+        }
+        self.reputation = reputation;
+    }
+
+    /// R16. Leaders whose newest turns failed, at most f: most of their turns are given up at once.
+    pub fn passed_over(&self) -> Vec<u16> {
+        self.reputation.worst().collect()
     }
 
     /// The validator set.
@@ -295,6 +341,7 @@ impl Core {
         loop {
             self.adopt_orphans();
             self.note_work();
+            self.note_leader();
             // Each answers whether it changed anything that an earlier one may depend on.
             let again = self.commit_pending()
                 || self.cast_finalize()
@@ -306,6 +353,7 @@ impl Core {
             }
         }
         self.chase();
+        self.say_again();
         self.plan_wake();
     }
 
@@ -319,6 +367,15 @@ impl Core {
         self.pacemaker.set_work(work, self.now);
     }
 
+    /// R16. The turn of a leader that keeps failing is not waited for, unless it is our own or its block is here.
+    fn note_leader(&mut self) {
+        let (view, leader) = (self.view(), self.leader());
+        let pass = self.me != Some(leader)
+            && !self.proposals.contains_key(&view)
+            && self.reputation.passes_over(leader, view);
+        self.pacemaker.pass_over(pass);
+    }
+
     /// R2. Opens a later view.
     fn enter(&mut self, view: View, entry: Entry) {
         if view <= self.view() {
@@ -328,6 +385,7 @@ impl Core {
         self.votes.prune(view);
         self.proposals = self.proposals.split_off(&view.saturating_sub(VIEWS_KEPT));
         self.building = Building::Idle;
+        self.repeat = self.now.saturating_add(self.config.base_timeout_ms.max(1));
         self.notice_activity(view);
     }
 
@@ -403,7 +461,7 @@ impl Core {
     }
 
     fn witness_proposal(&mut self, proposal: &SignedHeader) {
-        let leader = self.committee.leader(proposal.header.view);
+        let leader = self.leader_of(proposal.header.view);
         self.witnessed.entry(leader).or_default().see_proposal(proposal);
     }
 
@@ -470,6 +528,9 @@ impl Core {
         }
         if self.me.is_some() && self.finished.is_none() {
             consider(self.pacemaker.deadline());
+            if self.waits_long() {
+                consider(self.repeat);
+            }
             if self.me == Some(self.leader()) && self.safety.may_propose(self.view()) {
                 match self.building {
                     Building::Declined { until } => consider(until),

@@ -60,10 +60,12 @@ impl Signer for Ed25519Signer {
 }
 
 /// Remembers which signatures were good, because each vote returns in several certificates.
+#[derive(Clone)]
 pub(crate) struct Remembered {
     inner: Arc<dyn Scheme>,
     // A lock only because `Scheme` is `Sync`; the core is single-threaded, so it is never contended.
-    good: Mutex<Good>,
+    // A fork shares it: what was good once is good for both.
+    good: Arc<Mutex<Good>>,
 }
 
 #[derive(Default)]
@@ -76,7 +78,7 @@ impl Remembered {
     pub(crate) fn new(inner: Arc<dyn Scheme>) -> Self {
         Self {
             inner,
-            good: Mutex::default(),
+            good: Arc::default(),
         }
     }
 }

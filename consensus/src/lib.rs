@@ -5,7 +5,7 @@
 //! ```
 //! Promise: with at most f of n >= 3f + 1 validators faulty in any way, no two honest cores commit different
 //! blocks at one height; and once messages arrive in time, blocks commit. `docs/protocol.md` states the rules
-//! R1 to R15 with the argument; the code names them where it applies them.
+//! R1 to R16 with the argument; the code names them where it applies them.
 //!
 //! The core reads no clock, does no I/O, draws no randomness and holds no key that opens anything: time and
 //! answers are arguments. What the host owes it: carry out the effects in order, and make a
@@ -28,8 +28,10 @@ mod message;
 mod pacemaker;
 #[doc(hidden)]
 pub mod planted;
+mod reputation;
 mod safety;
 mod standing;
+pub mod trace;
 mod tree;
 mod types;
 mod vote;
@@ -38,7 +40,7 @@ mod votes;
 pub use crate::block::{Anchor, Block, Content, Header, Payload, SignedHeader};
 pub use crate::certificate::{Certificate, CommitProof, Signers, TimeoutCertificate, TimeoutEntry};
 pub use crate::committee::Committee;
-pub use crate::core::{Core, Status};
+pub use crate::core::{Core, Held, Status};
 pub use crate::crypto::{Ed25519, Ed25519Signer, Scheme, Signer};
 pub use crate::effect::Effect;
 pub use crate::error::{

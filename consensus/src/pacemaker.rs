@@ -52,6 +52,7 @@ const MEAN_WEIGHT: u64 = 8;
 /// Added to the timeout, for schedulers and disks that hiccup.
 const SLACK_MS: u64 = 50;
 
+#[derive(Clone)]
 pub(crate) struct Pacemaker {
     config: Config,
     view: View,
@@ -63,7 +64,11 @@ pub(crate) struct Pacemaker {
     seen_since: Option<Millis>,
     /// Next repetition of our own timeout, once sent.
     retransmit: Option<Millis>,
-    /// Views that failed in a row.
+    /// R16. This view's leader need not be waited for.
+    passed_over: bool,
+    /// R16. This view was given up for that reason.
+    hasty: bool,
+    /// Views that failed in a row, without those that were given up for their leader's name alone.
     failures: u32,
     /// Eight times the running mean of the durations of views under work.
     mean_times_8: Option<u64>,
@@ -79,6 +84,8 @@ impl Pacemaker {
             work_since: None,
             seen_since: None,
             retransmit: None,
+            passed_over: false,
+            hasty: false,
             failures: 0,
             mean_times_8: None,
         }
@@ -102,6 +109,8 @@ impl Pacemaker {
                 }
                 self.failures = 0;
             }
+            // A leader that was not waited for says nothing about the network.
+            Entry::TimeoutCertificate if self.hasty && view == self.view + 1 => {}
             Entry::TimeoutCertificate => self.failures = self.failures.saturating_add(1),
             Entry::Start | Entry::Join => {}
         }
@@ -110,6 +119,14 @@ impl Pacemaker {
         self.entry = entry;
         self.seen_since = None;
         self.retransmit = None;
+        self.passed_over = false;
+        self.hasty = false;
+    }
+
+    /// R16. Whether this view's leader need not be waited for. While views fail everybody gets the whole time: it is
+    /// not the leaders then, or not those that we think.
+    pub(crate) fn pass_over(&mut self, pass: bool) {
+        self.passed_over = pass && self.failures == 0;
     }
 
     /// There is work, or no longer.
@@ -129,6 +146,7 @@ impl Pacemaker {
 
     /// Our timeout of this view was sent, or sent again.
     pub(crate) fn timed_out(&mut self, now: Millis) {
+        self.hasty |= self.retransmit.is_none() && self.passed_over;
         self.retransmit = Some(now.saturating_add(self.timeout()));
     }
 
@@ -152,7 +170,11 @@ impl Pacemaker {
         if let Some(at) = self.retransmit {
             return at;
         }
-        let since = self.armed().unwrap_or(self.heartbeat_due());
+        let armed = self.armed();
+        if let Some(armed) = armed.filter(|_| self.passed_over) {
+            return armed;
+        }
+        let since = armed.unwrap_or(self.heartbeat_due());
         since.min(self.heartbeat_due()).saturating_add(self.timeout())
     }
 

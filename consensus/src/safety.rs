@@ -11,6 +11,7 @@ use crate::effect::Effect;
 use crate::error::DecodeError;
 use crate::planted;
 use crate::standing::Statements;
+use crate::trace::Record;
 use crate::types::{Digest, Epoch, Signature, View, encode};
 use crate::vote::{Phase, Timeout, Vote, timeout_message, vote_message};
 use borsh::{BorshDeserialize, BorshSerialize, io};
@@ -188,6 +189,25 @@ impl SafetyRecord {
             && timeout
     }
 
+    /// Its facts, for a trace.
+    pub(crate) fn facts(&self) -> Record {
+        let last = |vote: &Option<Vote>| vote.as_ref().map(|vote| (vote.view, vote.block));
+        let timeout = self.timeout.as_ref();
+        Record {
+            proposed: self.proposed_view,
+            voted: self.voted_view,
+            finalized: self.finalize_view,
+            given_up: self.timeout_view,
+            floor: self.floor_view,
+            high: (&self.high).into(),
+            timeout: self.tc.as_ref().map(Into::into),
+            proposal: self.proposal,
+            vote: last(&self.vote),
+            finalize: last(&self.finalize),
+            last_timeout: timeout.map(|timeout| (timeout.view, timeout.high.view)),
+        }
+    }
+
     /// The canonical encoding.
     pub fn encode(&self) -> Vec<u8> {
         encode(self)
@@ -221,6 +241,7 @@ impl<T> Safe<T> {
 }
 
 /// The record with the key.
+#[derive(Clone)]
 pub(crate) struct Safety {
     chain: Digest,
     record: SafetyRecord,
@@ -235,6 +256,11 @@ impl Safety {
             record,
             signer,
         }
+    }
+
+    /// The record as it is now.
+    pub(crate) fn record(&self) -> &SafetyRecord {
+        &self.record
     }
 
     /// The highest certificate known.

@@ -12,6 +12,7 @@ use crate::block::{Anchor, Block, Header};
 use crate::error::Refusal;
 use crate::limits::{MAX_ORPHANS, MAX_TREE_BLOCKS, RECENT_COMMITTED};
 use crate::types::{Digest, Executed, Height, Millis, View};
+use borsh::BorshSerialize;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// What a child must follow from.
@@ -38,7 +39,7 @@ impl Parent {
 }
 
 /// The application's word on a block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize)]
 pub(crate) enum Verdict {
     Unasked,
     Asked,
@@ -46,6 +47,7 @@ pub(crate) enum Verdict {
     Refused,
 }
 
+#[derive(Clone)]
 struct Node {
     block: Block,
     as_parent: Parent,
@@ -63,6 +65,7 @@ pub(crate) enum Added {
     Needless,
 }
 
+#[derive(Clone)]
 pub(crate) struct Tree {
     root: Digest,
     root_parent: Parent,
@@ -99,6 +102,27 @@ impl Tree {
 
     pub(crate) fn root_closed(&self) -> bool {
         self.root_parent.closed
+    }
+
+    /// Blocks above the root, orphans and recent blocks.
+    pub(crate) fn sizes(&self) -> (usize, usize, usize) {
+        (self.nodes.len(), self.orphans.len(), self.recent.len())
+    }
+
+    /// For comparing two cores. A block's signature covers all of it.
+    pub(crate) fn facts(&self) -> impl BorshSerialize + '_ {
+        let nodes = self.nodes.iter();
+        let nodes: Vec<_> = nodes
+            .map(|(id, node)| (*id, node.block.signature, node.verdict, node.stored))
+            .collect();
+        let orphans = self.orphans.iter();
+        let orphans: Vec<_> = orphans.map(|(id, block)| (*id, block.signature)).collect();
+        let recent: Vec<_> = self
+            .recent
+            .iter()
+            .map(|(id, block)| (*id, block.signature))
+            .collect();
+        (self.root, nodes, orphans, recent)
     }
 
     /// Greatest height of a connected block.

@@ -134,6 +134,13 @@ pub struct Executed {
     pub supply: u128,
 }
 
+impl Executed {
+    /// The hash of all of it.
+    pub fn digest(&self) -> Digest {
+        hash("executed", &[&encode(self)])
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use crate::types::{Digest, Epoch, Height, Signature, View, hash};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 /// Which of the two votes on a block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
 pub enum Phase {
     /// First vote: this is the one proposal of its view that I support.
     Certify,

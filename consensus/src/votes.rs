@@ -3,13 +3,15 @@
 use crate::certificate::{Certificate, Signers, TimeoutCertificate, TimeoutEntry};
 use crate::limits::{MAX_VIEW_AHEAD, VIEWS_KEPT};
 use crate::planted;
-use crate::types::{Epoch, View};
+use crate::types::{Epoch, Height, View};
 use crate::vote::{Phase, SignedTimeout, Vote};
+use borsh::BorshSerialize;
 use std::collections::BTreeMap;
 
 type ByView<T> = BTreeMap<View, BTreeMap<u16, T>>;
 
 /// One vote a voter, phase and view; one timeout a voter and view; views within a window around the current.
+#[derive(Clone)]
 pub(crate) struct Votes {
     n: usize,
     quorum: usize,
@@ -112,6 +114,26 @@ impl Votes {
             })
             .collect();
         Some(TimeoutCertificate { epoch, view, entries })
+    }
+
+    /// How many votes and timeouts are held.
+    pub(crate) fn sizes(&self) -> (usize, usize) {
+        let votes = self.certify.values().chain(self.finalize.values());
+        let timeouts = self.timeouts.values().map(BTreeMap::len).sum();
+        (votes.map(BTreeMap::len).sum(), timeouts)
+    }
+
+    /// What can still become a certificate that is news: for comparing two cores.
+    pub(crate) fn open(&self, high: View, root: Height, view: View) -> impl BorshSerialize + '_ {
+        let certify = self.certify.range(high.saturating_add(1)..);
+        let finalize = self.finalize.iter().flat_map(|(_, votes)| votes.values());
+        let finalize = finalize.filter(|vote| vote.height > root);
+        let timeouts = self.timeouts.range(view..);
+        (
+            certify.collect::<Vec<_>>(),
+            finalize.collect::<Vec<_>>(),
+            timeouts.collect::<Vec<_>>(),
+        )
     }
 
     /// Drops what has left the window.

@@ -213,7 +213,10 @@ impl PublicSnapshot {
         let mut parent: Option<(Height, Digest)> = None;
         for header in &headers {
             let id = header.id();
-            if parent.is_some_and(|(height, id)| header.parent != id || height + 1 != header.height) {
+            let follows = |(height, id): (Height, _)| {
+                header.parent == id && height.checked_add(1) == Some(header.height)
+            };
+            if parent.is_some_and(|parent| !follows(parent)) {
                 return refused("its headers do not follow one another");
             }
             parent = Some((header.height, id));

@@ -2,6 +2,8 @@
 
 mod state_support;
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use state_support::*;
 use tacit_consensus::Digest;
@@ -186,6 +188,40 @@ fn checkpoints_of_other_versions_and_broken_ones_are_refused() {
     assert!(matches!(short, Some(FrameError::Codec(_))));
     let long = PrivateState::from_checkpoint(&[&bytes[..], &[0]].concat(), &keys).err();
     assert!(matches!(long, Some(FrameError::Codec(_))));
+}
+
+/// Whoever has the key can seal anything. What is opened is read before its root is compared.
+#[test]
+fn checkpoints_with_what_no_state_has_are_refused() {
+    let keys = state_keys(7);
+    let money = StateKey::from(TokenKey::Balance(id(1))).bytes();
+    let nonce = StateKey::Nonce(id(1)).bytes();
+    let of = |entries: &[(&[u8], &[u8])]| {
+        let values: BTreeMap<Vec<u8>, Vec<u8>> = entries
+            .iter()
+            .map(|(key, value)| (key.to_vec(), value.to_vec()))
+            .collect();
+        let bytes = borsh::to_vec(&(1u8, 4u64, values)).expect("it encodes");
+        PrivateState::from_checkpoint(&bytes, &keys)
+    };
+    let amount = 7u128.to_le_bytes();
+    assert_eq!(of(&[(&money, &amount)]).ok().unwrap().supply(), 7);
+    for made_up in [
+        (&money[..], &amount[..15]),
+        (&money[..money.len() - 1], &amount[..]),
+        (&[9; 33][..], &[][..]),
+        (&[][..], &[][..]),
+    ] {
+        assert!(matches!(
+            of(&[made_up]).err(),
+            Some(FrameError::Entry { index: 0 })
+        ));
+        // An honest entry before it or behind it does not hide it.
+        assert!(matches!(
+            of(&[(&nonce, &[0; 8]), made_up]).err(),
+            Some(FrameError::Entry { .. })
+        ));
+    }
 }
 
 /// A random action of a random account; many are refused, which is the point.

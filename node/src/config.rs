@@ -1,7 +1,12 @@
 //! The configuration file of a node: addresses, limits and verbosity, never anything that decides what is
 //! accepted. What affects trust lives in genesis and ledger policy, because a host supplies this file.
 
-use std::{net::SocketAddr, num::NonZeroU64, path::Path, str::FromStr};
+use std::{
+    net::SocketAddr,
+    num::NonZeroU64,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +37,9 @@ pub struct Config {
     /// Logging.
     #[serde(default)]
     pub log: LogSection,
+    /// Consensus.
+    #[serde(default, skip_serializing_if = "ConsensusSection::is_default")]
+    pub consensus: ConsensusSection,
 }
 
 /// `[node]`
@@ -82,6 +90,10 @@ pub struct P2pSection {
     pub listen: SocketAddr,
     /// Multiaddresses of peers to dial, each ending in `/p2p/<peer id>`.
     pub peers: Vec<String>,
+    /// Dial peers only at these addresses, and not where they say that they listen: for a node whose links must go
+    /// through a tunnel or a proxy.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub configured_only: bool,
     /// The most connections held at once.
     pub max_connections: u32,
 }
@@ -91,6 +103,7 @@ impl Default for P2pSection {
         Self {
             listen: SocketAddr::from(([0, 0, 0, 0], 26601)),
             peers: Vec::new(),
+            configured_only: false,
             max_connections: 128,
         }
     }
@@ -200,6 +213,21 @@ pub enum LogFormat {
     Json,
 }
 
+/// `[consensus]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConsensusSection {
+    /// A file, relative to the home, that takes a line for each transition of the core. For tests: it is not
+    /// bounded, and nothing reads it but `tacit-tests oracle`.
+    pub trace: Option<PathBuf>,
+}
+
+impl ConsensusSection {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 impl Config {
     /// A configuration with the defaults.
     pub fn new(name: &str, role: Role) -> Self {
@@ -214,6 +242,7 @@ impl Config {
             api: ApiSection::default(),
             storage: StorageSection::default(),
             log: LogSection::default(),
+            consensus: ConsensusSection::default(),
         }
     }
 
@@ -235,14 +264,30 @@ impl Config {
             )));
         }
         let text = std::fs::read_to_string(path).map_err(|e| NodeError::file(path, e))?;
-        let config: Config = toml::from_str(&text).map_err(|e| invalid(e.to_string()))?;
+        Self::parse(&text).map_err(invalid)
+    }
+
+    /// Reads and checks a file's text.
+    ///
+    /// # Errors
+    /// What is wrong, and in which line.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let config: Config = toml::from_str(text).map_err(|e| e.to_string())?;
         if config.config_version != CONFIG_VERSION {
-            return Err(invalid(format!(
+            return Err(format!(
                 "config_version {} is not known to this release, which reads {CONFIG_VERSION}",
                 config.config_version
-            )));
+            ));
         }
         Ok(config)
+    }
+
+    /// The text of its file.
+    ///
+    /// # Errors
+    /// A value that TOML cannot hold.
+    pub fn to_text(&self) -> Result<String, String> {
+        toml::to_string_pretty(self).map_err(|e| e.to_string())
     }
 
     /// Writes the file whole or not at all: a node that starts meanwhile reads the old one or the new one.
@@ -250,9 +295,9 @@ impl Config {
     /// # Errors
     /// [`NodeError::File`] when it cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), NodeError> {
-        let text = toml::to_string_pretty(self).map_err(|e| NodeError::Config {
+        let text = self.to_text().map_err(|detail| NodeError::Config {
             path: path.to_path_buf(),
-            detail: e.to_string(),
+            detail,
         })?;
         write_private(path, text.as_bytes())
     }

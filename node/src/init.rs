@@ -257,6 +257,22 @@ impl Vault for Volatile {
     }
 }
 
+/// The seed of one key of those that follow from a seed.
+fn derive(seed: &[u8; 32], what: &str) -> [u8; 32] {
+    *blake3::Hasher::new_derive_key(what)
+        .update(seed)
+        .finalize()
+        .as_bytes()
+}
+
+/// The keys by which a validator is known whose keys follow from a seed, as development networks have them.
+pub fn seeded(seed: &[u8; 32]) -> IdentitySeeds {
+    IdentitySeeds {
+        consensus: derive(seed, "tacit 2026 validator consensus key"),
+        node: derive(seed, "tacit 2026 validator node key"),
+    }
+}
+
 /// A new validator's keys, and its operator's.
 struct Made {
     seeds: IdentitySeeds,
@@ -272,23 +288,17 @@ impl Made {
         if !given {
             getrandom::fill(&mut *master).map_err(|e| NodeError::Entropy(e.to_string()))?;
         }
-        let derive = |what: &str| {
-            *blake3::Hasher::new_derive_key(what)
-                .update(&*master)
-                .finalize()
-                .as_bytes()
-        };
         let path = home.operator_key();
         let operator = match path.exists() {
             true => OperatorKey::load(&path)?,
-            false => OperatorKey::create(&path, given.then(|| derive("tacit 2026 validator operator key")))?,
+            false => OperatorKey::create(
+                &path,
+                given.then(|| derive(&master, "tacit 2026 validator operator key")),
+            )?,
         };
         Ok(Self {
-            seeds: IdentitySeeds {
-                consensus: derive("tacit 2026 validator consensus key"),
-                node: derive("tacit 2026 validator node key"),
-            },
-            kem: Zeroizing::new(derive("tacit 2026 validator kem key")),
+            seeds: seeded(&master),
+            kem: Zeroizing::new(derive(&master, "tacit 2026 validator kem key")),
             operator,
         })
     }

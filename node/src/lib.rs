@@ -30,6 +30,7 @@ pub mod serving;
 mod shared;
 pub mod status;
 pub mod system_waiting;
+mod trace_file;
 mod warnings;
 pub mod wire;
 

@@ -6,7 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tacit_consensus::{Digest, Epoch, limits::MAX_BATCHES_PER_BLOCK};
-use tacit_ledger::{Batch, Envelope, limits::MAX_BATCH_ENVELOPES};
+use tacit_ledger::{
+    Batch, Envelope,
+    limits::{MAX_BATCH_BYTES, MAX_BATCH_ENVELOPES},
+};
 use thiserror::Error;
 
 /// Envelopes of one batch together stay under this, which leaves room for the batch's own fields.
@@ -70,6 +73,12 @@ impl Mempool {
     pub fn open(&self) -> (bool, bool) {
         let full = self.open.len() >= MAX_BATCH_ENVELOPES || self.open_bytes >= BATCH_TARGET_BYTES;
         (!self.open.is_empty(), full)
+    }
+
+    /// Whether another batch of this author has room here, whatever its size.
+    pub fn has_room(&self, author: u16) -> bool {
+        let held = self.by_author.get(&author).copied().unwrap_or(0);
+        held + MAX_BATCH_BYTES <= MAX_BYTES_PER_AUTHOR
     }
 
     /// The next batch's number and envelopes; `None` when nothing waits.

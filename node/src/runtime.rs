@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use tacit_consensus::{Ed25519, Ed25519Signer, Signer};
+use tacit_consensus::{Ed25519, Ed25519Signer, Signer, trace::Tracer};
 use tacit_ledger::{EvidenceVerdicts, PROTOCOL_VERSION, RocksStore, Store};
 use tacit_p2p::{Identity, Multiaddr};
 use tokio::sync::{mpsc, watch};
@@ -23,6 +23,7 @@ use crate::{
     renewal::Attester,
     replica::{History, Refused, Replica, ReplicaConfig, ValidatorParts},
     shared::{Pending, Shared, Snapshot},
+    trace_file::TraceFile,
 };
 
 /// Inputs that wait for the replica before those who bring them are held up.
@@ -118,6 +119,15 @@ fn parts(home: &Home, node: &NodeSection) -> Result<Parts, NodeError> {
     })
 }
 
+/// The file that the configuration wants the core's transitions in.
+fn trace(home: &Home, config: &Config) -> Result<Option<Box<dyn Tracer>>, NodeError> {
+    let Some(path) = &config.consensus.trace else {
+        return Ok(None);
+    };
+    tracing::warn!(file = %path.display(), "every transition of consensus is written down: this is for tests");
+    Ok(Some(Box::new(TraceFile::open(&home.root().join(path))?)))
+}
+
 async fn serve_node(home: &Home, config: Config, history: Option<History>) -> Result<(), NodeError> {
     let started_ms = clock::now_ms();
     let genesis = Arc::new(home.load_genesis()?);
@@ -163,6 +173,7 @@ async fn serve_node(home: &Home, config: Config, history: Option<History>) -> Re
         protocols: PROTOCOL_VERSION..=PROTOCOL_VERSION,
         origin,
         verdicts: EvidenceVerdicts::default(),
+        tracer: trace(home, &config)?,
     };
     let (replica, first) = Replica::open(replica_config, clock::now_ms())?;
 
@@ -181,6 +192,7 @@ async fn serve_node(home: &Home, config: Config, history: Option<History>) -> Re
             chain: chain.0,
             validators: record.validators.iter().map(|v| v.node_key.0).collect(),
             max_connections: config.p2p.max_connections,
+            configured_only: config.p2p.configured_only,
             limits: tacit_p2p::Limits::default(),
         },
     )
@@ -233,7 +245,7 @@ async fn serve_node(home: &Home, config: Config, history: Option<History>) -> Re
             .unwrap_or_else(|_| Err(Refused::new("internal", "the replica panicked")));
         let _ = stopped.blocking_send(result);
     });
-    let feed = tokio::spawn(serve_network(node.clone(), events));
+    let mut feed = tokio::spawn(serve_network(node.clone(), events));
     let cleared = tokio::spawn(forget_recovery(home.clone(), shared.public.subscribe()));
     let forecasts = tokio::spawn(forecast::run(node.clone(), attester));
     let (stop_api, api_stop) = watch::channel(false);
@@ -248,19 +260,19 @@ async fn serve_node(home: &Home, config: Config, history: Option<History>) -> Re
         let _ = stop.wait_for(|stop| *stop).await;
     }));
 
-    let ended = tokio::select! {
-        signal = wait_for_signal() => {
-            tracing::info!(signal, "stopping");
-            None
-        }
-        ended = replica_ended.recv() => ended,
-    };
+    let over = first_end(wait_for_signal(), replica_ended.recv(), &mut feed).await;
     let _ = stop_api.send(true);
-    let outcome = match ended {
-        Some(outcome) => outcome,
-        None => {
+    let outcome = match over {
+        Over::Replica(outcome) => outcome,
+        Over::Told(signal) => {
+            tracing::info!(signal, "stopping");
             let _ = inputs.send(ToReplica::Stop).await;
             replica_ended.recv().await.unwrap_or(Ok(()))
+        }
+        Over::Network => {
+            let _ = inputs.send(ToReplica::Stop).await;
+            let outcome = replica_ended.recv().await.unwrap_or(Ok(()));
+            outcome.and(Err(Refused::new("internal", "the network's task has ended")))
         }
     };
     network.shutdown().await;
@@ -281,6 +293,39 @@ async fn serve_node(home: &Home, config: Config, history: Option<History>) -> Re
                 code => NodeError::Halted { code, detail },
             })
         }
+    }
+}
+
+/// Why a node ends.
+#[derive(Debug, PartialEq, Eq)]
+enum Over {
+    /// A signal of this name told it to.
+    Told(&'static str),
+    /// Its replica did.
+    Replica(Result<(), Refused>),
+    /// Nothing comes from its network any more, though its replica goes on: it is better started anew.
+    Network,
+}
+
+/// What ends first. A replica that ends takes the feed from the network with it, so its word counts for a while longer.
+async fn first_end(
+    signal: impl Future<Output = &'static str>,
+    replica: impl Future<Output = Option<Result<(), Refused>>>,
+    feed: impl Future,
+) -> Over {
+    const LAST_WORD: std::time::Duration = std::time::Duration::from_secs(1);
+    let said = |outcome: Option<_>| Over::Replica(outcome.unwrap_or(Ok(())));
+    tokio::pin!(signal, replica);
+    tokio::select! {
+        biased;
+        signal = &mut signal => Over::Told(signal),
+        outcome = &mut replica => said(outcome),
+        _ = feed => tokio::select! {
+            biased;
+            signal = signal => Over::Told(signal),
+            outcome = replica => said(outcome),
+            () = tokio::time::sleep(LAST_WORD) => Over::Network,
+        },
     }
 }
 
@@ -353,5 +398,31 @@ async fn wait_for_signal() -> &'static str {
     tokio::select! {
         _ = term.recv() => "SIGTERM",
         _ = int.recv() => "SIGINT",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_node_ends_with_its_network_and_says_what_its_replica_says() {
+        let over = first_end(pending(), pending(), ready(())).await;
+        assert_eq!(over, Over::Network, "a network that ended is no reason to go on");
+        let halted = Err(Refused::new("db.corrupt", "a block"));
+        let late = async {
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            Some(halted.clone())
+        };
+        let over = first_end(pending(), late, ready(())).await;
+        assert_eq!(over, Over::Replica(halted), "its replica was the reason");
+        let over = first_end(ready("SIGTERM"), pending(), ready(())).await;
+        assert_eq!(over, Over::Told("SIGTERM"));
+        assert_eq!(
+            first_end(pending(), ready(Some(Ok(()))), pending::<()>()).await,
+            Over::Replica(Ok(()))
+        );
     }
 }

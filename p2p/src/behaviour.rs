@@ -14,14 +14,11 @@ use crate::direct;
 use crate::error::Error;
 use crate::gossip::{self, Gossip};
 use crate::identity::Identity;
-use crate::limits::{Limits, PENDING_INBOUND, PENDING_OUTBOUND, STREAMS_PER_CONNECTION};
+use crate::limits::{HANDSHAKE, Limits, PENDING_INBOUND, PENDING_OUTBOUND, STREAMS_PER_CONNECTION};
 use crate::network::Shared;
 
 /// A connection that answers no ping for this long is closed.
 const PING: Duration = Duration::from_secs(5);
-
-/// A handshake that takes longer is given up.
-const HANDSHAKE: Duration = Duration::from_secs(5);
 
 /// Streams under negotiation on one connection.
 const NEGOTIATING: usize = 32;
@@ -37,14 +34,16 @@ const QUIC_CONNECTION_WINDOW: u32 = 16 << 20;
 const QUIC_KEEP_ALIVE: Duration = Duration::from_secs(1);
 const QUIC_SILENCE_MS: u32 = 4_000;
 
+/// Behaviours are asked in this order whether a connection may stay, and those asked already are not told when a later one
+/// denies it: gossip and fetch would count it for ever. So whoever denies stands before whoever counts.
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
     pending: connection_limits::Behaviour,
+    pub(crate) direct: direct::Behaviour,
     identify: identify::Behaviour,
     ping: ping::Behaviour,
     pub(crate) gossip: Gossip,
     pub(crate) fetch: request_response::Behaviour<FetchCodec>,
-    pub(crate) direct: direct::Behaviour,
 }
 
 impl Behaviour {

@@ -22,6 +22,8 @@ pub struct Config {
     pub validators: Vec<[u8; 32]>,
     /// Connections in all. Two a validator, but at most three quarters of these, are kept free for validators.
     pub max_connections: u32,
+    /// Dial validators only where `bootstrap` says, and not where they say themselves that they listen.
+    pub configured_only: bool,
     /// Bounds on messages and peers.
     pub limits: Limits,
 }

@@ -18,7 +18,7 @@ use libp2p::{Multiaddr, PeerId, StreamProtocol};
 use crate::counters::count;
 use crate::handler::{Handler, Report};
 use crate::network::Shared;
-use crate::peers::{Connection, Direction};
+use crate::peers::{Connection, Direction, Refusal};
 
 /// A connection's report with its peer.
 #[derive(Debug)]
@@ -43,9 +43,22 @@ impl Behaviour {
         }
     }
 
-    fn admit(&self, peer: PeerId, connection: ConnectionId) -> Result<Handler, ConnectionDenied> {
-        let mut book = self.shared.book();
-        let queue = book.admit(peer, Instant::now()).map_err(|refusal| {
+    fn admit(
+        &self,
+        peer: PeerId,
+        connection: ConnectionId,
+        direction: Direction,
+    ) -> Result<Handler, ConnectionDenied> {
+        let (mut book, now) = (self.shared.book(), Instant::now());
+        let admitted = match direction {
+            Direction::Inbound => book.admit_dialler(peer, now),
+            Direction::Outbound => book.admit(peer, now),
+        };
+        drop(book);
+        let queue = admitted.map_err(|refusal| {
+            if matches!(refusal, Refusal::Anew) {
+                self.shared.wake.notify_one();
+            }
             count(&self.shared.counters.refused_connections);
             tracing::debug!(%peer, %refusal, "connection refused");
             ConnectionDenied::new(refusal)
@@ -70,6 +83,7 @@ impl Behaviour {
             id: event.connection_id,
             address,
             direction,
+            since: Instant::now(),
         };
         if let Some(oldest) = self
             .shared
@@ -95,7 +109,7 @@ impl NetworkBehaviour for Behaviour {
         _: &Multiaddr,
         _: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.admit(peer, connection)
+        self.admit(peer, connection, Direction::Inbound)
     }
 
     fn handle_established_outbound_connection(
@@ -106,7 +120,7 @@ impl NetworkBehaviour for Behaviour {
         _: Endpoint,
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.admit(peer, connection)
+        self.admit(peer, connection, Direction::Outbound)
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {

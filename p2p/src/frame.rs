@@ -58,6 +58,35 @@ where
     Ok(Some((channel, bytes)))
 }
 
+/// What a direct stream gave before it ended.
+#[derive(Debug)]
+pub struct Frames {
+    /// Its messages, in order.
+    pub frames: Vec<(Channel, Vec<u8>)>,
+    /// Whether it ended because the peer broke the format.
+    pub malformed: bool,
+}
+
+/// Reads a whole direct stream that carries these bytes, as the connection's reader does, with messages of at most `max`
+/// bytes. Here without a socket, so that any input can be tried.
+pub fn read_frames(bytes: &[u8], max: u32) -> Frames {
+    let mut io = futures::io::Cursor::new(bytes);
+    let mut frames = Vec::new();
+    loop {
+        match futures::executor::block_on(read_frame(&mut io, max)) {
+            Ok(Some(frame)) => frames.push(frame),
+            Ok(None) => {
+                let malformed = false;
+                return Frames { frames, malformed };
+            }
+            Err(error) => {
+                let malformed = error.is_malformed();
+                return Frames { frames, malformed };
+            }
+        }
+    }
+}
+
 /// Writes one direct message without flushing. The length was checked when it was queued.
 pub(crate) async fn write_frame<W>(io: &mut W, frame: &Frame) -> io::Result<()>
 where

@@ -1,5 +1,7 @@
 //! The bounds on what a peer may make this node hold or do, each with its unit and reason.
 
+use std::time::Duration;
+
 use crate::error::Error;
 use crate::event::Topic;
 
@@ -15,6 +17,9 @@ pub(crate) const CONNECTIONS_PER_PEER: usize = 2;
 
 /// Handshakes in progress, inbound; a handshake costs CPU and a socket, and lasts 5 s at most.
 pub(crate) const PENDING_INBOUND: u32 = 64;
+
+/// A handshake that takes longer is given up.
+pub(crate) const HANDSHAKE: Duration = Duration::from_secs(5);
 
 /// Dials in progress.
 pub(crate) const PENDING_OUTBOUND: u32 = 128;

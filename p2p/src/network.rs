@@ -96,6 +96,7 @@ pub fn start(identity: Identity, config: Config) -> Result<(Network, mpsc::Recei
     let now = Instant::now();
     let me = identity.peer_id();
     let mut book = Book::new(me, config.limits, config.max_connections);
+    book.configured_only = config.configured_only;
     book.set_validators(validator_peers(&config.validators)?, now);
     for (peer, address) in config.bootstrap_peers()? {
         book.add_fixed(peer, address, now);
@@ -261,7 +262,7 @@ impl Network {
     }
 
     /// Tells where a validator may be dialled, in addition to what it says itself; ignored for other peers and
-    /// for addresses that are not IP or DNS with TCP or QUIC.
+    /// for addresses that are not IP or DNS with TCP or QUIC, and where only configured ones are dialled.
     pub fn add_address(&self, peer: PeerId, address: &Multiaddr) {
         self.shared.book().hint(&peer, address, Instant::now());
     }

@@ -13,7 +13,7 @@ use libp2p::{Multiaddr, PeerId};
 
 use crate::dial::{Dial, dialable, is_loopback};
 use crate::event::Topic;
-use crate::limits::{CONNECTIONS_PER_PEER, Limits, Rates};
+use crate::limits::{CONNECTIONS_PER_PEER, HANDSHAKE, Limits, Rates};
 use crate::queue::Queue;
 use crate::rate::Bucket;
 use crate::score::{BAN_AT, Offence, Score};
@@ -80,6 +80,8 @@ pub(crate) enum Refusal {
     Full(usize),
     #[error("that is this node itself")]
     Own,
+    #[error("it was connected, and has come anew: the old connection is dropped first")]
+    Anew,
 }
 
 #[derive(Debug)]
@@ -87,6 +89,7 @@ pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
     pub(crate) address: Multiaddr,
     pub(crate) direction: Direction,
+    pub(crate) since: Instant,
 }
 
 #[derive(Debug)]
@@ -137,6 +140,8 @@ pub(crate) struct Book {
     me: PeerId,
     limits: Limits,
     max_connections: usize,
+    /// Addresses of the configuration alone are dialled.
+    pub(crate) configured_only: bool,
     validators: BTreeSet<PeerId>,
     peers: BTreeMap<PeerId, Peer>,
     /// Peers that the swarm task has to disconnect.
@@ -150,6 +155,7 @@ impl Book {
             me,
             limits,
             max_connections,
+            configured_only: false,
             validators: BTreeSet::new(),
             peers: BTreeMap::new(),
             evictions: BTreeSet::new(),
@@ -168,6 +174,21 @@ impl Book {
     pub(crate) fn queue(&self, peer: &PeerId) -> Option<Arc<Queue>> {
         let known = self.peers.get(peer)?;
         (self.is_validator(peer) || !known.connections.is_empty()).then(|| known.queue.clone())
+    }
+
+    /// Whether a handshaken connection that a peer opened may stay, as [`Book::admit`].
+    ///
+    /// Nobody dials whom it is connected to, but for two that dial each other at once, and that is over after the time that a
+    /// handshake may take. So a peer that dials later has lost what we hold for a connection: its process was killed, and over
+    /// QUIC nobody said so. All that is old goes first, and then it is let in as one that comes for the first time: who shares
+    /// a connection's state with a dead one, hears half of what is said to it.
+    pub(crate) fn admit_dialler(&mut self, peer: PeerId, now: Instant) -> Result<Arc<Queue>, Refusal> {
+        let newest = self.peers.get(&peer).and_then(|entry| entry.connections.last());
+        if newest.is_some_and(|held| now.saturating_duration_since(held.since) > HANDSHAKE) {
+            self.evictions.insert(peer);
+            return Err(Refusal::Anew);
+        }
+        self.admit(peer, now)
     }
 
     /// Whether a handshaken connection may stay; gives the queue that its writer takes from.
@@ -341,7 +362,7 @@ impl Book {
 
     /// Addresses that a connected peer says it listens on; kept if it is a validator.
     pub(crate) fn learn(&mut self, peer: &PeerId, addresses: &[Multiaddr]) {
-        if !self.is_validator(peer) {
+        if self.configured_only || !self.is_validator(peer) {
             return;
         }
         if let Some(entry) = self.peers.get_mut(peer) {
@@ -359,6 +380,9 @@ impl Book {
 
     /// An address that the application knows; kept if the peer is a validator.
     pub(crate) fn hint(&mut self, peer: &PeerId, address: &Multiaddr, now: Instant) {
+        if self.configured_only {
+            return;
+        }
         if let Some(address) = dialable(address, peer, true).filter(|_| self.is_validator(peer)) {
             self.entry(*peer, now).dial.hint(address, now);
         }

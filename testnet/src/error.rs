@@ -52,6 +52,12 @@ pub enum Error {
         /// The node.
         name: String,
     },
+    /// The links of the network do not go through its proxy.
+    #[error("the links of the network in {} do not go through a proxy: stop it, then: tacit testnet up --proxy", .dir.display())]
+    NoProxy {
+        /// The folder.
+        dir: PathBuf,
+    },
     /// The binary is not the one whose measurement the genesis admits.
     #[error(
         "{} is not the binary that this network was made with: the genesis admits that one alone", .binary.display()
@@ -192,6 +198,7 @@ impl Error {
             Error::Running { .. } | Error::BinaryChanged { .. } => "testnet.exists",
             Error::Busy { .. } => "home.locked",
             Error::Absent { .. } | Error::NotRunning { .. } => "testnet.not_running",
+            Error::NoProxy { .. } => "testnet.no_proxy",
             Error::UnknownNode { .. } => "testnet.unknown_node",
             Error::PortInUse { .. } | Error::NoFreePorts { .. } => "port.in_use",
             Error::Exited { .. } | Error::NotReady { .. } => "testnet.not_ready",

@@ -96,6 +96,9 @@ pub struct Facts {
     pub height: u64,
     /// First port.
     pub base_port: u16,
+    /// Whether the links between the nodes go through the proxy, where they can be cut and slowed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub proxy: bool,
     /// The nodes, validators first.
     pub nodes: Vec<NodeFacts>,
     /// The wallets.
@@ -227,6 +230,7 @@ pub(crate) mod tests {
             ready: false,
             height: 0,
             base_port: 26_600,
+            proxy: false,
             nodes: vec![NodeFacts {
                 name: "val-0".into(),
                 role: NodeRole::Validator,

@@ -24,7 +24,7 @@ use tacit_node::init::{self, Identity, InitConfig, JoinConfig, Tee};
 use crate::error::{Error, io_error};
 use crate::facts::{FACTS_VERSION, Facts, NodeFacts, NodeRole, WalletFacts, write_whole};
 use crate::options::Options;
-use crate::{ports, purse, seeds};
+use crate::{links, ports, purse, seeds};
 
 /// The name in the genesis. Development networks must begin with `dev-`.
 const NETWORK: &str = "dev-local";
@@ -171,6 +171,7 @@ pub(crate) fn found(
         ready: false,
         height: 0,
         base_port: base,
+        proxy: options.proxy,
         nodes,
         wallets: Vec::new(),
         members: genesis
@@ -310,7 +311,7 @@ pub(crate) fn read_genesis(facts: &Facts) -> Result<Genesis, Error> {
 }
 
 /// The identity under which a validator's peers know it.
-fn node_key(home: &Path) -> Result<[u8; 32], Error> {
+pub(crate) fn node_key(home: &Path) -> Result<[u8; 32], Error> {
     let identity = Identity::load(&Home::at(home)).map_err(|e| founding("reading an identity", e))?;
     let key = identity
         .node_key
@@ -336,11 +337,8 @@ pub(crate) fn configure(facts: &Facts, node: &NodeFacts, api: u16, p2p: u16) -> 
         .clone()
         .unwrap_or_else(|| Config::new(&node.name, node_role(node.role)));
     config.p2p.listen = ([127, 0, 0, 1], p2p).into();
-    config.p2p.peers = facts
-        .validators()
-        .map(|other| other.p2p.clone())
-        .filter(|peer| *peer != node.p2p)
-        .collect();
+    config.p2p.peers = peers(facts, node);
+    config.p2p.configured_only = facts.proxy;
     config.api.listen = ([127, 0, 0, 1], api).into();
     // Load comes from one address here; a limit by address would measure itself.
     config.api.rate_limit = 0;
@@ -350,6 +348,23 @@ pub(crate) fn configure(facts: &Facts, node: &NodeFacts, api: u16, p2p: u16) -> 
     config
         .save(&home.config())
         .map_err(|e| founding("writing config.toml", e))
+}
+
+/// Where a node dials the validators: directly, or through the proxy.
+pub(crate) fn peers(facts: &Facts, node: &NodeFacts) -> Vec<String> {
+    let from = facts.nodes.iter().position(|other| other.name == node.name);
+    let from = from.unwrap_or(facts.nodes.len());
+    let others = facts.nodes.iter().enumerate();
+    others
+        .filter(|(_, other)| other.role == NodeRole::Validator && other.name != node.name)
+        .map(|(to, other)| {
+            let address = links::Link { from, to }.address().filter(|_| facts.proxy);
+            match address {
+                Some(address) => other.p2p.replacen("127.0.0.1", &address.to_string(), 1),
+                None => other.p2p.clone(),
+            }
+        })
+        .collect()
 }
 
 /// The authority that issues this network's simulated machines.

@@ -7,6 +7,8 @@
 //!   ports ───── a free run, reserved               the wallet        API answers
 //!   process ─── spawn, pid file, signals           crate, sealing    with a positive
 //!   status ──── what nodes say                     for real          control
+//!   links ───── the proxy: cuts, delays
+//!   adversary ─ raw peers with a validator's keys
 //! ```
 //!
 //! Promise: every node is one process of the one binary, as an operator would run it, on loopback; "ready" means
@@ -15,17 +17,20 @@
 //! ever emptied.
 //!
 //! Limits: Linux (`/proc`, pidfd). The TEE is simulated, so nothing here protects memory, and all keys come from a small
-//! seed. Deliberately absent: test assertions; delays and partitions between nodes (they belong to the p2p layer);
-//! containers.
+//! seed. Links are cut and slowed by a proxy, with TCP's view of it: nothing is lost, reordered or corrupted within a
+//! connection. Deliberately absent: test assertions; containers.
 
+mod adversary;
 mod error;
 mod event;
 mod facts;
+mod flood;
 mod founding;
 mod http;
 mod interrupt;
 mod leak;
 mod life;
+mod links;
 mod load;
 mod log;
 mod members;
@@ -34,24 +39,29 @@ mod pause;
 mod ports;
 mod prepare;
 mod process;
+mod proxy;
 mod purse;
 mod seeds;
 mod stats;
 mod status;
 mod testnet;
 
+pub use adversary::{Adversary, AdversaryReport, crook};
 pub use error::Error;
 pub use event::Event;
 pub use facts::{Build, FACTS_FILE, FACTS_VERSION, Facts, NodeFacts, NodeRole, WalletFacts};
+pub use flood::{Flood, FloodOptions, FloodReport, seal_flood};
 pub use founding::authority_file as authority;
 pub use leak::{
     Captured, Control, Encoding, Extent, Hit, LeakReport, MAX_WORD, MAX_WORDS, MIN_WORD, Searched, Word,
     leakscan,
 };
 pub use life::{Joined, Left, RolledBack, Upgraded};
-pub use load::{LoadKind, LoadOptions, LoadReport, MAX_RATE, MAX_SECONDS, MAX_WALLETS, load};
+pub use links::{Delay, Link, Links, MAX_DELAY_MS, Slow};
+pub use load::{LoadKind, LoadOptions, LoadReport, MAX_RATE, MAX_SECONDS, MAX_WALLETS, load, load_until};
 pub use options::{DEFAULT_BASE_PORT, DEFAULT_DIR, MAX_ACCOUNTS, MAX_LOAD_ACCOUNTS, MAX_NODES, Options};
 pub use process::ProcessState;
+pub use proxy::proxy;
 pub use stats::Percentiles;
 pub use status::{NodeState, NodeStatus};
 pub use testnet::{Ended, Stopped, Testnet};

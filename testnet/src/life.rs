@@ -142,6 +142,8 @@ impl Testnet {
         };
         founding::configure(&self.facts, &node, api, p2p)?;
         self.facts.nodes.push(node.clone());
+        self.facts.write(&self.dir)?;
+        self.tell_proxy()?;
         let started = Instant::now();
         let pid = self.start(i)?;
         node.pid = Some(pid);

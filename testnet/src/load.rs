@@ -7,11 +7,12 @@
 //! latency.)
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use tacit_consensus::Digest;
 
 use crate::error::Error;
 use crate::facts::Facts;
@@ -99,13 +100,16 @@ pub struct LoadReport {
     pub seconds: f64,
     /// How often each code was met.
     pub errors: BTreeMap<String, u64>,
+    /// The committed ones, in no order: whoever doubts can ask any node for them.
+    #[serde(skip)]
+    pub ids: Vec<Digest>,
 }
 
 /// What became of one transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// A verified receipt says applied.
-    Committed,
+    Committed(Digest),
     /// A verified receipt says failed, for this reason.
     Failed(String),
     /// Accepted, but it expired however often it was sealed.
@@ -124,9 +128,14 @@ pub(crate) trait Sender: Send {
 
 /// Puts load on a running network.
 pub fn load(facts: &Facts, options: &LoadOptions) -> Result<LoadReport, Error> {
+    load_until(facts, options, &AtomicBool::new(false))
+}
+
+/// The same, ending early once it is told to: what was begun is followed to its end.
+pub fn load_until(facts: &Facts, options: &LoadOptions, stop: &AtomicBool) -> Result<LoadReport, Error> {
     check(facts, options)?;
     let purses = purse::load_purses(facts, options)?;
-    Ok(run(purses, options))
+    Ok(run(purses, options, stop))
 }
 
 fn check(facts: &Facts, options: &LoadOptions) -> Result<(), Error> {
@@ -154,7 +163,7 @@ fn check(facts: &Facts, options: &LoadOptions) -> Result<(), Error> {
 }
 
 /// One thread a sender.
-fn run<S: Sender>(senders: Vec<S>, options: &LoadOptions) -> LoadReport {
+fn run<S: Sender>(senders: Vec<S>, options: &LoadOptions, stop: &AtomicBool) -> LoadReport {
     let wallets = senders.len() as u16;
     let next = AtomicU64::new(0);
     let start = Instant::now();
@@ -167,7 +176,8 @@ fn run<S: Sender>(senders: Vec<S>, options: &LoadOptions) -> LoadReport {
             workers.push(scope.spawn(move || {
                 let mut tally = Tally::default();
                 loop {
-                    if start.elapsed() >= length {
+                    if start.elapsed() >= length || stop.load(Ordering::Relaxed) {
+                        tally.over = Some(Instant::now());
                         return tally;
                     }
                     let number = next.fetch_add(1, Ordering::Relaxed);
@@ -192,6 +202,10 @@ fn run<S: Sender>(senders: Vec<S>, options: &LoadOptions) -> LoadReport {
         );
     });
     let tally = tallies.into_iter().fold(Tally::default(), Tally::merge);
+    let due_in_all = match (tally.over, stop.load(Ordering::Relaxed)) {
+        (Some(over), true) => (options.rate * (over - start).min(length).as_secs_f64()).ceil() as u64,
+        _ => due_in_all,
+    };
     tally.report(options, wallets, due_in_all)
 }
 
@@ -205,7 +219,10 @@ struct Tally {
     latencies: Vec<Duration>,
     first: Option<Instant>,
     last: Option<Instant>,
+    /// When a worker ended because the time was up.
+    over: Option<Instant>,
     errors: BTreeMap<String, u64>,
+    ids: Vec<Digest>,
 }
 
 impl Tally {
@@ -220,7 +237,8 @@ impl Tally {
     fn add(&mut self, fate: Fate, begun: Instant, ended: Instant) {
         self.first = Some(self.first.map_or(begun, |first| first.min(begun)));
         let (count, code) = match fate {
-            Fate::Committed => {
+            Fate::Committed(id) => {
+                self.ids.push(id);
                 self.latencies.push(ended - begun);
                 self.last = self.last.max(Some(ended));
                 (&mut self.committed, None)
@@ -245,6 +263,8 @@ impl Tally {
         self.latencies.extend(other.latencies);
         self.first = [self.first, other.first].into_iter().flatten().min();
         self.last = self.last.max(other.last);
+        self.over = [self.over, other.over].into_iter().flatten().min();
+        self.ids.extend(other.ids);
         for (code, n) in other.errors {
             *self.errors.entry(code).or_default() += n;
         }
@@ -279,6 +299,7 @@ impl Tally {
             latency_ms: Percentiles::of(&self.latencies),
             seconds: took,
             errors: self.errors,
+            ids: self.ids,
         }
     }
 }
@@ -300,10 +321,13 @@ mod tests {
                 2 => Fate::Expired("tx.expired".into()),
                 3 => Fate::Refused("mempool.full".into()),
                 4 => Fate::Lost("wait.timeout".into()),
-                _ => Fate::Committed,
+                _ => Fate::Committed(Digest::ZERO),
             }
         }
     }
+
+    /// Never stopped early.
+    static GO: AtomicBool = AtomicBool::new(false);
 
     fn options(rate: f64) -> LoadOptions {
         LoadOptions {
@@ -316,7 +340,7 @@ mod tests {
     #[test]
     fn every_transaction_is_counted_once() {
         let senders = (0..8).map(|_| Scripted(Duration::from_millis(1))).collect();
-        let report = run(senders, &options(100.0));
+        let report = run(senders, &options(100.0), &GO);
         assert_eq!(report.due, 100);
         assert_eq!(report.sent + report.skipped, 100);
         assert_eq!(report.sent, report.accepted + report.refused);
@@ -333,15 +357,22 @@ mod tests {
 
     #[test]
     fn a_network_slower_than_the_rate_shows_as_skipped() {
-        let report = run(vec![Scripted(Duration::from_millis(300))], &options(100.0));
+        let report = run(vec![Scripted(Duration::from_millis(300))], &options(100.0), &GO);
         assert!(report.sent <= 4, "{report:?}");
         assert_eq!(report.skipped, 100 - report.sent);
     }
 
     #[test]
     fn without_a_rate_the_wallets_set_the_pace() {
-        let report = run(vec![Scripted(Duration::from_millis(10))], &options(0.0));
+        let report = run(vec![Scripted(Duration::from_millis(10))], &options(0.0), &GO);
         assert!(report.sent > 10 && report.skipped == 0, "{report:?}");
+    }
+
+    #[test]
+    fn a_load_that_is_stopped_owes_what_fell_due_until_then() {
+        let stop = AtomicBool::new(true);
+        let report = run(vec![Scripted(Duration::ZERO)], &options(100.0), &stop);
+        assert!(report.sent <= report.due && report.due < 50, "{report:?}");
     }
 
     #[test]
@@ -352,7 +383,7 @@ mod tests {
                 panic!("deliberate")
             }
         }
-        let report = run(vec![Broken], &options(0.0));
+        let report = run(vec![Broken], &options(0.0), &GO);
         assert_eq!((report.lost, report.committed), (1, 0));
     }
 

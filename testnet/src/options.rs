@@ -6,6 +6,7 @@ use std::time::Duration;
 use tacit_attest::Generation;
 
 use crate::error::Error;
+use crate::links::Delay;
 use crate::ports;
 
 /// The folder used when none is named.
@@ -22,7 +23,7 @@ pub const MAX_ACCOUNTS: usize = 64;
 /// What [`crate::Testnet::up`] makes, or resumes.
 ///
 /// When the folder holds a network already, that network is resumed as it was made; of these options only `ports`,
-/// `binary`, `timeout`, `ready_file` and the two about stopping count then, and an [`crate::Event`] names what was
+/// `proxy`, `delay`, `binary`, `timeout`, `ready_file` and the two about stopping count then, and an [`crate::Event`] names what was
 /// ignored.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -41,6 +42,10 @@ pub struct Options {
     pub base_port: u16,
     /// Fail when a port is taken, instead of moving to the next free run.
     pub strict_ports: bool,
+    /// Let the links between the nodes go through a proxy, where they can be cut and slowed.
+    pub proxy: bool,
+    /// How slow the links are at first; needs `proxy`.
+    pub delay: Delay,
     /// Source of every key in the network.
     pub seed: u64,
     /// Genesis time, Unix milliseconds; now when absent. Same seed and time: byte-identical genesis.
@@ -82,6 +87,8 @@ impl Default for Options {
             observers: 0,
             base_port: DEFAULT_BASE_PORT,
             strict_ports: false,
+            proxy: false,
+            delay: Delay::default(),
             seed: 42,
             time_ms: None,
             epoch_ms: 600_000,
@@ -152,6 +159,9 @@ impl Options {
                 self.base_port,
                 self.nodes()
             ));
+        }
+        if self.delay != Delay::default() && !self.proxy {
+            return refuse("slow links go through the proxy: it was not asked for".into());
         }
         if self.epoch_ms < 1_000 {
             return refuse("an epoch lasts at least one second".into());

@@ -48,6 +48,25 @@ pub(crate) fn spawn(binary: &Path, home: &Path, log: &Path) -> Result<Child, Err
     start(command, home, log)
 }
 
+/// Starts `binary testnet proxy FOLDER`, the proxy of a network's links, as [`spawn`] does a node.
+pub(crate) fn spawn_proxy(binary: &Path, folder: &Path, log: &Path) -> Result<Child, Error> {
+    let mut command = Command::new(binary);
+    command.args(["testnet", "proxy"]).arg(folder);
+    start(command, folder, log)
+}
+
+/// Starts `binary testnet crook KIND HOME`, an adversary in a validator's place, as [`spawn`] does the node.
+pub(crate) fn spawn_crook(
+    binary: &Path,
+    home: &Path,
+    log: &Path,
+    kind: crate::Adversary,
+) -> Result<Child, Error> {
+    let mut command = Command::new(binary);
+    command.args(["testnet", "crook", kind.name()]).arg(home);
+    start(command, home, log)
+}
+
 fn start(mut command: Command, home: &Path, log: &Path) -> Result<Child, Error> {
     let binary = PathBuf::from(command.get_program());
     let out = OpenOptions::new()

@@ -240,7 +240,7 @@ impl Sender for Purse {
             }
         };
         match self.follow(&mut sent, end) {
-            Ok(_) => Fate::Committed,
+            Ok(confirmed) => Fate::Committed(confirmed.proof.envelope),
             Err(e @ WalletError::Failed { .. }) => Fate::Failed(e.code().to_owned()),
             Err(
                 e @ WalletError::Refused {
@@ -288,7 +288,7 @@ fn wallet(keyfile: &Keyfile, nodes: &[String], at: usize, trust: Trust) -> Resul
 }
 
 /// Verifies the chain once, at the first validator that serves, for all wallets of a load.
-fn first_trust(facts: &Facts, genesis: &Genesis) -> Result<Trust, Error> {
+pub(crate) fn first_trust(facts: &Facts, genesis: &Genesis) -> Result<Trust, Error> {
     let name = "load";
     let pin = genesis.chain_id();
     let mut last = Error::NotRunning {

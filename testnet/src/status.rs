@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::adversary;
 use crate::facts::{NodeFacts, NodeRole};
 use crate::http::Client;
 use crate::process::{self, ProcessState};
@@ -24,6 +25,8 @@ pub enum NodeState {
     Unreachable,
     /// It has no process.
     Stopped,
+    /// An adversary runs in its place.
+    Adversary,
 }
 
 /// One node now. What it did not say is absent.
@@ -76,6 +79,9 @@ pub(crate) fn ask(index: usize, node: &NodeFacts) -> NodeStatus {
     match found.map(|(_, state)| state) {
         None | Some(ProcessState::Stopped) => status.state = NodeState::Stopped,
         Some(ProcessState::Paused) => status.state = NodeState::Paused,
+        Some(ProcessState::Running) if adversary::read_report(&node.home).is_some() => {
+            status.state = NodeState::Adversary;
+        }
         Some(ProcessState::Running) => {
             if let Ok(said) = Client::new(PATIENCE).json(&node.rpc, "/v1/status") {
                 let said = Said::read(&said);

@@ -29,16 +29,19 @@ use crate::pause::pause;
 use crate::prepare::{check_build, claim, prepare};
 use crate::process::{self, ProcessState};
 use crate::status::{self, NodeStatus, Said};
-use crate::{log, ports, purse};
+use crate::{adversary, links, log, ports, purse};
 
 /// How often a condition of another process is looked at: there is nothing to wait on.
-const BEAT: Duration = Duration::from_millis(25);
+pub(crate) const BEAT: Duration = Duration::from_millis(25);
 /// A node that was asked to stop gets this long to write what it must.
 const GRACE: Duration = Duration::from_secs(10);
 /// A killed process is gone within this, whatever it did.
 const GONE: Duration = Duration::from_secs(5);
 /// A restarted node serves within this: it may have frames to replay.
 pub(crate) const RESTART: Duration = Duration::from_secs(60);
+
+/// The proxy's place among the children, where nodes have their numbers.
+const PROXY: usize = usize::MAX;
 
 /// How a foreground network ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +104,9 @@ impl Testnet {
             interrupt,
         };
         let deadline = start + options.timeout;
+        if net.facts.proxy {
+            net.start_proxy(options.delay)?;
+        }
         for i in 0..net.facts.nodes.len() {
             let pid = net.start(i)?;
             if let Some(node) = net.facts.nodes.get_mut(i) {
@@ -230,6 +236,20 @@ impl Testnet {
         Ok(pid)
     }
 
+    /// Starts one node that does not run, and returns its pid at once.
+    pub fn launch(&self, i: usize) -> Result<u32, Error> {
+        let _lock = claim(&self.dir)?;
+        check_build(&self.facts.build(self.node(i)?))?;
+        let pid = self.start(i)?;
+        self.record()?;
+        Ok(pid)
+    }
+
+    /// Waits until a started node serves.
+    pub fn await_node(&self, i: usize) -> Result<(), Error> {
+        self.await_serving(i, Instant::now() + RESTART, RESTART)
+    }
+
     /// Freezes one node (SIGSTOP): its sockets stay open and silent.
     pub fn pause(&self, i: usize) -> Result<(), Error> {
         self.tell(i, Signal::STOP)?;
@@ -289,14 +309,29 @@ impl Testnet {
 
     pub(crate) fn start(&self, i: usize) -> Result<u32, Error> {
         let node = self.node(i)?;
+        if self.facts.proxy && process::find(&links::folder(&self.dir)).is_none() {
+            self.tell_proxy()?;
+        }
+        // What an adversary said here is over.
+        let _ = fs::remove_file(adversary::report_file(&node.home));
         let child = process::spawn(&self.facts.build(node).binary, &node.home, &node.log)?;
         let pid = child.id();
         self.children().insert(i, child);
         Ok(pid)
     }
 
+    /// Keeps the proxy among the children, so that it is collected when it ends.
+    pub(crate) fn adopt(&self, proxy: Child) {
+        self.children().insert(PROXY, proxy);
+    }
+
+    /// The same for what runs in a node's place.
+    pub(crate) fn keep_child(&self, i: usize, child: Child) {
+        self.children().insert(i, child);
+    }
+
     /// Collects children that ended, so that they are not left as zombies.
-    fn reap(&self) {
+    pub(crate) fn reap(&self) {
         self.children()
             .retain(|_, child| !matches!(child.try_wait(), Ok(Some(_))));
     }
@@ -314,23 +349,31 @@ impl Testnet {
 
     fn await_gone(&self, i: usize, patience: Duration) -> Result<(), Error> {
         let node = self.node(i)?;
+        self.await_ended(&node.name, &node.home, patience)
+    }
+
+    fn await_ended(&self, name: &str, home: &Path, patience: Duration) -> Result<(), Error> {
         let end = Instant::now() + patience;
         loop {
             self.reap();
-            let Some((pid, _)) = process::find(&node.home) else {
-                process::forget(&node.home);
+            let Some((pid, _)) = process::find(home) else {
+                process::forget(home);
                 return Ok(());
             };
             if Instant::now() >= end {
                 let what = format!("did not end within {} s", patience.as_secs());
-                return Err(Error::Process {
-                    name: node.name.clone(),
-                    pid,
-                    what,
-                });
+                let name = name.to_owned();
+                return Err(Error::Process { name, pid, what });
             }
             pause(BEAT);
         }
+    }
+
+    /// The proxy holds nothing that a kill could cost.
+    fn stop_proxy(&self) -> Result<(), Error> {
+        let folder = links::folder(&self.dir);
+        process::signal(&folder, Signal::KILL).map_err(io_error("signal the proxy of", &folder))?;
+        self.await_ended("the proxy", &folder, GONE)
     }
 
     fn await_state(&self, i: usize, wanted: ProcessState) -> Result<(), Error> {
@@ -407,6 +450,7 @@ impl Testnet {
                 stopped.stopped.push(name)
             }
         }
+        self.stop_proxy()?;
         // The folder may be gone by now; then there is nothing to record.
         if let Ok(mut facts) = Facts::read(&self.dir) {
             facts.ready = false;

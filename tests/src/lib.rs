@@ -3,8 +3,12 @@
 
 pub mod bad_evidence;
 pub mod consensus_sim;
+pub mod explore;
+pub mod faults;
 pub mod fuzz;
 pub mod network;
+pub mod oracle;
 pub mod planted;
 pub mod report;
 pub mod sim;
+pub mod twins;

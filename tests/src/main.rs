@@ -4,7 +4,9 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use serde_json::{Value, json};
-use tacit_tests::{planted, report, sim::swarm::lane::SimArgs};
+use tacit_tests::{
+    explore::lane::ExploreArgs, oracle, planted, report, sim::swarm::lane::SimArgs, twins::lane::TwinsArgs,
+};
 
 #[derive(Parser)]
 #[command(name = "tacit-tests", about = "Runs and replays the lanes that examine Tacit")]
@@ -17,6 +19,16 @@ struct Args {
 enum Lane {
     /// Networks of whole replicas in virtual time, under every mixture of faults and adversaries.
     Sim(SimArgs),
+    /// Scenarios of a cloned validator: who leads, and who hears whom.
+    Twins(TwinsArgs),
+    /// All states of four validators, one of them a liar, for two views.
+    Explore(ExploreArgs),
+    /// Judges traces of real processes by the reference model: all files of one network, one a validator.
+    Oracle {
+        /// What `[consensus] trace` named in their configurations.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
     /// Prints the page of a folder of figures.
     Report {
         /// Where the lanes kept them: `TACIT_REPORT_DIR` of those runs.
@@ -35,6 +47,9 @@ enum Lane {
 fn main() -> ExitCode {
     let done = match Args::parse().lane {
         Lane::Sim(args) => args.run(),
+        Lane::Twins(args) => args.run(),
+        Lane::Explore(args) => args.run(),
+        Lane::Oracle { files } => judge(&files),
         Lane::Report { dir } => report::page(&dir)
             .map(|page| print!("{page}"))
             .map_err(|error| error.to_string()),
@@ -46,6 +61,16 @@ fn main() -> ExitCode {
             eprintln!("{error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Judges all files together.
+fn judge(files: &[PathBuf]) -> Result<(), String> {
+    let (transitions, wrong) = oracle::judge_files(files)?;
+    println!("{transitions} transitions judged, {} breaches", wrong.len());
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => Err(wrong.join("\n")),
     }
 }
 

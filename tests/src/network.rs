@@ -3,9 +3,10 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, UNIX_EPOCH},
 };
 
+use serde_json::Value;
 use tacit_consensus::Digest;
 use tacit_testnet::{Facts, Options, Testnet};
 use tacit_wallet::{
@@ -148,6 +149,17 @@ impl Network {
             .ok()
             .map(|status| status.sync.height)
     }
+}
+
+/// When a block was made, Unix milliseconds, from a page about it.
+///
+/// # Panics
+/// When the page says no time.
+pub fn block_time_ms(block: &Value) -> u64 {
+    let time = block["time"].as_str().expect("a time");
+    let time = humantime::parse_rfc3339(time).expect("a time");
+    let since = time.duration_since(UNIX_EPOCH).expect("after 1970");
+    u64::try_from(since.as_millis()).expect("milliseconds")
 }
 
 /// A run of ports that no other network of this test process uses.

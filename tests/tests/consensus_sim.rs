@@ -1,7 +1,8 @@
 //! The consensus core in thousands of small worlds. A failing world prints its options; the seed in them
 //! and `TACIT_SIM_SEED=<seed>` replay it alone.
 
-use tacit_tests::consensus_sim::{Options, Report, Workload, combinations, run};
+use tacit_consensus::Held;
+use tacit_tests::consensus_sim::{Options, Report, Workload, combinations, flood, run};
 
 fn check(options: &Options) -> Report {
     let report = run(options);
@@ -161,4 +162,19 @@ fn real_signatures_change_nothing() {
             ..Options::faulty(seed, 4)
         });
     }
+}
+
+/// Everything that one validator can sign for any view, to one that never hears the rest.
+#[test]
+fn what_one_validator_sends_is_bounded() {
+    let options = Options::calm(1, 4);
+    let held = flood(&options, 3, 200_000);
+    let most = Held::most(4);
+    println!("a flood of 200,000 votes and timeouts leaves {held:?}");
+    assert!(held.is_within(&most), "B1: {held:?} is more than {most:?}");
+    // One voter's share of the window is all that it can fill.
+    assert!(
+        held.votes <= most.votes / 4 && held.timeouts <= most.timeouts / 4,
+        "B1: {held:?}"
+    );
 }

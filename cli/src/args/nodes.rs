@@ -244,6 +244,73 @@ pub(crate) enum TestnetVerb {
         #[command(flatten)]
         dir: Dir,
     },
+    /// Cut the links between groups of nodes, and heal all others; needs `up --proxy`
+    #[command(
+        after_help = "Nodes that are in no group form one more.\n\nExamples:\n  tacit testnet partition 0,1/2,3\n  \
+                            tacit testnet partition 3\n  tacit testnet partition --from 0 --to 1,2 --json"
+    )]
+    Partition {
+        /// Groups of numbers or names, such as 0,1/2,3
+        #[arg(required_unless_present_any = ["from", "to"], conflicts_with_all = ["from", "to"])]
+        groups: Option<String>,
+        /// Cut one way only, beside what is cut already: what these say does not arrive [default: all]
+        #[arg(long, value_name = "NODES")]
+        from: Option<String>,
+        /// Cut one way only, beside what is cut already: nothing arrives at these [default: all]
+        #[arg(long, value_name = "NODES")]
+        to: Option<String>,
+        #[command(flatten)]
+        dir: Dir,
+    },
+    /// Make all links whole; slow ones stay slow
+    #[command(after_help = "Examples:\n  tacit testnet heal\n  tacit testnet heal --json")]
+    Heal(Dir),
+    /// Make links slow, or with 0ms fast again; needs `up --proxy`
+    #[command(after_help = "Examples:\n  tacit testnet latency 200ms --jitter 100ms\n  \
+                            tacit testnet latency 0ms\n  tacit testnet latency 1s --from 0 --to 1,2 --json")]
+    Latency {
+        /// How long what is said takes, one way
+        #[arg(value_parser = humantime::parse_duration)]
+        delay: Duration,
+        /// Up to so much more or less
+        #[arg(long, value_parser = humantime::parse_duration, default_value = "0ms", value_name = "TIME")]
+        jitter: Duration,
+        /// What these say [default: all]
+        #[arg(long, value_name = "NODES")]
+        from: Option<String>,
+        /// What is said to these [default: all]
+        #[arg(long, value_name = "NODES")]
+        to: Option<String>,
+        #[command(flatten)]
+        dir: Dir,
+    },
+    /// Have an adversary take a validator's place and keys, until `restart` brings the validator back
+    #[command(after_help = "Examples:\n  tacit testnet adversary 3 equivocate\n  \
+                            tacit testnet adversary val-2 silent --json")]
+    Adversary {
+        /// The validator's number, from 0, or name
+        node: String,
+        /// How it is not honest
+        #[arg(value_enum)]
+        kind: AdversaryKind,
+        #[command(flatten)]
+        dir: Dir,
+    },
+    /// The process of an adversary; `adversary` starts it
+    #[command(hide = true)]
+    Crook {
+        /// How it is not honest
+        #[arg(value_enum)]
+        kind: AdversaryKind,
+        /// The home of the validator whose place it takes
+        home: PathBuf,
+    },
+    /// The process that links go through; `up --proxy` starts it
+    #[command(hide = true)]
+    Proxy {
+        /// Its folder
+        folder: PathBuf,
+    },
     /// A node's log
     #[command(after_help = "Examples:\n  tacit testnet logs 0\n  tacit testnet logs 0 --follow")]
     Logs {
@@ -312,6 +379,33 @@ pub(crate) struct Nodes {
     pub(crate) dir: Dir,
 }
 
+/// How a validator is not honest.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AdversaryKind {
+    /// It is there, and says nothing
+    Silent,
+    /// It sends more than it may, of every kind
+    Spam,
+    /// It says again what it heard: stale certificates, others' votes
+    Replay,
+    /// It votes twice in each view, and proposes two blocks
+    Equivocate,
+    /// It answers with forged blocks, snapshot chunks, shares and standings
+    Forge,
+}
+
+impl From<AdversaryKind> for tacit_testnet::Adversary {
+    fn from(kind: AdversaryKind) -> Self {
+        match kind {
+            AdversaryKind::Silent => Self::Silent,
+            AdversaryKind::Spam => Self::Spam,
+            AdversaryKind::Replay => Self::Replay,
+            AdversaryKind::Equivocate => Self::Equivocate,
+            AdversaryKind::Forge => Self::Forge,
+        }
+    }
+}
+
 /// What the load does.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LoadKind {
@@ -338,6 +432,15 @@ pub(crate) struct UpArgs {
     /// Fail when a port is taken instead of moving on
     #[arg(long)]
     pub(crate) strict_ports: bool,
+    /// Let the links between nodes go through a proxy, where `partition` cuts and `latency` slows them
+    #[arg(long)]
+    pub(crate) proxy: bool,
+    /// Begin with slow links: how long what is said takes, one way; implies --proxy
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "0ms", value_name = "TIME")]
+    pub(crate) latency: Duration,
+    /// Up to so much more or less
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "0ms", value_name = "TIME")]
+    pub(crate) jitter: Duration,
     /// Everything random comes from this
     #[arg(long, default_value_t = 42)]
     pub(crate) seed: u64,

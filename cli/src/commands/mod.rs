@@ -13,6 +13,7 @@ mod share;
 mod suspend;
 mod testnet;
 mod testnet_life;
+mod testnet_links;
 mod verify;
 mod wallet;
 

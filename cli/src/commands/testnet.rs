@@ -7,12 +7,12 @@ use std::{
 
 use serde_json::{Value, json};
 use tacit_testnet::{
-    Ended, Error, Hit, LeakReport, LoadOptions, LoadReport, NodeStatus, Options, Testnet, Word,
+    Delay, Ended, Error, Hit, LeakReport, LoadOptions, LoadReport, NodeStatus, Options, Testnet, Word,
 };
 
 use crate::{
     args::{LoadKind, TestnetVerb, UpArgs},
-    commands::testnet_life,
+    commands::{testnet_life, testnet_links},
     context::Context,
     failure::{Done, Failure, INTERRUPTED},
 };
@@ -65,11 +65,20 @@ fn act(context: &Context, verb: TestnetVerb) -> Result<ExitCode, Ending> {
             let net = Testnet::attach(&dir.dir)?;
             let nodes = net.status();
             let facts = net.facts();
-            let value =
+            let mut value =
                 json!({ "chain_id": facts.chain_id, "genesis_hash": facts.genesis_hash, "nodes": nodes });
-            context
-                .output
-                .result(&value, || nodes.iter().map(status_line).collect());
+            let links = match facts.proxy {
+                true => Some(net.links()?),
+                false => None,
+            };
+            if let Some(links) = &links {
+                value["links"] = testnet_links::value(facts, links);
+            }
+            context.output.result(&value, || {
+                let mut lines: String = nodes.iter().map(status_line).collect();
+                lines.extend(links.iter().map(|links| testnet_links::lines(facts, links)));
+                lines
+            });
         }
         TestnetVerb::Kill(nodes) => each(context, &nodes.dir.dir, &nodes.nodes, "killed", Testnet::kill)?,
         TestnetVerb::Restart(nodes) => {
@@ -92,6 +101,37 @@ fn act(context: &Context, verb: TestnetVerb) -> Result<ExitCode, Ending> {
         TestnetVerb::Rollback { nodes, save, dir } => {
             testnet_life::rollback(context, &nodes, save, &dir.dir)?;
         }
+        TestnetVerb::Partition {
+            groups,
+            from,
+            to,
+            dir,
+        } => testnet_links::partition(
+            context,
+            groups.as_deref(),
+            from.as_deref(),
+            to.as_deref(),
+            &dir.dir,
+        )?,
+        TestnetVerb::Heal(dir) => testnet_links::heal(context, &dir.dir)?,
+        TestnetVerb::Latency {
+            delay,
+            jitter,
+            from,
+            to,
+            dir,
+        } => testnet_links::latency(
+            context,
+            Delay::new(delay, jitter)?,
+            from.as_deref(),
+            to.as_deref(),
+            &dir.dir,
+        )?,
+        TestnetVerb::Adversary { node, kind, dir } => {
+            testnet_links::adversary(context, &node, kind.into(), &dir.dir)?;
+        }
+        TestnetVerb::Crook { kind, home } => tacit_testnet::crook(kind.into(), &home)?,
+        TestnetVerb::Proxy { folder } => tacit_testnet::proxy(&folder)?,
         TestnetVerb::Logs {
             node,
             lines,
@@ -155,6 +195,8 @@ fn up(context: &Context, args: UpArgs) -> Result<ExitCode, Ending> {
         observers: args.observers,
         base_port: args.base_port,
         strict_ports: args.strict_ports,
+        proxy: args.proxy || !args.latency.is_zero(),
+        delay: Delay::new(args.latency, args.jitter)?,
         seed: args.seed,
         epoch_ms: u64::try_from(args.epoch.as_millis()).unwrap_or(u64::MAX),
         accounts: args.accounts,

@@ -7,6 +7,8 @@ use crate::effect::Effect;
 use crate::error::Refusal;
 use crate::message::Message;
 use crate::pacemaker::Entry;
+use crate::reputation::Reputation;
+use crate::types::View;
 
 impl Core {
     /// R8. Takes in a verified certificate of the second phase. Its signers hold the view's certificate, so the
@@ -53,6 +55,8 @@ impl Core {
             return;
         };
         for (at, block) in self.tree.commit(&last).into_iter().enumerate() {
+            let view = block.header.view;
+            self.note_committed(view);
             let path = headers.iter().skip(at + 1).cloned().collect();
             let proof = CommitProof {
                 certificate: certificate.clone(),
@@ -68,6 +72,13 @@ impl Core {
         }
     }
 
+    /// R16.
+    fn note_committed(&mut self, view: View) {
+        let mut reputation = self.reputation.clone();
+        reputation.committed(view, |view| self.leader_of(view));
+        self.reputation = reputation;
+    }
+
     /// The application brought itself forward: the tree follows.
     pub(super) fn on_synced(&mut self, block: Block, proof: CommitProof) -> Result<(), Refusal> {
         self.check_epoch(block.header.epoch)?;
@@ -77,8 +88,12 @@ impl Core {
         let id = block.id();
         proof.verify(id, &self.chain, &self.committee, &self.scheme)?;
         if self.tree.is_above_root(&id) {
-            self.tree.commit(&id);
+            for block in self.tree.commit(&id) {
+                self.note_committed(block.header.view);
+            }
         } else {
+            // What lies between is not known here.
+            self.reputation = Reputation::new(self.committee.n(), self.committee.f(), block.header.view);
             self.tree.jump(id, block);
         }
         if self.tree.root_closed() {

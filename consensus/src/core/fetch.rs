@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 /// One block that is being asked for: from the signers of its certificate in turn, at least f + 1 of whom are
 /// honest and have it.
+#[derive(Clone)]
 pub(super) struct Fetch {
     peers: Vec<u16>,
     tries: usize,

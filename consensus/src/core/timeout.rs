@@ -128,6 +128,33 @@ impl Core {
         self.cast_timeout(view)
     }
 
+    /// R9. Whether failed views have made this one's timeout longer than a network that works would ever need.
+    pub(super) fn waits_long(&self) -> bool {
+        let open = self.me.is_some() && self.finished.is_none() && self.safety.timeout_view() < self.view();
+        open && self.pacemaker.timeout() > self.config.base_timeout_ms
+    }
+
+    /// R9. In such a view, says again what was said, so that the view ends when the network is back, and not when it
+    /// expires.
+    pub(super) fn say_again(&mut self) {
+        if !self.waits_long() || self.now < self.repeat {
+            return;
+        }
+        self.repeat = self.now.saturating_add(self.config.base_timeout_ms.max(1));
+        let view = self.view();
+        let (proposal, votes, _) = self.safety.last_statements();
+        let proposal = proposal
+            .and_then(|id| self.tree.get(&id))
+            .filter(|block| block.header.view == view);
+        let proposal = proposal.map(|block| Message::Proposal(Box::new(block.clone())));
+        let recent = votes
+            .into_iter()
+            .filter(|vote| vote.view.saturating_add(1) >= view);
+        let votes = recent.map(Message::Vote);
+        let again: Vec<Effect> = proposal.into_iter().chain(votes).map(Effect::Broadcast).collect();
+        self.out.extend(again);
+    }
+
     fn cast_timeout(&mut self, view: View) -> bool {
         // Sent or refused by the rules, this view's clock starts again.
         self.pacemaker.timed_out(self.now);

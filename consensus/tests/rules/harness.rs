@@ -76,6 +76,8 @@ pub(crate) struct Node {
     pub(crate) record: Option<SafetyRecord>,
     pub(crate) stored: BTreeMap<Digest, Block>,
     pub(crate) commits: Vec<(Block, CommitProof)>,
+    /// When each of them was committed, while it ran.
+    pub(crate) committed_at: Vec<Millis>,
     pub(crate) sent: Vec<Message>,
     pub(crate) refused: Vec<Refusal>,
     pub(crate) evidence: Vec<tacit_consensus::EquivocationProof>,
@@ -117,6 +119,7 @@ impl Net {
             record: None,
             stored: BTreeMap::new(),
             commits: Vec::new(),
+            committed_at: Vec::new(),
             sent: Vec::new(),
             refused: Vec::new(),
             evidence: Vec::new(),
@@ -153,7 +156,8 @@ impl Net {
             .filter(|block| block.header.height > height)
             .cloned()
             .collect();
-        let (core, effects) = Core::new(
+        let history: Vec<u64> = node.commits.iter().map(|(block, _)| block.header.view).collect();
+        let (mut core, effects) = Core::new(
             Config::default(),
             CHAIN,
             self.committee.clone(),
@@ -165,6 +169,7 @@ impl Net {
             uncommitted,
             self.now,
         );
+        core.recall(&history);
         node.core = Some(core);
         self.carry_out(index, effects);
     }
@@ -284,6 +289,7 @@ impl Net {
                     let last = node.commits.last().map_or(0, |(block, _)| block.header.height);
                     assert_eq!(block.header.height, last + 1, "each height once, in order");
                     node.commits.push((block, proof));
+                    node.committed_at.push(self.now);
                 }
                 Effect::Behind { height } => node.behind.push(height),
                 Effect::Equivocation(proof) => node.evidence.push(proof),

@@ -239,3 +239,32 @@ fn a_far_certificate_is_reported_once_in_a_while() {
     net.run(1_100);
     assert_eq!(net.nodes[0].behind, [20, 20]);
 }
+
+#[test]
+fn long_back_off_ends_when_the_network_is_back() {
+    let mut net = Net::new(4, 0);
+    net.work(true);
+    net.run(500);
+    // Votes and proposals are lost, timeouts pass: views fail one after the other, each twice as long.
+    net.passes = Box::new(|_, _, message| matches!(message, Message::Timeout(_)));
+    net.run(120_000);
+    let waits = net.core(0).status().timeout_ms;
+    assert!(waits >= 16_000, "{waits} ms");
+    // In the middle of such a view.
+    let view = net.core(0).view();
+    while net.core(0).view() == view {
+        net.run(100);
+    }
+    net.run(2_000);
+    let (height, view) = (net.heights()[0], net.core(0).view());
+    net.passes = Box::new(|_, _, _| true);
+    // What was said is said again within a base timeout, a second; then two delays a block.
+    net.run(1_500);
+    assert!(
+        net.core(0).view() > view,
+        "the view is over long before its timeout"
+    );
+    assert!(net.heights()[0] >= height + 10, "{height} -> {:?}", net.heights());
+    assert!(net.core(0).status().timeout_ms <= 1_000);
+    net.assert_agreement();
+}

@@ -3,6 +3,7 @@
 mod epoch;
 mod harness;
 mod hostile;
+mod leaders;
 mod liveness;
 mod restart;
 mod rollback;

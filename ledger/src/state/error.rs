@@ -63,6 +63,12 @@ pub enum FrameError {
         /// One above the state's.
         expected: Height,
     },
+    /// An entry of a checkpoint that no private state has: whoever sealed it made it up.
+    #[error("entry {index} of the checkpoint is none of a private state")]
+    Entry {
+        /// Its place, from 0.
+        index: usize,
+    },
     /// The balances of a checkpoint do not add up.
     #[error("balances of the checkpoint overflow")]
     Supply,

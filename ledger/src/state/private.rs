@@ -253,6 +253,16 @@ impl PrivateState {
                 have: checkpoint.version,
             });
         }
+        // Keys and amounts are read below, before the caller can compare the root. A holder of the key may have sealed
+        // anything.
+        let is_entry = |(key, value): (&Vec<u8>, &Vec<u8>)| {
+            let money = is_money(key);
+            borsh::from_slice::<StateKey>(key).is_ok()
+                && (!money || borsh::from_slice::<Amount>(value).is_ok())
+        };
+        if let Some(index) = checkpoint.values.iter().position(|entry| !is_entry(entry)) {
+            return Err(FrameError::Entry { index });
+        }
         let history = History::new(checkpoint.values, checkpoint.height);
         let mut state = Self {
             history,

@@ -80,6 +80,21 @@ fn a_chain_longer_than_what_states_remember_has_the_newest_headers_only() {
     }
 }
 
+/// A liar hashes what it likes: the first header claims the last height that there is, and the second names it.
+#[test]
+fn a_header_of_the_last_height_leads_nowhere() {
+    let (world, _) = scene();
+    let count = PublicSnapshot::headers_at(world.state.height()) as usize;
+    let mut headers = world.headers[world.headers.len() - count..].to_vec();
+    headers[0].height = u64::MAX;
+    headers[1].parent = headers[0].id();
+    let bytes = PublicSnapshot::new(headers, &world.state).to_bytes();
+    assert_eq!(
+        open(&world, &bytes).map(drop).unwrap_err().code(),
+        "snapshot.public"
+    );
+}
+
 /// One byte changed anywhere: it does not open, or its root is another one, which no certified header states.
 #[test]
 fn a_byte_changed_anywhere_is_noticed_before_or_by_the_root() {

@@ -51,6 +51,21 @@ pub use openapi::document;
 pub use server::ApiLimits;
 pub(crate) use types::time;
 
+/// What the body of a POST to `route` carries, bounded and out of its JSON and base64. Handlers do just this before
+/// anything else; here it can be had without a socket, so that any input can be tried.
+///
+/// # Errors
+/// The code of the refusal; `request.not_found` for a route that takes no POST.
+pub fn posted(route: &str, body: &[u8]) -> Result<Vec<u8>, &'static str> {
+    let answer = match route {
+        "/v1/txs" => txs::posted(body),
+        "/v1/query" => query::posted(body),
+        "/v1/system" => system::posted(body),
+        _ => return Err("request.not_found"),
+    };
+    answer.map_err(|refusal| refusal.code())
+}
+
 /// Serves the interface on `listener` until `shutdown` completes; then event streams and long polls end at
 /// once and other requests get five seconds.
 ///

@@ -9,7 +9,7 @@ use tacit_ledger::MAX_SEALED_QUERY_BYTES;
 
 use super::problem::{Answer, ProblemBody};
 use super::server::Api;
-use super::types::{SealedBody, base64, body, fresh, unbase64};
+use super::types::{SealedBody, base64, body, fresh, json, unbase64};
 
 /// A sealed read, answered sealed; only validators can.
 #[utoipa::path(
@@ -29,10 +29,15 @@ pub(crate) async fn query(
     headers: HeaderMap,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Answer<Response> {
-    let request: SealedBody = body(&headers, bytes)?;
-    let sealed = unbase64(&request.sealed, MAX_SEALED_QUERY_BYTES)?;
+    let sealed = posted(&body(&headers, bytes)?)?;
     let answer = api.node().query(sealed).await?;
     Ok(fresh(SealedBody {
         sealed: base64(answer),
     }))
+}
+
+/// The sealed query in a body.
+pub(crate) fn posted(body: &[u8]) -> Answer<Vec<u8>> {
+    let request: SealedBody = json(body)?;
+    unbase64(&request.sealed, MAX_SEALED_QUERY_BYTES)
 }

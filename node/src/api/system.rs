@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 use super::problem::{Answer, ProblemBody, Refusal};
 use super::server::Api;
-use super::types::{IncludedBody, body, digest, fresh, parameter, parameters, time, unbase64};
+use super::types::{IncludedBody, body, digest, fresh, json, parameter, parameters, time, unbase64};
 use crate::system_waiting::SystemState;
 
 /// Longest wait of a long poll, in milliseconds: within the time of a request, and of most proxies.
@@ -84,14 +84,19 @@ pub(crate) async fn submit(
     headers: HeaderMap,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Answer<Response> {
-    let request: SystemSubmitBody = body(&headers, bytes)?;
-    let tx = unbase64(&request.tx, MAX_ORDINARY_TX_BYTES)?;
+    let tx = posted(&body(&headers, bytes)?)?;
     let accepted = api.node().submit_system(tx).await?;
     let body = SystemAcceptedBody {
         id: accepted.id.to_string(),
         kind: accepted.kind,
     };
     Ok((StatusCode::ACCEPTED, fresh(body)).into_response())
+}
+
+/// The transaction in a body.
+pub(crate) fn posted(body: &[u8]) -> Answer<Vec<u8>> {
+    let request: SystemSubmitBody = json(body)?;
+    unbase64(&request.tx, MAX_ORDINARY_TX_BYTES)
 }
 
 /// Whether to wait.

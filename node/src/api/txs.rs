@@ -15,8 +15,8 @@ use tokio::time::Instant;
 use super::problem::{Answer, ProblemBody, Refusal};
 use super::server::Api;
 use super::types::{
-    AcceptedBody, IncludedBody, ReceiptBody, SubmitBody, TxBody, body, borsh64, digest, fresh, parameter,
-    parameters, tagged, time, unbase64,
+    AcceptedBody, IncludedBody, ReceiptBody, SubmitBody, TxBody, body, borsh64, digest, fresh, json,
+    parameter, parameters, tagged, time, unbase64,
 };
 use crate::handle::TxState;
 use crate::proofs;
@@ -42,8 +42,7 @@ pub(crate) async fn submit(
     headers: HeaderMap,
     bytes: Result<Bytes, BytesRejection>,
 ) -> Answer<Response> {
-    let request: SubmitBody = body(&headers, bytes)?;
-    let envelope = unbase64(&request.envelope, MAX_ENVELOPE_BYTES)?;
+    let envelope = posted(&body(&headers, bytes)?)?;
     let accepted = api.node().submit(envelope).await?;
     let body = AcceptedBody {
         tx_id: accepted.tx_id.to_string(),
@@ -51,6 +50,12 @@ pub(crate) async fn submit(
         expires_at_height: accepted.expires_at_height,
     };
     Ok((StatusCode::ACCEPTED, fresh(body)).into_response())
+}
+
+/// The envelope in a body.
+pub(crate) fn posted(body: &[u8]) -> Answer<Vec<u8>> {
+    let request: SubmitBody = json(body)?;
+    unbase64(&request.envelope, MAX_ENVELOPE_BYTES)
 }
 
 /// What to wait for.

@@ -78,10 +78,7 @@ pub(crate) fn parameters<T>(query: Result<Query<T>, QueryRejection>) -> Answer<T
 }
 
 /// The body of a POST. Its type must be JSON: browsers then ask first (CORS), and are told no.
-pub(crate) fn body<T: DeserializeOwned>(
-    headers: &HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Answer<T> {
+pub(crate) fn body(headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> Answer<Bytes> {
     let kind = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -95,12 +92,16 @@ pub(crate) fn body<T: DeserializeOwned>(
     {
         return Err(Refusal::malformed("the content type must be application/json"));
     }
-    let bytes = body.map_err(|error| match error.status() {
+    body.map_err(|error| match error.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Refusal::new("rpc.too_large", "the body is too long"),
         _ => Refusal::malformed("the body could not be read"),
-    })?;
+    })
+}
+
+/// What the JSON of a body says.
+pub(crate) fn json<T: DeserializeOwned>(bytes: &[u8]) -> Answer<T> {
     // Only the position: the message of the decoder may repeat contents.
-    serde_json::from_slice(&bytes).map_err(|error| {
+    serde_json::from_slice(bytes).map_err(|error| {
         Refusal::malformed(format!(
             "not the expected JSON: line {}, column {}",
             error.line(),

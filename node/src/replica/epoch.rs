@@ -2,11 +2,18 @@
 
 use std::sync::Arc;
 
-use tacit_consensus::{Anchor, Block, Config as CoreConfig, Core, Height, Millis};
+use tacit_consensus::{
+    Anchor, Block, Config as CoreConfig, Core, Height, Millis,
+    trace::{Cause, Transition},
+};
 use tacit_ledger::{Contribution, Dropped, EpochRecord, Genesis, SystemTx, ValidatorRecord};
 
 use super::{Effect, Replica, accuse::Unopened};
 use crate::NodeError;
+
+/// Most committed blocks that are read for who is passed over, and at once.
+const MAX_RECALLED: u64 = 1024;
+const RECALLED_AT_ONCE: usize = 64;
 
 /// A validator that had an epoch so long, in milliseconds, and kept its KEM key, is worth a word.
 const KEM_PATIENCE_MS: Millis = 60_000;
@@ -203,7 +210,23 @@ impl Replica {
             self.begin_probation(now, &anchor, record, committed.as_ref(), &uncommitted);
             return;
         }
-        let (core, effects) = Core::new(
+        let history = match &committed {
+            Some((newest, _)) => self.committed_views(newest.header.height),
+            None => Vec::new(),
+        };
+        let cause = self.tracer.as_ref().map(|_| {
+            let started = Cause::started(
+                &core_config(&self.genesis),
+                self.chain,
+                &self.committee,
+                &anchor,
+                record.as_ref(),
+                committed.as_ref(),
+                &uncommitted,
+            );
+            started.recalling(&history)
+        });
+        let (mut core, effects) = Core::new(
             core_config(&self.genesis),
             self.chain,
             self.committee.clone(),
@@ -215,8 +238,35 @@ impl Replica {
             uncommitted,
             now,
         );
+        core.recall(&history);
+        if let (Some(tracer), Some(cause)) = (&mut self.tracer, cause) {
+            tracer.note(Transition::new(&core, now, cause, &effects, false));
+        }
         self.core = Some(core);
         self.carry(now, effects);
+    }
+
+    /// Views of this epoch's newest committed blocks up to a height, oldest first: what the core goes by when it passes
+    /// leaders over. It is a hint, so blocks that are not here any more are left out.
+    fn committed_views(&self, newest: Height) -> Vec<u64> {
+        let memory = Core::memory(&self.committee).min(MAX_RECALLED);
+        let first = newest
+            .saturating_sub(memory - 1)
+            .max(self.first_height())
+            .max(self.first);
+        let (mut views, mut at) = (Vec::new(), first);
+        while at <= newest {
+            let blocks = self.log().blocks_from(at, RECALLED_AT_ONCE).unwrap_or_default();
+            let Some(last) = blocks.last() else { break };
+            at = last.block.header.height + 1;
+            let headers = blocks.iter().map(|committed| &committed.block.header);
+            views.extend(
+                headers
+                    .filter(|header| header.height <= newest)
+                    .map(|header| header.view),
+            );
+        }
+        views
     }
 
     fn anchor_at_head(&self, epoch: u64) -> Anchor {

@@ -46,6 +46,7 @@ use rand_chacha::ChaCha20Rng;
 use tacit_consensus::{
     Anchor, Block, Certificate, CommitProof, Committee, Core, Digest, Executed, Fault, Header, Height,
     Input as CoreInput, Message, Millis, Scheme, Signer, planted,
+    trace::{Cause, Tracer, Transition},
 };
 use tacit_ledger::{
     Batch, ChainLog, Column, Durability, EpochRecord, EvidenceVerdicts, Genesis, OpenedEnvelope,
@@ -103,6 +104,8 @@ pub struct ReplicaConfig {
     pub origin: Option<PrivateState>,
     /// Where verdicts on evidence are remembered: a memory of its own, or one that many replicas of a process share.
     pub verdicts: EvidenceVerdicts,
+    /// What takes the core's transitions down, where somebody wants them judged.
+    pub tracer: Option<Box<dyn Tracer>>,
 }
 
 /// A proposal whose validation waits for batches or for our own execution.
@@ -138,6 +141,7 @@ pub struct Replica {
     index_of: BTreeMap<NodeKey, u16>,
     me: Option<u16>,
     core: Option<Core>,
+    tracer: Option<Box<dyn Tracer>>,
     anchor: Anchor,
     opener: Option<Arc<SealingSecret>>,
     /// Of the epoch in force, where this node holds its secret.
@@ -444,9 +448,21 @@ impl Replica {
 
     /// One step of the core, with all that follows from it.
     fn core_step(&mut self, now: Millis, input: CoreInput) {
-        let Some(core) = self.core.as_mut() else { return };
-        let effects = core.step(now, input);
+        let effects = self.moved(now, input);
         self.carry(now, effects);
+    }
+
+    /// Steps the core, and has the transition taken down before anything of it is carried out.
+    fn moved(&mut self, now: Millis, input: CoreInput) -> Vec<tacit_consensus::Effect> {
+        let Some(core) = self.core.as_mut() else {
+            return Vec::new();
+        };
+        let cause = self.tracer.as_ref().map(|_| Cause::of(&input));
+        let effects = core.step(now, input);
+        if let (Some(tracer), Some(cause)) = (&mut self.tracer, cause) {
+            tracer.note(Transition::new(core, now, cause, &effects, false));
+        }
+        effects
     }
 
     /// Carries out the core's effects in their order. Effects of an epoch that has ended in the meantime are
@@ -467,7 +483,7 @@ impl Replica {
                 }
                 E::Persist(record) => {
                     self.unstored.put_safety(&record);
-                    if !planted::has("vote_before_sync") && !self.make_durable() {
+                    if !planted::has("vote_before_sync") && !self.make_durable(now) {
                         return;
                     }
                     None
@@ -519,8 +535,8 @@ impl Replica {
                     None
                 }
             };
-            if let (Some(input), Some(core)) = (answer, self.core.as_mut()) {
-                queue.extend(core.step(now, input));
+            if let Some(input) = answer {
+                queue.extend(self.moved(now, input));
             }
         }
     }
@@ -566,11 +582,14 @@ impl Replica {
     }
 
     /// Writes what waits to be written and syncs it. A node whose disk refuses must not go on signing.
-    fn make_durable(&mut self) -> bool {
+    fn make_durable(&mut self, now: Millis) -> bool {
         let batch = std::mem::take(&mut self.unstored);
         match self.store.commit(batch, Durability::Synced) {
             Ok(()) => true,
             Err(error) => {
+                if let (Some(tracer), Some(core)) = (&mut self.tracer, &self.core) {
+                    tracer.note(Transition::lost(core, now));
+                }
                 self.halt(format!("the store refused a write: {error}"));
                 false
             }

@@ -41,6 +41,7 @@ impl Replica {
             protocols,
             origin: lost,
             verdicts,
+            tracer,
         } = config;
         let chain = genesis.chain_id();
         check_chain(&*store, chain)?;
@@ -73,6 +74,7 @@ impl Replica {
             index_of: BTreeMap::new(),
             me: None,
             core: None,
+            tracer,
             anchor,
             opener: None,
             state_keys: None,

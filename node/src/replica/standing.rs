@@ -280,7 +280,7 @@ impl Replica {
         let (found, proven) = (asking.probation.find(), asking.probation.proven());
         self.report_found(&found);
         self.unstored.put_safety(found.record());
-        if !self.make_durable() {
+        if !self.make_durable(now) {
             return;
         }
         self.stand = Stand::Settled {

@@ -63,14 +63,17 @@ impl Replica {
         Ok(id)
     }
 
-    /// Makes batches of what waits, and publishes them.
+    /// Makes batches of what waits, and publishes them. What was taken in is not let go of: while blocks are slower than
+    /// clients, it waits until there is room for another batch, and clients are refused once too much of it waits.
     pub(super) fn flush(&mut self, now: Millis) {
         self.flush_at = None;
         let (Some(author), Some(parts)) = (self.me, self.validator.as_ref()) else {
             return;
         };
         let signer = parts.node_signer.clone();
-        while let Some((sequence, envelopes)) = self.mempool.next_batch(|envelope| encode(envelope).len()) {
+        while self.mempool.has_room(author)
+            && let Some((sequence, envelopes)) = self.mempool.next_batch(|envelope| encode(envelope).len())
+        {
             let batch = Batch::sign(
                 self.chain,
                 self.record.epoch,
@@ -85,6 +88,9 @@ impl Replica {
                 continue;
             }
             self.out.push(Effect::PublishBatch(Box::new(batch)));
+        }
+        if self.mempool.open().0 {
+            self.flush_at = Some(now + BATCH_DELAY_MS);
         }
         self.update_work(now);
     }

@@ -14,6 +14,7 @@ fn connection(id: usize) -> Connection {
         id: ConnectionId::new_unchecked(id),
         address: "/ip4/127.0.0.1/tcp/1".parse().expect("address"),
         direction: Direction::Inbound,
+        since: Instant::now(),
     }
 }
 
@@ -157,4 +158,45 @@ fn a_peer_that_never_gets_ready_is_let_go_and_a_ready_one_is_not() {
     assert!(book.greet(&ready) && !book.greet(&ready), "announced once");
     assert!(book.unready(now + READY_WITHIN).is_empty());
     assert_eq!(book.unready(now + READY_WITHIN * 2), [idle]);
+}
+
+#[test]
+fn where_configured_addresses_alone_are_dialled_nothing_is_learnt() {
+    let (mut book, now) = book(10);
+    book.configured_only = true;
+    let validator = PeerId::random();
+    book.set_validators([validator].into(), now);
+    let configured: Multiaddr = "/ip4/127.64.0.1/tcp/1".parse().expect("address");
+    let announced: Multiaddr = "/ip4/127.0.0.1/tcp/1".parse().expect("address");
+    book.add_fixed(validator, configured.clone(), now);
+    assert!(connect(&mut book, validator, 1, now));
+    book.learn(&validator, std::slice::from_ref(&announced));
+    book.hint(&validator, &announced, now);
+    book.closed(validator, ConnectionId::new_unchecked(1), now);
+    assert_eq!(
+        book.due(now + Duration::from_secs(1)),
+        [(validator, vec![configured])]
+    );
+}
+
+#[test]
+fn who_dials_again_long_after_it_was_connected_is_let_in_anew() {
+    let (mut book, now) = book(10);
+    let peer = PeerId::random();
+    assert!(book.admit_dialler(peer, now).is_ok());
+    assert!(connect(&mut book, peer, 1, now));
+    assert!(
+        book.admit_dialler(peer, now + HANDSHAKE).is_ok(),
+        "two that dial each other at once"
+    );
+    let later = now + 2 * HANDSHAKE;
+    assert!(matches!(book.admit_dialler(peer, later), Err(Refusal::Anew)));
+    assert_eq!(book.take_evictions(), [peer].into(), "what is old goes first");
+    book.closed(peer, ConnectionId::new_unchecked(1), later);
+    assert!(book.admit_dialler(peer, later).is_ok());
+    assert!(connect(&mut book, peer, 2, later));
+    assert!(
+        book.admit(peer, later + 2 * HANDSHAKE).is_ok(),
+        "a dial of our own"
+    );
 }

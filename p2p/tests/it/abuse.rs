@@ -46,6 +46,21 @@ async fn an_oversized_direct_message_is_refused_and_scored_and_the_third_one_ban
     assert_eq!(victim.network.metrics().bans, 1);
     // The attacker keeps dialling, and is let in when the ban is over.
     assert!(victim.connected(attacker.peer).await);
+    attacker.connected(victim.peer).await;
+    assert!(
+        victim.network.metrics().refused_connections > 0,
+        "it dialled meanwhile"
+    );
+    // That it was turned away before is forgotten when it goes: the victim serves others as ever.
+    attacker.network.shutdown().await;
+    victim.disconnected(attacker.peer).await;
+    let mut friend = Node::start(3, config(&[1, 2, 3], &[&victim])).await;
+    friend.connected(victim.peer).await;
+    victim.connected(friend.peer).await;
+    friend
+        .network
+        .send_on(Channel::Control, victim.peer, b"still there".to_vec());
+    assert_eq!(victim.control().await.1, b"still there");
 }
 
 #[tokio::test]

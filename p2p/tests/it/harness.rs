@@ -33,6 +33,7 @@ pub(crate) fn config(validators: &[u8], bootstrap: &[&Node]) -> Config {
         chain: [7; 32],
         validators: validators.iter().map(|seed| identity(*seed).public()).collect(),
         max_connections: 50,
+        configured_only: false,
         limits: Limits::default(),
     }
 }

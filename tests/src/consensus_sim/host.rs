@@ -4,9 +4,13 @@ use super::options::Workload;
 use super::toy;
 use super::world::{CHAIN, Event, START, World};
 use std::rc::Rc;
+use tacit_consensus::trace::{Cause, Transition};
 use tacit_consensus::{
-    Anchor, Block, CommitProof, Config, Core, Digest, Effect, Executed, Input, Message, Phase,
+    Anchor, Block, CommitProof, Config, Core, Digest, Effect, Executed, Held, Input, Message, Phase,
 };
+
+/// Breaches of rules that are told of one world.
+const MAX_WRONG: usize = 8;
 
 impl World {
     pub(super) fn start(&mut self, node: usize) {
@@ -15,27 +19,42 @@ impl World {
             return;
         }
         let (record, committed, uncommitted) = self.nodes[node].disk();
-        let (core, effects) = Core::new(
+        let anchor = Anchor {
+            epoch: 1,
+            block: CHAIN,
+            height: 0,
+            time_ms: START,
+            executed: Executed::default(),
+        };
+        let history = self.nodes[node].history();
+        let cause = self.traces(node).then(|| {
+            Cause::started(
+                &Config::default(),
+                CHAIN,
+                &self.committee,
+                &anchor,
+                record.as_ref(),
+                committed.as_ref(),
+                &uncommitted,
+            )
+            .recalling(&history)
+        });
+        let (mut core, effects) = Core::new(
             Config::default(),
             CHAIN,
             self.committee.clone(),
             Some(toy::signer(self.options.real_signatures, index)),
             self.scheme.clone(),
-            Anchor {
-                epoch: 1,
-                block: CHAIN,
-                height: 0,
-                time_ms: START,
-                executed: Executed::default(),
-            },
+            anchor,
             record,
             committed,
             uncommitted,
             self.now,
         );
+        core.recall(&history);
         let life = self.nodes[node].life;
         self.nodes[node].core = Some(core);
-        self.carry_out(node, effects);
+        self.carry_out(node, cause, effects);
         match self.options.workload {
             Workload::None => {}
             Workload::Bursts if self.in_faulty_phase() => self.later(1, Event::Work { node, life }),
@@ -56,16 +75,61 @@ impl World {
     }
 
     pub(super) fn input(&mut self, node: usize, input: Input) {
+        let traces = self.traces(node);
         if let Some(core) = &mut self.nodes[node].core {
+            let cause = traces.then(|| Cause::of(&input));
             let effects = core.step(self.now, input);
-            self.carry_out(node, effects);
+            self.carry_out(node, cause, effects);
+        }
+    }
+
+    /// Whether the reference model follows this node: it runs, and has no twin.
+    fn traces(&self, node: usize) -> bool {
+        self.oracle.is_some() && self.nodes[node].index >= self.options.twins
+    }
+
+    /// Has the reference model judge what was carried out of a transition.
+    fn trace(&mut self, node: usize, cause: Cause, effects: &[Effect], cut: bool) {
+        if let (Some(oracle), Some(core)) = (&mut self.oracle, &self.nodes[node].core) {
+            let transition = Transition::new(core, self.now, cause, effects, cut);
+            oracle.judge(&transition);
+            self.kept
+                .iter_mut()
+                .for_each(|kept| kept.push(transition.clone()));
+            // The first few: what follows from them is wrong too.
+            let room = MAX_WRONG.saturating_sub(self.wrong.len());
+            self.wrong.extend(oracle.wrong().into_iter().take(room));
+        }
+    }
+
+    /// B1: a core keeps no more than it says, whatever it is sent.
+    fn check_bounds(&mut self, node: usize) {
+        let Some(core) = &self.nodes[node].core else {
+            return;
+        };
+        let (held, most) = (core.held(), Held::most(usize::from(self.options.n)));
+        if !held.is_within(&most) {
+            self.checker
+                .violations
+                .push(format!("B1: {held:?} is more than {most:?}"));
         }
     }
 
     /// In order; a crash loses the rest.
-    fn carry_out(&mut self, node: usize, effects: Vec<Effect>) {
-        for effect in effects {
-            if self.in_faulty_phase() && self.rng.between(0, 9_999) < self.options.crash {
+    fn carry_out(&mut self, node: usize, cause: Option<Cause>, effects: Vec<Effect>) {
+        self.check_bounds(node);
+        let chance = if self.in_faulty_phase() {
+            self.options.crash
+        } else {
+            0
+        };
+        let crash = (0..effects.len()).find(|_| chance > 0 && self.rng.between(0, 9_999) < chance);
+        if let Some(cause) = cause {
+            let carried = effects.get(..crash.unwrap_or(effects.len())).unwrap_or_default();
+            self.trace(node, cause, carried, crash.is_some());
+        }
+        for (at, effect) in effects.into_iter().enumerate() {
+            if crash == Some(at) {
                 return self.crash(node);
             }
             let life = self.nodes[node].life;

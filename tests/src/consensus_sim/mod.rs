@@ -11,16 +11,18 @@
 
 mod application;
 mod checker;
+mod flood;
 mod host;
 mod node;
 mod options;
 mod rng;
-mod toy;
+pub(crate) mod toy;
 mod world;
 
+pub use self::flood::flood;
 pub use self::options::{Options, Workload};
 pub use self::rng::Rng;
-pub use self::world::{Report, run};
+pub use self::world::{Report, run, run_traced};
 
 /// All ways to choose `k` of `0..n`, each ascending.
 pub fn combinations(n: u16, k: usize) -> Vec<Vec<u16>> {

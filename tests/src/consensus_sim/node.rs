@@ -5,6 +5,9 @@ use super::rng::Rng;
 use std::collections::BTreeMap;
 use tacit_consensus::{Block, CommitProof, Core, Digest, SafetyRecord};
 
+/// More committed blocks than decide who is passed over, at the sizes of committees that are simulated.
+const MEMORY: usize = 512;
+
 /// A write that is not synced yet.
 enum Write {
     Block(Box<Block>),
@@ -81,6 +84,17 @@ impl Node {
                 self.blocks.insert(block.id(), *block);
             }
         }
+    }
+
+    /// Views of the newest committed blocks, as many as can matter.
+    pub(super) fn history(&self) -> Vec<u64> {
+        let chain = &self.application.chain;
+        let from = chain.len().saturating_sub(MEMORY);
+        chain
+            .iter()
+            .skip(from)
+            .map(|(block, _)| block.header.view)
+            .collect()
     }
 
     /// What a restart finds: the record, the newest committed block, and the blocks above it.

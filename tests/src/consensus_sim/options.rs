@@ -44,6 +44,8 @@ pub struct Options {
     pub twins: u16,
     /// Height whose block closes the epoch.
     pub close_at: Option<u64>,
+    /// Whether the reference model judges every transition.
+    pub oracle: bool,
     /// Ed25519 instead of the toy scheme.
     pub real_signatures: bool,
 }
@@ -66,6 +68,7 @@ impl Options {
             dead: Vec::new(),
             twins: 0,
             close_at: None,
+            oracle: true,
             real_signatures: false,
         }
     }

@@ -33,11 +33,11 @@ impl Signer for ToySigner {
     }
 }
 
-pub(super) fn scheme(real: bool) -> Arc<dyn Scheme> {
+pub(crate) fn scheme(real: bool) -> Arc<dyn Scheme> {
     if real { Arc::new(Ed25519) } else { Arc::new(Toy) }
 }
 
-pub(super) fn signer(real: bool, index: u16) -> Arc<dyn Signer> {
+pub(crate) fn signer(real: bool, index: u16) -> Arc<dyn Signer> {
     let seed = [index as u8 + 1; 32];
     if real {
         Arc::new(Ed25519Signer::from_seed(seed))

@@ -5,9 +5,11 @@ use super::node::Node;
 use super::options::{Options, Workload};
 use super::rng::Rng;
 use super::toy;
+use crate::oracle::Oracle;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use tacit_consensus::trace::Transition;
 use tacit_consensus::{Block, Committee, Core, Digest, Input, Message, PublicKey, Scheme};
 
 pub(super) const CHAIN: Digest = Digest([0xcc; 32]);
@@ -33,6 +35,8 @@ pub struct Report {
     pub crashes: u64,
     /// Messages handed to the network, one a recipient.
     pub sent: u64,
+    /// Transitions that the reference model judged.
+    pub judged: u64,
     /// Virtual milliseconds.
     pub span_ms: u64,
     /// Broken invariants; empty when all is well.
@@ -82,6 +86,11 @@ pub(super) struct World {
     pub(super) committee: Committee,
     pub(super) scheme: Arc<dyn Scheme>,
     pub(super) checker: Checker,
+    pub(super) oracle: Option<Oracle>,
+    /// What the reference model found.
+    pub(super) wrong: Vec<String>,
+    /// Every transition, where somebody wants them.
+    pub(super) kept: Option<Vec<Transition>>,
     pub(super) queue: BTreeMap<(u64, u64), Event>,
     pub(super) count: u64,
     /// Side of each physical node; messages stay on one side.
@@ -101,6 +110,16 @@ pub fn run(options: &Options) -> Report {
     world.report()
 }
 
+/// The same, with the traces of all validators without a twin.
+pub fn run_traced(options: &Options) -> (Report, Vec<Transition>) {
+    let mut world = World::new(options.clone());
+    world.kept = Some(Vec::new());
+    world.faulty_phase();
+    world.calm_phase();
+    let kept = world.kept.take().unwrap_or_default();
+    (world.report(), kept)
+}
+
 impl World {
     fn new(options: Options) -> Self {
         let real = options.real_signatures;
@@ -115,6 +134,9 @@ impl World {
             committee: Committee { epoch: 1, members },
             scheme: toy::scheme(real),
             checker: Checker::new(honest),
+            oracle: options.oracle.then(Oracle::default),
+            wrong: Vec::new(),
+            kept: None,
             queue: BTreeMap::new(),
             count: 0,
             sides: vec![0; nodes.len()],
@@ -273,7 +295,11 @@ impl World {
             .filter(|node| node.index >= options.twins && !options.dead.contains(&node.index))
     }
 
-    fn report(self) -> Report {
+    fn report(mut self) -> Report {
+        let oracle = self.oracle.take().unwrap_or_default();
+        let judged = oracle.transitions();
+        self.wrong.extend(oracle.finish());
+        self.checker.violations.append(&mut self.wrong);
         let status = |node: &Node| node.core.as_ref().map(Core::status);
         let finished = self
             .live()
@@ -293,6 +319,7 @@ impl World {
             faults: self.faults,
             crashes: self.crashes,
             sent: self.sent,
+            judged,
             span_ms: self.now - START,
             violations: self.checker.violations,
         }

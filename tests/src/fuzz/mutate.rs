@@ -1,27 +1,28 @@
 //! Damage to honest inputs, reproducible from a number: for runs without coverage.
 
-/// A stream of numbers from a seed, the same in every run.
-struct Numbers(blake3::OutputReader);
+/// A stream of numbers from a seed (SplitMix64, Steele, Lea and Flood 2014), the same in every run.
+struct Numbers(u64);
 
 impl Numbers {
-    fn below(&mut self, limit: usize) -> usize {
-        let mut bytes = [0; 4];
-        self.0.fill(&mut bytes);
-        u32::from_le_bytes(bytes) as usize % limit.max(1)
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
     }
 
-    fn byte(&mut self) -> u8 {
-        self.below(256) as u8
+    fn below(&mut self, limit: usize) -> usize {
+        (self.next() % limit.max(1) as u64) as usize
     }
 }
 
 /// Damage number `number` to `input`, with parts of `other` spliced in at times. The kinds are those that find bugs in
-/// decoders: flipped bits, lengths at their extremes, cuts, repeats, and grafts from another valid input.
+/// decoders: flipped bits, lengths and numbers at their extremes, cuts, repeats, and grafts from another valid input.
 pub fn mutated(input: &[u8], other: &[u8], number: u64) -> Vec<u8> {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&number.to_le_bytes()).update(input);
-    let mut numbers = Numbers(hasher.finalize_xof());
-    let mut out = input.to_vec();
+    let mut numbers = Numbers(number);
+    let mut out = Vec::with_capacity(input.len() + 192);
+    out.extend_from_slice(input);
     for _ in 0..=numbers.below(3) {
         once(&mut out, other, &mut numbers);
     }
@@ -31,7 +32,7 @@ pub fn mutated(input: &[u8], other: &[u8], number: u64) -> Vec<u8> {
 fn once(out: &mut Vec<u8>, other: &[u8], numbers: &mut Numbers) {
     const EXTREMES: [u8; 6] = [0, 1, 0x7f, 0x80, 0xfe, 0xff];
     let at = numbers.below(out.len());
-    match numbers.below(8) {
+    match numbers.below(10) {
         0 | 1 => {
             if let Some(byte) = out.get_mut(at) {
                 *byte ^= 1 << numbers.below(8);
@@ -44,16 +45,22 @@ fn once(out: &mut Vec<u8>, other: &[u8], numbers: &mut Numbers) {
         }
         3 => {
             let value = [0, u32::MAX, 1 << 31, out.len() as u32][numbers.below(4)];
-            for (to, from) in out.iter_mut().skip(at).zip(value.to_le_bytes()) {
-                *to = from;
-            }
+            write(out, at, &value.to_le_bytes());
         }
-        4 => out.truncate(at),
+        4 => {
+            let value = [0, u64::MAX, u64::MAX - 1, 1 << 63, out.len() as u64][numbers.below(5)];
+            write(out, at, &value.to_le_bytes());
+        }
         5 => {
-            let value = numbers.byte();
+            let value = [0, u32::MAX, 1 << 31, out.len() as u32][numbers.below(4)];
+            write(out, at, &value.to_be_bytes());
+        }
+        6 => out.truncate(at),
+        7 => {
+            let value = numbers.next() as u8;
             out.insert(at.min(out.len()), value);
         }
-        6 => {
+        8 => {
             let to = out.len().min(at + 1 + numbers.below(64));
             let part = out[at.min(to)..to].to_vec();
             out.splice(at.min(to)..at.min(to), part);
@@ -65,5 +72,11 @@ fn once(out: &mut Vec<u8>, other: &[u8], numbers: &mut Numbers) {
             let to = out.len().min(at + graft.len());
             out.splice(at.min(to)..to, graft.iter().copied());
         }
+    }
+}
+
+fn write(out: &mut [u8], at: usize, value: &[u8]) {
+    for (to, from) in out.iter_mut().skip(at).zip(value) {
+        *to = *from;
     }
 }

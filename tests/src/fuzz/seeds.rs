@@ -108,11 +108,15 @@ pub fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
                 ("json".to_owned(), genesis.to_json().into_bytes()),
             ]
         }
-        _ => vec![("empty".to_owned(), Vec::new())],
+        other => super::consensus::seeds(other)
+            .or_else(|| super::sealed::seeds(other))
+            .or_else(|| super::sync::seeds(other))
+            .or_else(|| super::node::seeds(other))
+            .unwrap_or_default(),
     }
 }
 
-fn bytes<T: borsh::BorshSerialize>(value: &T) -> Vec<u8> {
+pub(super) fn bytes<T: borsh::BorshSerialize>(value: &T) -> Vec<u8> {
     borsh::to_vec(value).expect("a seed encodes")
 }
 
@@ -256,7 +260,7 @@ fn founder(world: &World, n: u8) -> Registration {
     .expect("a registration")
 }
 
-fn genesis(world: &World) -> Genesis {
+pub(super) fn genesis(world: &World) -> Genesis {
     let account = AccountKey::from_seed([1; 32]).expect("an account");
     Genesis {
         version: GENESIS_VERSION,
@@ -289,7 +293,7 @@ fn holders() -> RecoveryMembers {
 }
 
 /// A record that carries the members' shares.
-fn recoverable(world: &World) -> EpochRecord {
+pub(super) fn recoverable(world: &World) -> EpochRecord {
     let (chain, members) = (genesis(world).chain_id(), holders());
     let secret = EpochSecret::from_bytes([5; 32]);
     let (epoch, members) = (1, &members);

@@ -22,7 +22,7 @@ use super::{
     toy,
     vault::MemoryVault,
 };
-use crate::consensus_sim::Rng;
+use crate::{consensus_sim::Rng, oracle::Judge};
 
 /// What a story chooses.
 #[derive(Clone)]
@@ -41,6 +41,8 @@ pub struct Options {
     pub delay_ms: (Millis, Millis),
     /// Messages lost, of a thousand.
     pub loss: u64,
+    /// Whether the reference model judges every transition of every core. Only where nobody lies or runs twice.
+    pub judged: bool,
 }
 
 impl Default for Options {
@@ -56,6 +58,7 @@ impl Default for Options {
             },
             delay_ms: (5, 15),
             loss: 0,
+            judged: false,
         }
     }
 }
@@ -196,6 +199,8 @@ pub struct World {
     pub nodes: Vec<Node>,
     /// Looks on.
     pub checker: Checker,
+    /// The reference model, where the options want it.
+    pub judge: Judge,
     /// Changes what nodes say to each other.
     pub crook: Option<Crook>,
     /// Changes what nodes answer to each other.
@@ -259,6 +264,7 @@ impl World {
             chain: genesis.chain_id(),
             now: genesis.time_ms + 100,
             nodes: Vec::new(),
+            judge: Judge::default(),
             checker: Checker::default(),
             crook: None,
             server: None,
@@ -367,6 +373,7 @@ impl World {
             protocols: node.protocols.clone(),
             origin: self.lost.as_ref().map(|lost| lost(index)),
             verdicts: founders::VERDICTS.clone(),
+            tracer: self.options.judged.then(|| Box::new(self.judge.clone()) as _),
         };
         let (replica, effects) = Replica::open(config, node.time(now))?;
         self.checker.restarted(index, replica.head().height);

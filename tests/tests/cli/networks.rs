@@ -62,6 +62,11 @@ pub(crate) fn networks_are_driven(stage: &Stage) {
     let leak = tacit.run(&["testnet", "leakscan", "dev-local", "--json"]);
     assert_eq!(leak.status.code(), Some(6));
 
+    // Its links are its own only where it was asked for.
+    for verb in [&["partition", "3"][..], &["heal"], &["latency", "5ms"]] {
+        tacit.refused(&[&["testnet"], verb].concat(), 9, "testnet.no_proxy");
+    }
+
     networks_live_on(stage);
 
     // Another one, made, stopped and resumed by the command.
@@ -81,6 +86,7 @@ pub(crate) fn networks_are_driven(stage: &Stage) {
         "2",
         "--base-port",
         "27900",
+        "--proxy",
         "--timeout",
         "120s",
     ];
@@ -94,6 +100,7 @@ pub(crate) fn networks_are_driven(stage: &Stage) {
         text(&tacit.json(&["wallet", "balance", "--home", &dir]), "/balance"),
         "1000.000000"
     );
+    links_and_crooks(tacit, &dir);
     let nowhere = stage.path("nowhere");
     tacit.refused(
         &["testnet", "status", "--dir", &nowhere],
@@ -131,6 +138,50 @@ fn networks_live_on(stage: &Stage) {
     assert_eq!(text(&left, "/left/0/name"), "val-4");
     let nowhere = stage.path("nowhere");
     tacit.refused(&["testnet", "join", "--dir", &nowhere], 9, "testnet.not_running");
+}
+
+/// Links of a small network are cut, slowed and healed, and an adversary takes one validator's place.
+fn links_and_crooks(tacit: &Tacit, dir: &str) {
+    let net = |verb: &[&str]| tacit.json(&[&["testnet"], verb, &["--dir", dir]].concat());
+    let count = |value: &Value, what: &str| value[what].as_array().map(Vec::len);
+    let cut = net(&["partition", "0/val-1"]);
+    assert_eq!(
+        (count(&cut, "cut"), count(&cut, "slow")),
+        (Some(2), Some(0)),
+        "{cut}"
+    );
+    assert_eq!(
+        cut["cut"][0],
+        serde_json::json!({ "from": "val-0", "to": "val-1" })
+    );
+    assert_eq!(net(&["status"])["links"], cut);
+    assert_eq!(
+        count(&net(&["partition", "--from", "1"]), "cut"),
+        Some(2),
+        "it was cut already"
+    );
+    let said = tacit.text(&[
+        "testnet", "latency", "20ms", "--jitter", "5ms", "--from", "0", "--dir", dir,
+    ]);
+    assert!(said.contains("val-0 to val-1 20\u{b1}5 ms"), "{said}");
+    let healed = net(&["heal"]);
+    assert_eq!(
+        (count(&healed, "cut"), count(&healed, "slow")),
+        (Some(0), Some(1)),
+        "{healed}"
+    );
+    assert_eq!(count(&net(&["latency", "0ms"]), "slow"), Some(0));
+    let refused = |verb: &[&str], exit, code| {
+        tacit.refused(&[&["testnet"], verb, &["--dir", dir]].concat(), exit, code);
+    };
+    refused(&["partition", "0,1"], 2, "usage.invalid");
+    refused(&["partition", "0/7"], 4, "testnet.unknown_node");
+    refused(&["latency", "5ms", "--jitter", "6ms"], 2, "usage.invalid");
+    refused(&["adversary", "7", "silent"], 4, "testnet.unknown_node");
+    assert_eq!(net(&["adversary", "1", "silent"])["adversary"], "silent");
+    assert_eq!(net(&["status"])["nodes"][1]["state"], "adversary");
+    net(&["restart", "1"]);
+    assert_eq!(net(&["status"])["nodes"][1]["state"], "running");
 }
 
 /// Takes a detached network down, also when its test fails.

@@ -1,6 +1,6 @@
 //! Batches: what a crooked author can put into one, and what the chain makes of it.
 
-use tacit_ledger::{Envelope, Outcome, SealedReceipt, SealingSecret};
+use tacit_ledger::{Action, Envelope, MailAction, Outcome, SealedReceipt, SealingSecret};
 use tacit_node::replica::GossipVerdict;
 
 use tacit_tests::sim::{
@@ -43,6 +43,37 @@ fn envelopes_that_do_not_open_are_ordered_counted_and_have_a_public_receipt() {
     }
     assert_eq!(world.receipt(&good.id(), &key).outcome, Outcome::Applied);
     world.transfer(0, &alice(), 1, bob().id());
+    world.assert_calm();
+}
+
+/// Its batches may take so many bytes; what comes beyond is refused at the door, and never let go of once it is in.
+#[test]
+fn what_a_validator_took_in_is_ordered_however_much_waits() {
+    let mut world = World::at_epoch_1(Options::default());
+    (1..4).for_each(|node| world.kill(node));
+    let letter = |to| {
+        Action::Mail(MailAction::Send {
+            to,
+            sealed: vec![7; 60_000],
+        })
+    };
+    let mut taken = Vec::new();
+    let refused = loop {
+        let nonce = taken.len() as u64;
+        let (envelope, _) = world.seal(&alice(), nonce, letter(bob().id()));
+        match world.submit(0, &envelope) {
+            Ok(id) => taken.push(id),
+            Err(refused) => break refused,
+        }
+        assert!(taken.len() < 2_000, "there is an end to what it holds");
+        // Batches are made meanwhile.
+        world.run_for(5);
+    };
+    assert_eq!(refused.code, "mempool.full");
+    (1..4).for_each(|node| world.start(node));
+    world.run_until("all that was taken in is in the chain", 120_000, |world| {
+        taken.iter().all(|id| world.nodes[0].has(id))
+    });
     world.assert_calm();
 }
 

@@ -1,0 +1,196 @@
+//! Validators that are not honest, at real processes: each adversary in turn under load; and one whose answers are forged,
+//! while a newcomer and a node without its secret depend on answers.
+
+use std::{
+    fs,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Map, json};
+use tacit_attest::{Measurement, SimulatedChip, SimulatedQuoter};
+use tacit_ledger::{ChainLog, Column, Durability, RocksStore, Store, WriteBatch};
+use tacit_node::keyring::{SealedFile, Vault};
+use tacit_testnet::Adversary;
+
+use super::{
+    keep,
+    kills::no_convictions,
+    lane::{Lane, round},
+};
+
+/// The seat that is not honest.
+const CROOK: usize = 3;
+/// The seat whose answers are forged: the first one, whom others ask first.
+const LIAR: usize = 0;
+/// The seat that loses what it knows.
+const VICTIM: usize = 2;
+/// Longest wait for a newcomer's way into the set.
+const STEP: Duration = Duration::from_secs(120);
+
+/// Each adversary takes a validator's place for a while, under load; the one that contradicts itself is out for good.
+///
+/// # Panics
+/// When the others stop, blame somebody honest, or keep the equivocator.
+pub fn adversaries(lane: &mut Lane) {
+    let mut figures = Map::new();
+    for kind in [
+        Adversary::Silent,
+        Adversary::Replay,
+        Adversary::Spam,
+        Adversary::Equivocate,
+    ] {
+        let (rate, blocks) = (lane.size.rate, lane.size.seconds);
+        let (counts, loaded) = lane.under_load(rate, |lane| {
+            lane.net().adversary(CROOK, kind).expect("it takes its place");
+            lane.progress(0, 2 * blocks);
+            if kind == Adversary::Equivocate {
+                lane.until("it is out", || {
+                    let page = lane.try_page(0, "/v1/validators").unwrap_or_default();
+                    let items = page["items"].as_array().cloned().unwrap_or_default();
+                    items.iter().filter(|item| !item["index"].is_null()).count() == 3
+                });
+            }
+            lane.until("it has done what it does", || {
+                let report = lane.network.testnet.adversary_report(CROOK);
+                report.is_some_and(|report| report.counts.values().sum::<u64>() > 10)
+            });
+            let report = lane.network.testnet.adversary_report(CROOK);
+            lane.net().restart(CROOK).expect("the validator comes back");
+            report.expect("an adversary").counts
+        });
+        loaded.nothing_lost();
+        if kind == Adversary::Equivocate {
+            let page = lane.page(0, "/v1/validators/val-3");
+            assert_eq!(page["dropped_for"], "epoch.convicted", "{page}");
+            for node in ["val-0", "val-1", "val-2"] {
+                let page = lane.page(0, &format!("/v1/validators/{node}"));
+                assert_eq!(page["status"], "active", "nobody honest is blamed: {page}");
+            }
+        } else {
+            lane.until("it votes again", || lane.votes(CROOK));
+            no_convictions(lane);
+        }
+        lane.agree(&[0, 1, 2, CROOK]);
+        for node in 0..4 {
+            assert_eq!(
+                lane.in_log(node, "panicked at"),
+                0,
+                "node {node} under {}",
+                kind.name()
+            );
+        }
+        figures.insert(
+            kind.name().into(),
+            json!({ "did": counts, "load": loaded.figures() }),
+        );
+    }
+    keep("adversaries", figures.into());
+}
+
+/// One validator answers every question with a forgery; a fifth validator joins by snapshot, and another one has lost the
+/// epoch's secret and the blocks that dealt it.
+///
+/// # Panics
+/// When either is misled or does not get there, or no forgery was tried on them.
+pub fn forged_answers(lane: &mut Lane) {
+    let rate = lane.size.rate.min(10.0);
+    let ((counts, joined, back), loaded) = lane.under_load(rate, |lane| {
+        lane.net()
+            .adversary(LIAR, Adversary::Forge)
+            .expect("it takes its place");
+        lane.progress(1, 2);
+        let joined = lane.net().join(STEP, &mut |event| println!("{event}"));
+        let joined = joined.expect("it joins");
+        // It asks whom it is connected to, so the liar may be lucky.
+        let mut begun = Instant::now();
+        for tries in 0.. {
+            assert!(tries < 8, "the liar is asked for the secret");
+            lose_secret(lane, VICTIM);
+            begun = Instant::now();
+            lane.until("it votes", || lane.votes(VICTIM));
+            wait_for_report(lane);
+            let report = lane.network.testnet.adversary_report(LIAR);
+            if report.is_some_and(|report| report.counts.contains_key("shares")) {
+                break;
+            }
+        }
+        // What is sealed to the epoch opens there again.
+        let mut alice = lane.network.wallet("alice", VICTIM);
+        let to = lane.network.address("bob");
+        let mut sent = None;
+        lane.until("it takes in what it can open", || {
+            sent = alice.submit_transfer(&to, 1).ok();
+            sent.is_some()
+        });
+        let back = begun.elapsed();
+        alice.wait(&mut sent.expect("sent")).expect("it is final");
+        let report = lane.network.testnet.adversary_report(LIAR).expect("an adversary");
+        let (counts, asked) = (report.counts, ["shares", "standings", "blocks", "manifests"]);
+        assert!(
+            asked.iter().all(|what| counts.contains_key(*what)),
+            "the liar was asked for everything: {counts:?}"
+        );
+        lane.net().restart(LIAR).expect("the validator comes back");
+        (counts, joined, back)
+    });
+    loaded.nothing_lost();
+    lane.until("it votes again", || lane.votes(LIAR));
+    lane.agree(&[0, 1, 2, 3, 4]);
+    no_convictions(lane);
+    keep(
+        "forged answers",
+        json!({
+            "forged": counts,
+            "a fifth validator voted after s": round(joined.seconds),
+            "without its secret, at work again after ms": round(back.as_secs_f64() * 1e3),
+            "load": loaded.figures(),
+        }),
+    );
+}
+
+/// The adversary tells what it did once a second.
+fn wait_for_report(lane: &Lane) {
+    let begun = Instant::now();
+    lane.until("it has told", || begun.elapsed() >= Duration::from_millis(1_500));
+}
+
+/// What a host can do to a stopped validator: its keyring has no secret of an epoch, and the blocks from before the epoch
+/// are gone.
+fn lose_secret(lane: &mut Lane, node: usize) {
+    lane.net().kill(node).expect("it is killed");
+    let home = lane.home(node).to_path_buf();
+    let mut measurement = [0; 48];
+    hex::decode_to_slice(&lane.network.facts().measurement, &mut measurement).expect("a measurement");
+    let chip =
+        SimulatedChip::from_bytes(&fs::read(home.join("sim-chip.bin")).expect("the chip")).expect("a chip");
+    let quoter = Arc::new(SimulatedQuoter::new(chip, Measurement(measurement)));
+    let mut sealed = SealedFile::new(home.join("keyring.sealed"), quoter);
+    let held = sealed.load().expect("it opens").to_vec();
+    sealed.save(&without_secrets(&held)).expect("saved");
+    let store = RocksStore::open(home.join("db")).expect("its database");
+    let first = {
+        let log = ChainLog::new(&store);
+        let public = log.public().expect("readable").expect("a public state");
+        public.current().start_height
+    };
+    let mut writes = WriteBatch::new();
+    for height in 1..first.saturating_sub(1) {
+        writes.delete(Column::Blocks, height.to_be_bytes());
+    }
+    store.commit(writes, Durability::Synced).expect("written");
+    drop(store);
+    lane.net().restart(node).expect("it starts again");
+}
+
+/// A keyring's record (identity, list of KEM seeds with a flag each, list of epochs' secrets) without the last list.
+fn without_secrets(record: &[u8]) -> Vec<u8> {
+    let count = |at: usize| u32::from_le_bytes(record[at..at + 4].try_into().expect("four bytes")) as usize;
+    let epochs = 64 + 4 + 33 * count(64);
+    assert_eq!(
+        record.len(),
+        epochs + 4 + 40 * count(epochs),
+        "another format than this"
+    );
+    [&record[..epochs], &[0; 4]].concat()
+}
