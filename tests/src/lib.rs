@@ -3,8 +3,8 @@
 
 pub mod bad_evidence;
 pub mod consensus_sim;
-pub mod faults;
 pub mod explore;
+pub mod faults;
 pub mod fuzz;
 pub mod network;
 pub mod oracle;

@@ -173,5 +173,8 @@ fn what_one_validator_sends_is_bounded() {
     println!("a flood of 200,000 votes and timeouts leaves {held:?}");
     assert!(held.is_within(&most), "B1: {held:?} is more than {most:?}");
     // One voter's share of the window is all that it can fill.
-    assert!(held.votes <= most.votes / 4 && held.timeouts <= most.timeouts / 4, "B1: {held:?}");
+    assert!(
+        held.votes <= most.votes / 4 && held.timeouts <= most.timeouts / 4,
+        "B1: {held:?}"
+    );
 }

@@ -1,11 +1,11 @@
 //! The reference model: it accepts what real cores do, and rejects each change of it that a rule forbids. The
 //! traces of worlds are judged wherever `consensus_sim` runs; here it is shown that the judge can say no.
 
+use serde_json::json;
 use tacit_consensus::{
     Digest,
     trace::{Cause, Statement, Transition},
 };
-use serde_json::json;
 use tacit_tests::{
     consensus_sim::{Options, run, run_traced},
     oracle::Oracle,

@@ -2,9 +2,7 @@
 //! of it.
 
 use super::{Building, Core};
-use crate::limits::{
-    MAX_ORPHANS, MAX_TREE_BLOCKS, MAX_VIEW_AHEAD, RECENT_COMMITTED, VIEWS_KEPT,
-};
+use crate::limits::{MAX_ORPHANS, MAX_TREE_BLOCKS, MAX_VIEW_AHEAD, RECENT_COMMITTED, VIEWS_KEPT};
 use crate::types::{Digest, encode, hash};
 use std::sync::Arc;
 

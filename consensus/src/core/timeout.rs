@@ -147,7 +147,9 @@ impl Core {
             .and_then(|id| self.tree.get(&id))
             .filter(|block| block.header.view == view);
         let proposal = proposal.map(|block| Message::Proposal(Box::new(block.clone())));
-        let recent = votes.into_iter().filter(|vote| vote.view.saturating_add(1) >= view);
+        let recent = votes
+            .into_iter()
+            .filter(|vote| vote.view.saturating_add(1) >= view);
         let votes = recent.map(Message::Vote);
         let again: Vec<Effect> = proposal.into_iter().chain(votes).map(Effect::Broadcast).collect();
         self.out.extend(again);

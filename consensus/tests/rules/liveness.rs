@@ -260,7 +260,10 @@ fn long_back_off_ends_when_the_network_is_back() {
     net.passes = Box::new(|_, _, _| true);
     // What was said is said again within a base timeout, a second; then two delays a block.
     net.run(1_500);
-    assert!(net.core(0).view() > view, "the view is over long before its timeout");
+    assert!(
+        net.core(0).view() > view,
+        "the view is over long before its timeout"
+    );
     assert!(net.heights()[0] >= height + 10, "{height} -> {:?}", net.heights());
     assert!(net.core(0).status().timeout_ms <= 1_000);
     net.assert_agreement();

@@ -250,14 +250,21 @@ impl Replica {
     /// leaders over. It is a hint, so blocks that are not here any more are left out.
     fn committed_views(&self, newest: Height) -> Vec<u64> {
         let memory = Core::memory(&self.committee).min(MAX_RECALLED);
-        let first = newest.saturating_sub(memory - 1).max(self.first_height()).max(self.first);
+        let first = newest
+            .saturating_sub(memory - 1)
+            .max(self.first_height())
+            .max(self.first);
         let (mut views, mut at) = (Vec::new(), first);
         while at <= newest {
             let blocks = self.log().blocks_from(at, RECALLED_AT_ONCE).unwrap_or_default();
             let Some(last) = blocks.last() else { break };
             at = last.block.header.height + 1;
             let headers = blocks.iter().map(|committed| &committed.block.header);
-            views.extend(headers.filter(|header| header.height <= newest).map(|header| header.view));
+            views.extend(
+                headers
+                    .filter(|header| header.height <= newest)
+                    .map(|header| header.view),
+            );
         }
         views
     }

@@ -44,9 +44,9 @@ use std::{
 
 use rand_chacha::ChaCha20Rng;
 use tacit_consensus::{
-    trace::{Cause, Tracer, Transition},
     Anchor, Block, Certificate, CommitProof, Committee, Core, Digest, Executed, Fault, Header, Height,
     Input as CoreInput, Message, Millis, Scheme, Signer, planted,
+    trace::{Cause, Tracer, Transition},
 };
 use tacit_ledger::{
     Batch, ChainLog, Column, Durability, EpochRecord, EvidenceVerdicts, Genesis, OpenedEnvelope,

@@ -1,6 +1,11 @@
 //! One core, and everything that one other validator can sign.
 
-use super::{options::Options, rng::Rng, toy, world::{CHAIN, START}};
+use super::{
+    options::Options,
+    rng::Rng,
+    toy,
+    world::{CHAIN, START},
+};
 use tacit_consensus::{
     Anchor, Certificate, Committee, Config, Core, Digest, Executed, Held, Input, Message, Phase, Signature,
     Timeout, Vote,
@@ -9,7 +14,9 @@ use tacit_consensus::{
 /// Has `liar` send validator 0 so many votes and timeouts of views that chance chooses, near and absurdly far.
 /// Answers the most that the core held at any time.
 pub fn flood(options: &Options, liar: u16, messages: u64) -> Held {
-    let members = (0..options.n).map(|index| toy::signer(false, index).public()).collect();
+    let members = (0..options.n)
+        .map(|index| toy::signer(false, index).public())
+        .collect();
     let anchor = Anchor {
         epoch: 1,
         block: CHAIN,
@@ -46,7 +53,11 @@ pub fn flood(options: &Options, liar: u16, messages: u64) -> Held {
                 view,
                 height: rng.draw(),
                 block: Digest(block),
-                phase: if rng.chance(500) { Phase::Certify } else { Phase::Finalize },
+                phase: if rng.chance(500) {
+                    Phase::Certify
+                } else {
+                    Phase::Finalize
+                },
                 voter: liar,
                 signature: Signature([0; 64]),
             };

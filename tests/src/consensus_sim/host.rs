@@ -104,10 +104,14 @@ impl World {
 
     /// B1: a core keeps no more than it says, whatever it is sent.
     fn check_bounds(&mut self, node: usize) {
-        let Some(core) = &self.nodes[node].core else { return };
+        let Some(core) = &self.nodes[node].core else {
+            return;
+        };
         let (held, most) = (core.held(), Held::most(usize::from(self.options.n)));
         if !held.is_within(&most) {
-            self.checker.violations.push(format!("B1: {held:?} is more than {most:?}"));
+            self.checker
+                .violations
+                .push(format!("B1: {held:?} is more than {most:?}"));
         }
     }
 
