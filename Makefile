@@ -57,6 +57,7 @@ soak: reliability
 
 bench:
 	scripts/cargo bench --locked -p tacit-tests --bench attestation
+	scripts/cargo bench --locked -p tacit-tests --bench baseline
 	scripts/cargo bench --locked -p tacit-ledger --bench public
 	scripts/cargo bench --locked -p tacit-ledger --bench rekey
 	scripts/cargo bench --locked -p tacit-ledger --bench audit

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use tacit_consensus::{Block, CommitProof, Digest, Executed, Header, Height, Millis};
 use tacit_ledger::{
-    BlockContext, BlockResult, CommittedBlock, Durability, Envelope, EpochLink, Executable, Manifest,
+    Batch, BlockContext, BlockResult, CommittedBlock, Durability, Envelope, EpochLink, Executable, Manifest,
     PublicSnapshot, SealedReceipt, SnapshotId, SnapshotKind, StoreError, StoredReceipt, SystemRecord,
     TxRecord, WriteBatch, block_receipts_root, chain_receipts, encode, encrypt_checkpoint, encrypt_frame,
     open_envelope,
@@ -72,21 +72,30 @@ impl Replica {
     /// The envelopes of a block that count: each id once in the chain, of this epoch, not expired. Anyone can
     /// repeat this from public data.
     pub(super) fn envelopes_of(&self, block: &Block) -> Result<Vec<(Digest, Envelope)>, String> {
-        let header = &block.header;
-        let mut seen = BTreeSet::new();
+        let batches = block.payload.batches.iter().map(|digest| {
+            let held = self.batch(digest);
+            held.ok_or_else(|| format!("batch {digest} of a final block is gone"))
+        });
+        let batches = batches.collect::<Result<Vec<Batch>, String>>()?;
+        self.counting(&block.header, &batches, &mut BTreeSet::new())
+    }
+
+    /// The envelopes of these batches that count in a block with this header: `seen` are the ids of those that count in it or in
+    /// blocks before it that are not stored yet.
+    pub(super) fn counting(
+        &self,
+        header: &Header,
+        batches: &[Batch],
+        seen: &mut BTreeSet<Digest>,
+    ) -> Result<Vec<(Digest, Envelope)>, String> {
         let mut envelopes = Vec::new();
-        for digest in &block.payload.batches {
-            let batch = self
-                .batch(digest)
-                .ok_or_else(|| format!("batch {digest} of a final block is gone"))?;
-            for envelope in batch.envelopes {
-                let id = envelope.id();
-                let counts = envelope.check(&self.chain, header.epoch, header.height).is_ok()
-                    && self.log().tx(&id).map_err(|e| e.to_string())?.is_none()
-                    && seen.insert(id);
-                if counts {
-                    envelopes.push((id, envelope));
-                }
+        for envelope in batches.iter().flat_map(|batch| &batch.envelopes) {
+            let id = envelope.id();
+            let counts = envelope.check(&self.chain, header.epoch, header.height).is_ok()
+                && self.log().tx(&id).map_err(|e| e.to_string())?.is_none()
+                && seen.insert(id);
+            if counts {
+                envelopes.push((id, envelope.clone()));
             }
         }
         Ok(envelopes)
@@ -217,6 +226,9 @@ impl Replica {
                 ));
             }
             self.executed.insert(stated.height, stated);
+            if own.receipts_root != stated.receipts_root {
+                self.chain_receipts_again(stated)?;
+            }
             return Ok(());
         }
         if own != stated {
@@ -224,6 +236,25 @@ impl Replica {
                 "state at {} has diverged: own {own:?}, certified {stated:?}",
                 stated.height
             ));
+        }
+        Ok(())
+    }
+
+    /// Receipts that came to this node were not those that a quorum states: what rests on them is computed from there again.
+    /// Their own block's proofs fail, as they must.
+    fn chain_receipts_again(&mut self, stated: Executed) -> Result<(), String> {
+        tracing::warn!(
+            height = stated.height,
+            "receipts that a peer gave are not those of the chain: they cannot be proven from this node"
+        );
+        let mut root = stated.receipts_root;
+        for height in stated.height + 1..=self.head.height {
+            let result = self.log().result(height).map_err(|e| e.to_string())?;
+            let result = result.ok_or_else(|| format!("the result at {height} is gone"))?;
+            root = chain_receipts(&root, &result.receipts);
+            if let Some(executed) = self.executed.get_mut(&height) {
+                executed.receipts_root = root;
+            }
         }
         Ok(())
     }

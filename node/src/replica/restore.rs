@@ -120,6 +120,7 @@ impl Replica {
             store,
             genesis,
         };
+        replica.sync.doubt(replica.head.height);
         // Numbers batches by the clock, so that a restarted author does not repeat one of its batches.
         replica.mempool.number_from(now);
         // A crash may have come between the block that began this epoch and the end of the old keys.

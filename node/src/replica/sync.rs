@@ -4,11 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tacit_consensus::{Block, Digest, Height, Input as CoreInput, Millis};
-use tacit_ledger::{Batch, Durability, WriteBatch};
+use tacit_ledger::{Batch, CommittedBlock, Durability, WriteBatch, block_receipts_root, chain_receipts};
 
 use super::{Effect, NodeKey, Offence, Replica};
 use crate::wire::{
-    Announcement, FetchRequest, FetchResponse, MAX_BATCHES_PER_FETCH, MAX_BLOCKS_PER_FETCH, SyncBlock,
+    Announcement, FETCH_ANSWER_TARGET_BYTES, FetchRequest, FetchResponse, MAX_BATCHES_PER_FETCH,
+    MAX_BLOCKS_PER_FETCH, SyncBlock,
 };
 
 /// How long a validator waits for consensus itself to bring what a peer announced.
@@ -36,6 +37,8 @@ pub(super) struct Sync {
     last_asked: Option<NodeKey>,
     next_request: u64,
     wanted: BTreeMap<Digest, Wanted>,
+    /// Receipts up to this height may not be what a quorum states, until a final header has named that height.
+    doubted: Height,
     /// Requests for batches under way: each is answered or fails, so there are few.
     batches: BTreeSet<u64>,
 }
@@ -57,6 +60,15 @@ struct Wanted {
     since: Millis,
     asked: usize,
     tries: u32,
+}
+
+/// Whether an answer ends because it is long, and not because its sender has no more.
+fn is_full(blocks: &[SyncBlock]) -> bool {
+    let bytes = blocks
+        .iter()
+        .map(|block| borsh::object_length(block).unwrap_or(0));
+    // The next block did not fit, and one may be almost as long as an answer.
+    blocks.len() >= usize::from(MAX_BLOCKS_PER_FETCH) || bytes.sum::<usize>() > FETCH_ANSWER_TARGET_BYTES / 4
 }
 
 impl Sync {
@@ -100,6 +112,11 @@ impl Sync {
     /// Connected peers.
     pub(super) fn peers(&self) -> &BTreeSet<NodeKey> {
         &self.peers
+    }
+
+    /// Receipts up to this height were taken without a final header that states them, or by an earlier process.
+    pub(super) fn doubt(&mut self, height: Height) {
+        self.doubted = self.doubted.max(height);
     }
 
     pub(super) fn number(&mut self) -> u64 {
@@ -294,26 +311,35 @@ impl Replica {
             }
             return;
         }
+        let proven = match self.proven_receipts(&blocks) {
+            Ok(proven) => proven,
+            Err(reason) => return self.refuse_blocks(now, from, &reason),
+        };
+        let full = is_full(&blocks);
+        let before = self.head.height;
         for block in blocks {
             if self.holds_blocks() {
                 break;
             }
-            if block.committed.block.header.height <= self.head.height {
+            let height = block.committed.block.header.height;
+            if height <= self.head.height {
                 continue;
+            }
+            if height > proven && !block.receipts.is_empty() {
+                if self.head.height > before {
+                    break;
+                }
+                if !full {
+                    // The blocks that state them are on their way to being final.
+                    self.sync.behind_since = Some(now);
+                    return;
+                }
+                self.sync.doubt(height);
             }
             match self.apply_synced(now, block) {
                 Ok(()) => {}
                 Err(Unapplied::Halted) => return,
-                Err(Unapplied::Refused(reason)) => {
-                    tracing::warn!(height = self.head.height + 1, reason, "fetched block refused");
-                    self.out.push(Effect::Penalise {
-                        peer: from,
-                        offence: Offence::Invalid,
-                    });
-                    self.sync.unlearn(&from);
-                    self.sync.behind_since = Some(now);
-                    return;
-                }
+                Err(Unapplied::Refused(reason)) => return self.refuse_blocks(now, from, &reason),
             }
         }
         self.sync.behind_since = None;
@@ -323,6 +349,63 @@ impl Replica {
         self.sync.pruned.clear();
         if self.sync.inflight.is_none() && !self.holds_blocks() {
             self.ask_blocks(now, from);
+        }
+    }
+
+    /// A peer sent what no honest one sends: another is asked.
+    fn refuse_blocks(&mut self, now: Millis, from: NodeKey, reason: &str) {
+        tracing::warn!(height = self.head.height + 1, reason, "fetched block refused");
+        self.out.push(Effect::Penalise {
+            peer: from,
+            offence: Offence::Invalid,
+        });
+        self.sync.unlearn(&from);
+        self.sync.behind_since = Some(now);
+    }
+
+    /// Up to which height the receipts of fetched blocks are those that a final header among them states. Who executes needs
+    /// nobody's receipts; an observer can compute none, and would keep and pass on whatever a liar gives it.
+    fn proven_receipts(&mut self, blocks: &[SyncBlock]) -> Result<Height, String> {
+        let head = self.head.height;
+        if self.private.is_some() {
+            return Ok(Height::MAX);
+        }
+        let states = |synced: &&SyncBlock| {
+            let header = &synced.committed.block.header;
+            header.epoch == self.record.epoch && header.executed.height > head
+        };
+        let Some(witness) = blocks.iter().rev().find(states) else {
+            return Ok(head);
+        };
+        let CommittedBlock { block, proof } = &witness.committed;
+        let stated = block.header.executed;
+        proof
+            .verify(block.id(), &self.chain, &self.committee, &*self.scheme)
+            .map_err(|error| error.to_string())?;
+        let (mut root, mut seen) = (self.newest_executed().receipts_root, BTreeSet::new());
+        let within = |synced: &&SyncBlock| {
+            let height = synced.committed.block.header.height;
+            height > head && height <= stated.height
+        };
+        for synced in blocks.iter().filter(within) {
+            let envelopes = self.counting(&synced.committed.block.header, &synced.batches, &mut seen)?;
+            let of = envelopes.iter().zip(&synced.receipts);
+            let leaves: Vec<Digest> = of.map(|((id, _), receipt)| receipt.leaf(id)).collect();
+            root = chain_receipts(&root, &block_receipts_root(&leaves));
+        }
+        if root == stated.receipts_root {
+            return Ok(stated.height);
+        }
+        match self.certified.executed < self.sync.doubted {
+            // The fault may be in what is stored here.
+            true => {
+                self.sync.doubt(stated.height);
+                Ok(stated.height)
+            }
+            false => Err(format!(
+                "the receipts that came are not those that the final header at {} states",
+                block.header.height
+            )),
         }
     }
 
@@ -395,7 +478,7 @@ impl Replica {
             return Err(Unapplied::Halted);
         }
         if self.private.is_none() {
-            // How many there are is all that can be checked before a later header states their root.
+            // What they are was looked at for the whole answer, as far as a header in it states it.
             match self.envelopes_of(&block) {
                 Ok(envelopes) if envelopes.len() == receipts.len() => {}
                 Ok(envelopes) => {

@@ -185,12 +185,18 @@ fn who_dials_again_long_after_it_was_connected_is_let_in_anew() {
     let peer = PeerId::random();
     assert!(book.admit_dialler(peer, now).is_ok());
     assert!(connect(&mut book, peer, 1, now));
-    assert!(book.admit_dialler(peer, now + HANDSHAKE).is_ok(), "two that dial each other at once");
+    assert!(
+        book.admit_dialler(peer, now + HANDSHAKE).is_ok(),
+        "two that dial each other at once"
+    );
     let later = now + 2 * HANDSHAKE;
     assert!(matches!(book.admit_dialler(peer, later), Err(Refusal::Anew)));
     assert_eq!(book.take_evictions(), [peer].into(), "what is old goes first");
     book.closed(peer, ConnectionId::new_unchecked(1), later);
     assert!(book.admit_dialler(peer, later).is_ok());
     assert!(connect(&mut book, peer, 2, later));
-    assert!(book.admit(peer, later + 2 * HANDSHAKE).is_ok(), "a dial of our own");
+    assert!(
+        book.admit(peer, later + 2 * HANDSHAKE).is_ok(),
+        "a dial of our own"
+    );
 }

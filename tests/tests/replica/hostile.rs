@@ -1,6 +1,7 @@
 //! What anybody may throw at a replica: a named offence for who threw it, no panic, nothing changed.
 
 use tacit_consensus::{CommitProof, Message, Phase, Signature, Vote};
+use tacit_ledger::SealedReceipt;
 use tacit_node::{
     replica::{Input, Offence},
     wire::{Announcement, Direct, FetchResponse, SyncBlock},
@@ -8,6 +9,7 @@ use tacit_node::{
 
 use tacit_tests::sim::{
     founders::{NOTHING, alice, bob, node_key},
+    wallet::pay,
     world::{Options, World},
 };
 
@@ -289,6 +291,47 @@ fn an_observer_that_is_given_too_few_receipts_refuses_them_and_asks_another() {
         world.nodes[observer].height() == world.top()
     });
     world.transfer(1, &alice(), 3, bob().id());
+}
+
+/// Found by the swarm, whose network changed a byte of one: an observer kept what it was given, passed it on, and could never
+/// prove a receipt again.
+#[test]
+fn an_observer_that_is_given_other_receipts_refuses_them_and_keeps_those_that_a_final_header_states() {
+    let mut world = World::at_epoch_1(Options::default());
+    let mut ids = Vec::new();
+    for nonce in 0..3 {
+        let (envelope, _) = world.seal(&alice(), nonce, pay(bob().id(), 1));
+        ids.push(world.submit(0, &envelope).expect("accepted"));
+        world.run_until("final", 10_000, |world| world.all_have(&envelope.id()));
+    }
+    world.settle();
+    world.server = Some(Box::new(|server, response| match response {
+        FetchResponse::Blocks(mut blocks) if server == 0 => {
+            for receipt in blocks.iter_mut().flat_map(|block| &mut block.receipts) {
+                *receipt = SealedReceipt::unopened(&NOTHING);
+            }
+            FetchResponse::Blocks(blocks)
+        }
+        other => other,
+    }));
+    let observer = 4;
+    world.cut.extend([(1, observer), (2, observer), (3, observer)]);
+    world.add_observer();
+    world.run_until("it is named", 30_000, |world| {
+        world.blamed(0).contains(&Offence::Invalid)
+    });
+    world.heal();
+    world.run_until("it has caught up", 60_000, |world| {
+        world.nodes[observer].height() == world.top()
+    });
+    for nonce in 3..6 {
+        world.transfer(1, &alice(), nonce, bob().id());
+    }
+    for id in ids {
+        let own = world.proof(observer, &id).expect("a proof");
+        assert_eq!(own.sealed, world.proof(1, &id).expect("a proof").sealed);
+    }
+    assert!((1..4).all(|honest| world.blamed(honest).is_empty()));
 }
 
 #[test]
