@@ -18,7 +18,7 @@ fn certified(net: &Net, view: u64, justify: Certificate) -> Certificate {
     net.certificate(&block.header, Phase::Certify, &[0, 1, 2])
 }
 
-/// 1. Its lock moved backwards when an old certificate was shown again, and one liar of four made two honest commit
+/// Defect 1: Its lock moved backwards when an old certificate was shown again, and one liar of four made two honest commit
 /// different blocks. (Also `rules/hostile.rs`, the twins lane and the explorer.)
 #[test]
 fn replayed_certificates_do_not_move_the_lock_back() {
@@ -40,7 +40,7 @@ fn replayed_certificates_do_not_move_the_lock_back() {
     assert_eq!(net.core(0).high().view, 2);
 }
 
-/// 2. It needed four live leaders in a row: with one of four crashed it committed nothing. (Also the same for n = 7 in
+/// Defect 2: It needed four live leaders in a row: with one of four crashed it committed nothing. (Also the same for n = 7 in
 /// `consensus_sim`, under faults, and `rules/leaders.rs`.)
 #[test]
 fn f_crashed_in_every_position_and_blocks_commit() {
@@ -63,7 +63,7 @@ fn f_crashed_in_every_position_and_blocks_commit() {
     }
 }
 
-/// 3. Its timers added up within an epoch of views: one proposal 100 ms late stalled it for 58 s.
+/// Defect 3: Its timers added up within an epoch of views: one proposal 100 ms late stalled it for 58 s.
 #[test]
 fn one_late_proposal_costs_its_delay_and_no_more() {
     let mut net = Net::new(4, 0);
@@ -75,12 +75,8 @@ fn one_late_proposal_costs_its_delay_and_no_more() {
     net.passes = Box::new(move |_, _, message| !late(message));
     net.run(100);
     let leader = net.committee.leader(view);
-    let sent = net.nodes[usize::from(leader)].sent.iter();
-    let proposal = sent
-        .filter(|sent| late(sent))
-        .next_back()
-        .cloned()
-        .expect("it led");
+    let mut sent = net.nodes[usize::from(leader)].sent.iter();
+    let proposal = sent.rfind(|sent| late(sent)).cloned().expect("it led");
     net.passes = Box::new(|_, _, _| true);
     for to in (0..4).filter(|to| *to != usize::from(leader)) {
         net.deliver(leader, to, proposal.clone());
@@ -107,7 +103,7 @@ fn one_late_proposal_costs_its_delay_and_no_more() {
     net.assert_agreement();
 }
 
-/// 4. Its sync never delivered a block's data, so that a replica which missed one proposal stayed out for ever.
+/// Defect 4: Its sync never delivered a block's data, so that a replica which missed one proposal stayed out for ever.
 #[test]
 fn a_missed_proposal_is_fetched_and_voted_upon_next_time() {
     let mut net = Net::new(4, 0);
@@ -133,7 +129,7 @@ fn a_missed_proposal_is_fetched_and_voted_upon_next_time() {
     net.assert_agreement();
 }
 
-/// 5. It dropped votes that overtook their proposal. (Also `rules/liveness.rs`.)
+/// Defect 5: It dropped votes that overtook their proposal. (Also `rules/liveness.rs`.)
 #[test]
 fn votes_that_come_before_their_proposal_count() {
     let mut net = Net::new(4, 0);
@@ -154,7 +150,7 @@ fn votes_that_come_before_their_proposal_count() {
     assert_eq!(net.nodes[0].commits.len(), 1);
 }
 
-/// 6. An older timeout certificate made an honest node panic.
+/// Defect 6: An older timeout certificate made an honest node panic.
 #[test]
 fn an_old_timeout_certificate_changes_nothing() {
     let mut net = Net::new(4, 0);
@@ -183,7 +179,7 @@ fn an_old_timeout_certificate_changes_nothing() {
     assert_eq!(net.core(0).view(), 6);
 }
 
-/// 7. A proposal of an absurd height halted all.
+/// Defect 7: A proposal of an absurd height halted all.
 #[test]
 fn absurd_heights_and_views_are_refused() {
     let mut net = Net::new(4, 0);
@@ -216,7 +212,7 @@ fn absurd_heights_and_views_are_refused() {
     );
 }
 
-/// 8. One sync request could ask for the whole chain and abort the server. Here a request names one block, and what is
+/// Defect 8: One sync request could ask for the whole chain and abort the server. Here a request names one block, and what is
 /// kept to answer is bounded. (What the node serves of its store: `node/src/serving.rs`, and the inputs lane.)
 #[test]
 fn a_request_asks_for_one_block_of_a_bounded_memory() {
@@ -242,7 +238,7 @@ fn a_request_asks_for_one_block_of_a_bounded_memory() {
     assert!(longest.is_some_and(|longest| longest <= MAX_COMMIT_PATH));
 }
 
-/// 9. A vote left before its record was written, so that a crash between the two signed two blocks in one view. (Also
+/// Defect 9: A vote left before its record was written, so that a crash between the two signed two blocks in one view. (Also
 /// `rules/restart.rs`, and each crash of `consensus_sim`, which may fall between any two effects.)
 #[test]
 fn no_crash_between_vote_and_record_makes_two_votes() {
@@ -296,7 +292,7 @@ fn no_crash_between_vote_and_record_makes_two_votes() {
     }
 }
 
-/// 10. It dropped notices of commits, so that applications missed blocks. The harness asserts of every commit that it is
+/// Defect 10: It dropped notices of commits, so that applications missed blocks. The harness asserts of every commit that it is
 /// the next height; here all are seen by an observer too.
 #[test]
 fn each_height_is_reported_once_and_none_is_left_out() {
@@ -322,7 +318,7 @@ fn each_height_is_reported_once_and_none_is_left_out() {
     net.assert_agreement();
 }
 
-/// 11. Two threads a replica spun for ever, and there was no idle mode. Here an idle core is woken a few times a
+/// Defect 11: Two threads a replica spun for ever, and there was no idle mode. Here an idle core is woken a few times a
 /// heartbeat, and asks for nothing in between.
 #[test]
 fn an_idle_core_is_woken_a_few_times_a_minute() {
@@ -341,7 +337,7 @@ fn an_idle_core_is_woken_a_few_times_a_minute() {
     assert!(sent <= 13 * 9, "{sent} messages in a minute");
 }
 
-/// 12. Proposals were unsigned. (Also `rules/hostile.rs`.)
+/// Defect 12: Proposals were unsigned. (Also `rules/hostile.rs`.)
 #[test]
 fn a_proposal_that_its_leader_did_not_sign_is_refused() {
     let mut net = Net::new(4, 0);
@@ -357,7 +353,7 @@ fn a_proposal_that_its_leader_did_not_sign_is_refused() {
     ));
 }
 
-/// 13. Seven network delays to a commit. Three here.
+/// Defect 13: Seven network delays to a commit. Three here.
 #[test]
 fn a_block_is_final_three_delays_after_it_was_proposed() {
     let mut net = Net::new(4, 0);

@@ -22,10 +22,11 @@ use super::{
 
 /// The seat that is not honest.
 const CROOK: usize = 3;
-/// The liar that newcomers ask for parts of a snapshot first: of those who described it, it has the lowest key.
-const CHUNKS: usize = 1;
-/// The liar that is asked for a lost secret first: it has the first seat.
-const SHARES: usize = 0;
+/// The seat whose answers are forged. Of those who described a snapshot, newcomers ask the one with the lowest key for its
+/// parts first, and that is this one.
+const LIAR: usize = 1;
+/// The seat that is asked for a lost secret before that one.
+const FIRST: usize = 0;
 /// The seat that loses what it knows.
 const VICTIM: usize = 2;
 /// Longest wait for a newcomer's way into the set.
@@ -98,56 +99,24 @@ pub fn adversaries(lane: &mut Lane) {
 /// When one of them is misled or does not get there, or no forgery was tried on them.
 pub fn forged_answers(lane: &mut Lane) {
     let rate = lane.size.rate.min(10.0);
-    let ((counts, joined, back), loaded) = lane.under_load(rate, |lane| {
+    let (joined, loaded) = lane.under_load(rate, |lane| {
         lane.net()
-            .adversary(CHUNKS, Adversary::Forge)
+            .adversary(LIAR, Adversary::Forge)
             .expect("it takes its place");
         lane.progress(0, 2);
         let mut joined = 0.0_f64;
         for tries in 0.. {
             assert!(tries < 3, "the liar is asked for a part of a snapshot");
             joined = joined.max(join(lane));
-            if told(lane, CHUNKS).contains_key("chunks") {
+            if told(lane, LIAR).contains_key("chunks") {
                 break;
             }
         }
-        let mut counts = told(lane, CHUNKS);
-        lane.net().restart(CHUNKS).expect("the validator comes back");
-        lane.until("it votes again", || lane.votes(CHUNKS));
-
-        lane.net()
-            .adversary(SHARES, Adversary::Forge)
-            .expect("it takes its place");
-        lane.progress(1, 2);
-        // It asks whom it is connected to, so the liar may be lucky.
-        let mut begun = Instant::now();
-        for tries in 0.. {
-            assert!(tries < 8, "the liar is asked for the secret");
-            lose_secret(lane, VICTIM);
-            begun = Instant::now();
-            lane.until("it votes", || lane.votes(VICTIM));
-            if told(lane, SHARES).contains_key("shares") {
-                break;
-            }
-        }
-        // What is sealed to the epoch opens there again.
-        let mut alice = lane.network.wallet("alice", VICTIM);
-        let to = lane.network.address("bob");
-        let mut sent = None;
-        lane.until("it takes in what it can open", || {
-            sent = alice.submit_transfer(&to, 1).ok();
-            sent.is_some()
-        });
-        let back = begun.elapsed();
-        alice.wait(&mut sent.expect("sent")).expect("it is final");
-        for (what, count) in told(lane, SHARES) {
-            *counts.entry(what).or_default() += count;
-        }
-        lane.net().restart(SHARES).expect("the validator comes back");
-        (counts, joined, back)
+        joined
     });
     loaded.nothing_lost();
-    lane.until("it votes again", || lane.votes(SHARES));
+    let (counts, back) = lost_secret(lane);
+    lane.until("it votes again", || lane.votes(LIAR));
     let nodes: Vec<usize> = (0..lane.nodes()).collect();
     lane.agree(&nodes);
     no_convictions(lane);
@@ -162,10 +131,50 @@ pub fn forged_answers(lane: &mut Lane) {
     );
 }
 
+/// A validator has lost the epoch's secret, and the liar is asked for it. Without load: what is committed while it has no secret
+/// it could not execute, and with the liar it would be one too many. Gives what was forged, and how long it took.
+fn lost_secret(lane: &mut Lane) -> (BTreeMap<String, u64>, Duration) {
+    // The seats are asked in their order, and the first one is out of its reach; it may still be late for the second.
+    let mut begun = Instant::now();
+    for tries in 0.. {
+        assert!(tries < 8, "the liar is asked for the secret");
+        let cut = |links: &mut tacit_testnet::Links| {
+            links.cut(4, &[FIRST], &[VICTIM]);
+            links.cut(4, &[VICTIM], &[FIRST]);
+            Ok(())
+        };
+        lane.until("all are at one height", || {
+            lane.height(VICTIM) == lane.height(FIRST) && lane.height(VICTIM) == lane.height(3)
+        });
+        lane.net().change_links(cut).expect("cut");
+        lose_secret(lane, VICTIM);
+        begun = Instant::now();
+        let asked = told(lane, LIAR).contains_key("shares");
+        lane.net().heal().expect("whole");
+        lane.until("it votes", || lane.votes(VICTIM));
+        if asked {
+            break;
+        }
+    }
+    // What is sealed to the epoch opens there again.
+    let mut alice = lane.network.wallet("alice", VICTIM);
+    let to = lane.network.address("bob");
+    let mut sent = None;
+    lane.until("it takes in what it can open", || {
+        sent = alice.submit_transfer(&to, 1).ok();
+        sent.is_some()
+    });
+    let back = begun.elapsed();
+    alice.wait(&mut sent.expect("sent")).expect("it is final");
+    let counts = told(lane, LIAR);
+    lane.net().restart(LIAR).expect("the validator comes back");
+    (counts, back)
+}
+
 /// A validator joins; the liar's word reaches it first. Gives how long it took, in seconds.
 fn join(lane: &mut Lane) -> f64 {
     let new = lane.nodes();
-    let honest: Vec<usize> = (0..new).filter(|node| *node != CHUNKS).collect();
+    let honest: Vec<usize> = (0..new).filter(|node| *node != LIAR).collect();
     let delay = Delay::new(Duration::from_millis(300), Duration::ZERO).expect("a delay");
     let slow = |delay: Delay| {
         let honest = honest.clone();

@@ -76,6 +76,8 @@ pub(super) struct Replica {
     given_up: BTreeMap<u64, u64>,
     /// What was signed in the last transition: if its record turns out to be lost, it never was.
     newest: Vec<(Kind, u64)>,
+    /// The last view in which it may have signed something before its trace began.
+    pub(super) untraced: u64,
     /// For the whole network's judgement.
     pub(super) said: Vec<Word>,
     pub(super) relied: Vec<(u16, Word)>,
@@ -110,6 +112,7 @@ impl Replica {
             finalized: BTreeMap::new(),
             given_up: BTreeMap::new(),
             newest: Vec::new(),
+            untraced: 0,
             said: Vec::new(),
             relied: Vec::new(),
             wrong: Vec::new(),
@@ -201,7 +204,13 @@ impl Replica {
         else {
             return;
         };
+        let untraced = match (self.entered, record) {
+            // It was never started before.
+            (0, Some(record)) => record.voted.max(record.finalized).max(record.given_up),
+            _ => self.untraced,
+        };
         let kept = Self {
+            untraced,
             durable: self.durable.take(),
             proposals: std::mem::take(&mut self.proposals),
             certified: std::mem::take(&mut self.certified),
