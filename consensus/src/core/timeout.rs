@@ -38,6 +38,7 @@ impl Core {
         let repeated = self.votes.timeout(view, voter).is_some();
         if !news && (repeated || behind) && !(behind && self.may_help(voter)) {
             if from == Some(voter) {
+                self.check_timeout(&signed)?;
                 self.witness_timeout(signed);
             }
             return Ok(());

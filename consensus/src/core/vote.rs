@@ -45,6 +45,8 @@ impl Core {
         };
         if late {
             if from == Some(vote.voter) {
+                // What is witnessed is told to its signer after a restart (R15): nobody else may put words there.
+                self.check_vote(&vote)?;
                 self.witness_vote(vote);
             }
             return Ok(());

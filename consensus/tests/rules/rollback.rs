@@ -4,8 +4,8 @@ use crate::harness::{CHAIN, DELAY, Image, Net, START, Toy, anchor, committee, ke
 use crate::restart::{assert_no_double_sign, double_signs};
 use std::sync::Arc;
 use tacit_consensus::{
-    CertificateError, Found, Phase, Probation, Standing, StandingError, Statements, TimeoutCertificate,
-    TimeoutEntry,
+    Certificate, CertificateError, Digest, Found, Message, Phase, Probation, Refusal, Signature, Standing,
+    StandingError, Statements, TimeoutCertificate, TimeoutEntry, Vote,
 };
 
 impl Net {
@@ -461,4 +461,36 @@ fn a_raised_record_gives_no_view_up_below_what_it_finalized() {
     let denies = |message: &tacit_consensus::Message| matches!(message, tacit_consensus::Message::Timeout(_));
     assert!(!net.nodes[1].sent.iter().any(denies));
     assert_eq!(committee(4).quorum(), 3);
+}
+
+/// Whoever speaks over a validator's connection without its key makes nobody witness what it never signed: its next start
+/// would refuse such an answer, and wait.
+#[test]
+fn late_statements_are_witnessed_by_their_signature_only() {
+    let mut net = Net::new(4, 0);
+    net.passes = Box::new(|from, to, _| (from, to) != (1, 2));
+    net.work(true);
+    net.run(500);
+    let (view, before) = (net.core(2).view(), net.standing(2, 1));
+    let high = net.core(2).high().clone();
+    let forged = Signature([9; 64]);
+    for phase in [Phase::Certify, Phase::Finalize] {
+        let vote = Vote {
+            epoch: 1,
+            view: high.view,
+            height: 1,
+            block: Digest([9; 32]),
+            phase,
+            voter: 1,
+            signature: forged,
+        };
+        net.deliver(1, 2, Message::Vote(vote));
+    }
+    let mut timeout = net.timeout(1, view - 1, Certificate::genesis(&anchor()));
+    timeout.signature = forged;
+    // The first is answered with help and so looked at in any case, the second need not be.
+    net.deliver(1, 2, Message::Timeout(Box::new(timeout.clone())));
+    net.deliver(1, 2, Message::Timeout(Box::new(timeout)));
+    assert_eq!(net.standing(2, 1).seen, before.seen);
+    assert_eq!(net.nodes[2].refused, vec![Refusal::Signature(1); 4]);
 }
