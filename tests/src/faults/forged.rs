@@ -143,9 +143,7 @@ fn lost_secret(lane: &mut Lane) -> (BTreeMap<String, u64>, Duration) {
             links.cut(4, &[VICTIM], &[FIRST]);
             Ok(())
         };
-        lane.until("all are at one height", || {
-            lane.height(VICTIM) == lane.height(FIRST) && lane.height(VICTIM) == lane.height(3)
-        });
+        quiet(lane);
         lane.net().change_links(cut).expect("cut");
         lose_secret(lane, VICTIM);
         begun = Instant::now();
@@ -169,6 +167,20 @@ fn lost_secret(lane: &mut Lane) -> (BTreeMap<String, u64>, Duration) {
     let counts = told(lane, LIAR);
     lane.net().restart(LIAR).expect("the validator comes back");
     (counts, back)
+}
+
+/// Waits until no block has come for a while: none is under way that could become final behind the victim's back. While it is
+/// down none can: with the liar there is no quorum.
+fn quiet(lane: &Lane) {
+    let heights = || [VICTIM, FIRST, 3].map(|node| lane.height(node));
+    let (mut last, mut since) = (heights(), Instant::now());
+    lane.until("no block comes", || {
+        let now = heights();
+        if now != last {
+            (last, since) = (now, Instant::now());
+        }
+        now.iter().all(|height| *height == now[0]) && since.elapsed() >= Duration::from_millis(1_500)
+    });
 }
 
 /// A validator joins; the liar's word reaches it first. Gives how long it took, in seconds.
