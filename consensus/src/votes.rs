@@ -126,7 +126,7 @@ impl Votes {
     /// What can still become a certificate that is news: for comparing two cores.
     pub(crate) fn open(&self, high: View, root: Height, view: View) -> impl BorshSerialize + '_ {
         let certify = self.certify.range(high.saturating_add(1)..);
-        let finalize = self.finalize.iter().flat_map(|(_, votes)| votes.values());
+        let finalize = self.finalize.values().flat_map(BTreeMap::values);
         let finalize = finalize.filter(|vote| vote.height > root);
         let timeouts = self.timeouts.range(view..);
         (

@@ -126,6 +126,7 @@ mod tests {
             bootstrap: vec!["/ip4/127.0.0.1/tcp/1".parse().expect("address")],
             chain: [0; 32],
             validators: vec![],
+            configured_only: false,
             max_connections: 10,
             limits: Limits::default(),
         };

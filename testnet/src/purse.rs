@@ -259,9 +259,10 @@ fn validators(facts: &Facts) -> Vec<String> {
     facts.validators().map(|node| node.rpc.clone()).collect()
 }
 
-/// Refusals that say something about this node, and nothing about the transaction: it stops, starts, or has left.
+/// Refusals that say something about this node, and nothing about the transaction: it stops, starts, is behind, or has left.
 fn of_the_node(code: &str) -> bool {
-    code.starts_with("node.") || code.starts_with("rpc.") || code == "query.not_a_validator"
+    let behind = ["query.not_a_validator", "epoch.not_found"];
+    code.starts_with("node.") || code.starts_with("rpc.") || behind.contains(&code)
 }
 
 /// Whether another validator may know more.

@@ -35,5 +35,5 @@ fn a_flood_is_refused_and_the_network_goes_on() {
 /// Answers that are forged, while others depend on them.
 #[test]
 fn a_liar_misleads_neither_newcomer_nor_whoever_lost_its_secret() {
-    faults::forged_answers(&mut Lane::up(|options| options.epoch_ms_min = 1_000));
+    faults::forged_answers(&mut Lane::up(|options| options.proxy = true));
 }

@@ -21,6 +21,8 @@ mod first_epoch;
 mod forgetting;
 #[path = "replica/hostile.rs"]
 mod hostile;
+#[path = "replica/judged.rs"]
+mod judged;
 #[path = "replica/leaders.rs"]
 mod leaders;
 #[path = "replica/life.rs"]

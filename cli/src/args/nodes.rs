@@ -247,7 +247,7 @@ pub(crate) enum TestnetVerb {
     /// Cut the links between groups of nodes, and heal all others; needs `up --proxy`
     #[command(
         after_help = "Nodes that are in no group form one more.\n\nExamples:\n  tacit testnet partition 0,1/2,3\n  \
-                            tacit testnet partition 3\n  tacit testnet partition --from 0 --to 1,2 --json"
+                            tacit testnet partition --from 0 --to 1,2 --json"
     )]
     Partition {
         /// Groups of numbers or names, such as 0,1/2,3
@@ -267,7 +267,7 @@ pub(crate) enum TestnetVerb {
     Heal(Dir),
     /// Make links slow, or with 0ms fast again; needs `up --proxy`
     #[command(after_help = "Examples:\n  tacit testnet latency 200ms --jitter 100ms\n  \
-                            tacit testnet latency 0ms\n  tacit testnet latency 1s --from 0 --to 1,2 --json")]
+                            tacit testnet latency 1s --from 0 --to 1,2 --json")]
     Latency {
         /// How long what is said takes, one way
         #[arg(value_parser = humantime::parse_duration)]

@@ -103,6 +103,8 @@ pub(crate) struct Net {
     pub(crate) close_at: Option<u64>,
     /// Whether applications accept blocks.
     pub(crate) accept: bool,
+    /// Wake-ups so far, of all nodes.
+    pub(crate) woken: u64,
     /// The node whose disk's every state is kept.
     pub(crate) imaged: Option<usize>,
     events: BTreeMap<(Millis, u64), Event>,
@@ -134,6 +136,7 @@ impl Net {
             passes: Box::new(|_, _, _| true),
             close_at: None,
             accept: true,
+            woken: 0,
             imaged: None,
             events: BTreeMap::new(),
             count: 0,
@@ -230,7 +233,10 @@ impl Net {
             self.now = entry.key().0;
             match entry.remove() {
                 Event::Message { from, to, message } => self.deliver(from, usize::from(to), message),
-                Event::Wake(node) => self.input(usize::from(node), Input::Tick),
+                Event::Wake(node) => {
+                    self.woken += 1;
+                    self.input(usize::from(node), Input::Tick);
+                }
             }
         }
         self.now = end;
@@ -404,7 +410,7 @@ impl Net {
             height: justify.height + 1,
             view,
             parent: justify.block,
-            time_ms: START + view,
+            time_ms: START.saturating_add(view),
             payload_root: payload.root(),
             executed: Executed::default(),
             next_epoch: None,

@@ -36,6 +36,14 @@ enum Word {
     Timeout(u64, u64),
 }
 
+impl Word {
+    fn view(self) -> u64 {
+        match self {
+            Self::Vote(view, _) | Self::Finalize(view, _) | Self::Timeout(view, _) => view,
+        }
+    }
+}
+
 /// Judges the traces of one network.
 #[derive(Debug, Default, Clone)]
 pub struct Oracle {
@@ -107,7 +115,9 @@ impl Oracle {
     /// What was wrong in all the traces together. The validators whose traces were given are taken to be honest.
     pub fn finish(mut self) -> Vec<String> {
         for ((epoch, signer, word), who) in &self.relied {
-            let traced = self.replicas.contains_key(&(*epoch, *signer));
+            // What it signed before its trace began is not in it.
+            let traced = self.replicas.get(&(*epoch, *signer));
+            let traced = traced.is_some_and(|replica| word.view() > replica.untraced);
             if traced && !self.said.contains(&(*epoch, *signer, *word)) {
                 self.violations.push(format!(
                     "R1: {who} relied on {word:?} of {signer}, who never said it"

@@ -1,10 +1,13 @@
 //! One validator in one epoch, as the rules describe it.
 
+mod hearing;
+mod words;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use tacit_consensus::{
     Digest,
-    trace::{BlockFacts, Cause, GivenUp, Quorum, Record, Statement, Terms, Transition},
+    trace::{BlockFacts, Cause, GivenUp, Quorum, Record, Terms, Transition},
 };
 
 use super::Word;
@@ -73,6 +76,8 @@ pub(super) struct Replica {
     given_up: BTreeMap<u64, u64>,
     /// What was signed in the last transition: if its record turns out to be lost, it never was.
     newest: Vec<(Kind, u64)>,
+    /// The last view in which it may have signed something before its trace began.
+    pub(super) untraced: u64,
     /// For the whole network's judgement.
     pub(super) said: Vec<Word>,
     pub(super) relied: Vec<(u16, Word)>,
@@ -107,6 +112,7 @@ impl Replica {
             finalized: BTreeMap::new(),
             given_up: BTreeMap::new(),
             newest: Vec::new(),
+            untraced: 0,
             said: Vec::new(),
             relied: Vec::new(),
             wrong: Vec::new(),
@@ -198,7 +204,13 @@ impl Replica {
         else {
             return;
         };
+        let untraced = match (self.entered, record) {
+            // It was never started before.
+            (0, Some(record)) => record.voted.max(record.finalized).max(record.given_up),
+            _ => self.untraced,
+        };
         let kept = Self {
+            untraced,
             durable: self.durable.take(),
             proposals: std::mem::take(&mut self.proposals),
             certified: std::mem::take(&mut self.certified),
@@ -348,218 +360,6 @@ impl Replica {
         self.enter(quorum.view + 1, now);
     }
 
-    // --- what comes in ---
-
-    fn hear(&mut self, statement: &Statement, transition: &Transition) {
-        let now = transition.now;
-        if transition.forged && !matches!(statement, Statement::Help { .. }) {
-            return;
-        }
-        match statement {
-            Statement::Proposal(block) => {
-                let known = self.blocks.contains_key(&block.id) || block.height <= self.root.0;
-                let wanted = self.wants(&block.id);
-                let old = block.view + WINDOW < self.view
-                    || (block.view < self.view && self.first.contains_key(&block.view));
-                if !self.over && !known && (wanted || !old) {
-                    self.take(block, wanted, now);
-                }
-            }
-            Statement::Response(block) => {
-                if !self.over && self.wants(&block.id) {
-                    self.take(block, true, now);
-                }
-            }
-            Statement::Vote {
-                epoch,
-                finalize,
-                view,
-                height,
-                block,
-                voter,
-            } => {
-                let late = match finalize {
-                    false => *view <= self.high.0,
-                    true => *height <= self.root.0,
-                };
-                let ours = *voter == self.me || *epoch != self.terms.epoch || *voter >= self.terms.n;
-                let near = *view <= self.view + WINDOW && *view + WINDOW >= self.view;
-                if !self.over && !ours && !late && near && *view > 0 {
-                    self.count(*finalize, *view, *height, *block, *voter, now);
-                }
-            }
-            Statement::Timeout {
-                epoch,
-                view,
-                high,
-                voter,
-            } => {
-                let ours = *voter == self.me || *epoch != self.terms.epoch || *voter >= self.terms.n;
-                if ours || self.over || high.view >= *view {
-                    return;
-                }
-                if high.view > self.high.0 {
-                    if !self.is_quorum(high) || high.finalize {
-                        return;
-                    }
-                    self.lock(high, now);
-                }
-                if *view >= self.view && *view <= self.view + WINDOW {
-                    self.relied.push((*voter, Word::Timeout(*view, high.view)));
-                    self.count_timeout(*view, high.view, *voter, now);
-                }
-            }
-            Statement::Help {
-                epoch,
-                certificate,
-                timeout,
-            } => {
-                if *epoch == self.terms.epoch && !self.over {
-                    self.help(certificate, timeout.as_ref(), transition);
-                }
-            }
-            Statement::Request(_) => {}
-        }
-    }
-
-    fn help(&mut self, quorum: &Quorum, tc: Option<&GivenUp>, transition: &Transition) {
-        let now = transition.now;
-        // Where a signature in it is wrong, what came before that counts: the certificate, if it was taken.
-        let taken = !transition.forged || transition.stand.high_view == quorum.view;
-        if !self.is_quorum(quorum) || !taken {
-            return;
-        }
-        match quorum.finalize {
-            true => self.finalize(quorum, now),
-            false => self.lock(quorum, now),
-        }
-        if transition.forged {
-            return;
-        }
-        if let Some(tc) = tc.filter(|tc| tc.view >= self.view && self.is_given_up(tc))
-            && highest_report(tc) <= self.high.0
-        {
-            self.give_up(tc, now);
-        }
-    }
-
-    /// R4, the part that needs no parent.
-    fn stands_alone(&self, block: &BlockFacts) -> bool {
-        let excused = match &block.timeout {
-            None => block.justify.view + 1 == block.view,
-            Some(tc) => {
-                tc.view + 1 == block.view
-                    && self.is_given_up(tc)
-                    && block.justify.view < tc.view
-                    && highest_report(tc) <= block.justify.view
-            }
-        };
-        let commit = block.commit.as_ref().is_none_or(|commit| {
-            commit.finalize
-                && commit.view > 0
-                && self.is_quorum(commit)
-                && commit.height <= block.justify.height
-        });
-        excused
-            && commit
-            && block.payload_fits
-            && (block.chain, block.epoch) == (self.terms.chain, self.terms.epoch)
-            && !block.justify.finalize
-            && self.is_quorum(&block.justify)
-            && block.justify.block == block.parent
-            && block.justify.height + 1 == block.height
-    }
-
-    fn take(&mut self, block: &BlockFacts, wanted: bool, now: u64) {
-        if !self.stands_alone(block) {
-            return;
-        }
-        self.lock(&block.justify, now);
-        if let Some(tc) = &block.timeout {
-            self.give_up(tc, now);
-        }
-        if let Some(commit) = &block.commit {
-            self.finalize(commit, now);
-        }
-        let first = self.first.get(&block.view).is_none_or(|first| *first == block.id);
-        if first || wanted {
-            self.first.entry(block.view).or_insert(block.id);
-            self.blocks.insert(block.id, block.clone());
-        }
-    }
-
-    fn sync(&mut self, block: &BlockFacts, proof: &Quorum, now: u64) {
-        if self.over || block.height <= self.root.0 || block.epoch != self.terms.epoch {
-            return;
-        }
-        // The path between the two is not in the trace, so only the quorum itself is looked at.
-        self.check(
-            proof.finalize && self.is_quorum(proof),
-            "R8: synced to a block that is not final",
-        );
-        self.rely(proof);
-        let below = self.descends(&block.id, &self.root.1);
-        if !below {
-            (self.final_views, self.final_from) = (BTreeSet::new(), block.view);
-        }
-        let mut id = block.id;
-        self.blocks.insert(block.id, block.clone());
-        while let Some(one) = self.blocks.get(&id).filter(|_| id != self.root.1) {
-            self.final_views.insert(one.view);
-            self.finals.insert(id);
-            id = one.parent;
-            if !below {
-                break;
-            }
-        }
-        self.root = (block.height, block.id);
-        self.over = block.closes;
-        self.asked.clear();
-        self.enter(proof.view + 1, now);
-    }
-
-    // --- R9, R10: counting ---
-
-    fn count(&mut self, finalize: bool, view: u64, height: u64, block: Digest, voter: u16, now: u64) {
-        let word = match finalize {
-            false => Word::Vote(view, block),
-            true => Word::Finalize(view, block),
-        };
-        let votes = self.votes.entry((finalize, view)).or_default();
-        if votes.contains_key(&voter) {
-            return;
-        }
-        votes.insert(voter, (height, block));
-        let alike = votes.iter().filter(|(_, vote)| **vote == (height, block));
-        let signers: Vec<u16> = alike.map(|(voter, _)| *voter).collect();
-        self.relied.push((voter, word));
-        if signers.len() < self.quorum() {
-            return;
-        }
-        let quorum = Quorum {
-            view,
-            height,
-            block,
-            finalize,
-            signers,
-        };
-        match finalize {
-            false => self.lock(&quorum, now),
-            true => self.finalize(&quorum, now),
-        }
-    }
-
-    fn count_timeout(&mut self, view: u64, high: u64, voter: u16, now: u64) {
-        let timeouts = self.timeouts.entry(view).or_default();
-        timeouts.entry(voter).or_insert(high);
-        let reports: Vec<(u16, u64)> = timeouts.iter().map(|(voter, high)| (*voter, *high)).collect();
-        if reports.len() >= self.quorum() {
-            self.give_up(&GivenUp { view, reports }, now);
-        } else if reports.len() > self.faults() && self.last.given_up < view {
-            self.enter(view, now);
-        }
-    }
-
     // --- R4: chains ---
 
     /// Whether the block and all its ancestors down to a final one are here and follow from each other; and whether
@@ -630,255 +430,6 @@ impl Replica {
                 None => return false,
             }
         }
-    }
-
-    // --- what goes out ---
-
-    fn say(&mut self, statement: &Statement, transition: &Transition, before: Option<&Record>) {
-        match statement {
-            Statement::Proposal(block) => self.say_proposal(block, transition),
-            Statement::Vote {
-                finalize: false,
-                view,
-                height,
-                block,
-                voter,
-                ..
-            } => {
-                self.check(*voter == self.me, "R6: a vote in another's name");
-                self.say_vote(*view, *block, transition, before);
-                self.said.push(Word::Vote(*view, *block));
-                self.count(false, *view, *height, *block, *voter, transition.now);
-            }
-            Statement::Vote {
-                view, height, block, ..
-            } => {
-                self.say_finalize(*view, *block, before);
-                self.said.push(Word::Finalize(*view, *block));
-                self.count(true, *view, *height, *block, self.me, transition.now);
-            }
-            Statement::Timeout { view, high, .. } => {
-                self.say_timeout(*view, high, transition, before);
-                self.said.push(Word::Timeout(*view, high.view));
-                self.count_timeout(*view, high.view, self.me, transition.now);
-            }
-            Statement::Help {
-                certificate, timeout, ..
-            } => {
-                let sound =
-                    self.is_quorum(certificate) && timeout.as_ref().is_none_or(|tc| self.is_given_up(tc));
-                self.check(sound, "R11: help that does not hold");
-            }
-            Statement::Request(id) => drop(self.asked.insert(*id)),
-            Statement::Response(block) => {
-                let known = self.blocks.contains_key(&block.id);
-                self.check(known, "R10: a block is served that was never here");
-            }
-        }
-    }
-
-    /// R5.
-    fn say_proposal(&mut self, block: &BlockFacts, transition: &Transition) {
-        let view = block.view;
-        match self.proposals.get(&view) {
-            Some(id) if *id == block.id => return,
-            Some(_) => self.check(false, "S3: two proposals of one view"),
-            None => {}
-        }
-        self.check(self.leader(view) == self.me, "R5: proposed without leading");
-        self.check(
-            view == self.view && !self.over,
-            "R5: proposed in another view than its own",
-        );
-        let earlier = self.proposals.keys().next_back().is_none_or(|last| *last < view);
-        self.check(earlier, "R5: proposed in a view before its last");
-        let gave_up = self.given_up.keys().next_back().is_some_and(|last| *last >= view);
-        self.check(!gave_up, "R5: proposed in a view that it had given up");
-        let justify = &block.justify;
-        let on_high = (justify.view, justify.height, justify.block) == self.high;
-        self.check(on_high, "R5: does not extend its lock");
-        let asked = matches!(transition.cause, Cause::Built { content: true, view: at, parent } if (at, parent) == (view, block.parent));
-        let epilogue = self.chain(&block.parent) == Some(true);
-        self.check(asked || epilogue, "R5: nobody built this");
-        self.blocks.insert(block.id, block.clone());
-        // Whatever lies on its disk of this view never left: it had no record.
-        self.first.insert(view, block.id);
-        self.accepted.insert(block.id);
-        self.check(
-            self.chain(&block.id).is_some(),
-            "R4: a proposal that does not follow",
-        );
-        self.check(
-            self.stored.contains(&block.id),
-            "R13: a proposal left before it was stored",
-        );
-        let durable = transition.persisted.as_ref();
-        let recorded = durable.is_some_and(|r| r.proposed > view || r.proposal == Some(block.id));
-        self.check(recorded, "S3: a proposal left before its record");
-        self.proposals.insert(view, block.id);
-        self.newest.push((Kind::Proposal, view));
-    }
-
-    /// R6.
-    fn say_vote(&mut self, view: u64, id: Digest, transition: &Transition, before: Option<&Record>) {
-        match self.certified.get(&view) {
-            Some(known) if *known == id => return,
-            Some(_) => self.check(false, "S3: two votes in one view"),
-            None => {}
-        }
-        self.check(
-            view == self.view && !self.over,
-            "R6: voted in another view than its own",
-        );
-        self.check(
-            self.first.get(&view) == Some(&id),
-            "R6: not the first proposal of the view",
-        );
-        let closed = self.chain(&id);
-        self.check(
-            closed.is_some(),
-            "R6: voted for a block whose ancestors it cannot vouch for",
-        );
-        let parent = self.blocks.get(&id).map(|block| block.parent);
-        let epilogue = parent.is_some_and(|parent| self.chain(&parent) == Some(true));
-        self.check(
-            epilogue || self.accepted.contains(&id),
-            "R6: its application did not accept it",
-        );
-        let voted = before.map_or(0, |record| record.voted);
-        self.check(view > voted, "R6: voted in a view before its last");
-        let gave_up = before.map_or(0, |record| record.given_up);
-        self.check(view > gave_up, "R6: voted in a view that it had given up");
-        self.check(
-            self.stored.contains(&id),
-            "R13: a vote left before its block was stored",
-        );
-        let recorded = transition
-            .persisted
-            .as_ref()
-            .is_some_and(|r| r.voted > view || r.vote == Some((view, id)));
-        self.check(recorded, "S3: a vote left before its record");
-        self.certified.insert(view, id);
-        self.newest.push((Kind::Vote, view));
-    }
-
-    /// R7.
-    fn say_finalize(&mut self, view: u64, id: Digest, before: Option<&Record>) {
-        match self.finalized.get(&view) {
-            Some(known) if *known == id => return,
-            Some(_) => self.check(false, "S3: two finalize votes in one view"),
-            None => {}
-        }
-        self.check(
-            (self.high.0, self.high.2) == (view, id),
-            "R7: finalized what is not its lock",
-        );
-        self.check(
-            self.chain(&id).is_some() && !self.over,
-            "R7: finalized an unknown block",
-        );
-        let last = before.map_or(0, |record| record.finalized);
-        self.check(view > last, "R7: finalized a view before its last");
-        let gave_up = self.given_up.keys().next_back().copied().unwrap_or(0);
-        let gave_up = gave_up.max(before.map_or(0, |record| record.given_up));
-        self.check(
-            view > gave_up,
-            "R7: finalized after giving up that view or a later one",
-        );
-        let durable = self.durable.as_ref();
-        let recorded = durable.is_some_and(|r| r.finalized > view || r.finalize == Some((view, id)));
-        self.check(recorded, "S3: a finalize vote left before its record");
-        self.finalized.insert(view, id);
-        self.newest.push((Kind::Finalize, view));
-    }
-
-    /// R9.
-    fn say_timeout(&mut self, view: u64, high: &Quorum, transition: &Transition, before: Option<&Record>) {
-        match self.given_up.get(&view) {
-            Some(known) if *known == high.view => return,
-            Some(_) => self.check(false, "S3: two timeouts of one view"),
-            None => {}
-        }
-        self.check(
-            view == self.view && !self.over,
-            "R9: gave another view up than its own",
-        );
-        self.check(
-            high.view == self.high.0 && high.view < view,
-            "R9: reports another lock than its own",
-        );
-        self.check(high.view >= self.last.floor, "R15: denies what it finalized");
-        let last = before.map_or(0, |record| record.given_up);
-        self.check(view > last, "R9: gave a view up before its last");
-        let finalized = self.finalized.keys().next_back().copied().unwrap_or(0);
-        let finalized = finalized.max(before.map_or(0, |record| record.finalized));
-        self.check(view > finalized, "R9: gave up a view that it finalized");
-        let others = self.timeouts.get(&view).map_or(0, BTreeMap::len);
-        let waited = transition.now >= self.entered + self.terms.min_timeout_ms;
-        let reason = others > self.faults() || waited || self.passed_over(view);
-        self.check(reason, "R9: gave a view up too early");
-        let recorded = transition
-            .persisted
-            .as_ref()
-            .is_some_and(|r| r.given_up > view || r.last_timeout == Some((view, high.view)));
-        self.check(recorded, "S3: a timeout left before its record");
-        self.given_up.insert(view, high.view);
-        self.newest.push((Kind::Timeout, view));
-    }
-
-    /// R16. Whether the view's leader is passed over, by the blocks that are final here.
-    fn passed_over(&self, view: u64) -> bool {
-        let Some(tip) = self.final_views.last().copied() else {
-            return false;
-        };
-        let n = u64::from(self.terms.n);
-        let failed = |leader: u16| {
-            let lost = (self.final_from..=tip)
-                .rev()
-                .take_while(|view| *view + (MANY_FAILED + 1) * n > tip)
-                .filter(|view| self.leader(*view) == leader)
-                .take_while(|view| !self.final_views.contains(view));
-            (lost.count() as u64).min(MANY_FAILED)
-        };
-        let mut worst: Vec<(u64, u16)> = (0..self.terms.n)
-            .map(|leader| (failed(leader), leader))
-            .filter(|(failed, _)| *failed > 0)
-            .collect();
-        worst.sort_by_key(|(failed, leader)| (u64::MAX - failed, *leader));
-        worst.truncate(self.faults());
-        let leader = self.leader(view);
-        let Some((failed, _)) = worst.iter().find(|(_, one)| *one == leader) else {
-            return false;
-        };
-        let tried = match *failed {
-            MANY_FAILED => (view / n).is_multiple_of(MANY_FAILED),
-            failed => failed >= 2 && failed.is_power_of_two(),
-        };
-        !tried && leader != self.me && !self.first.contains_key(&view)
-    }
-
-    fn is_final(&self, id: &Digest) -> bool {
-        self.pending.is_some_and(|(_, _, end)| self.descends(&end, id))
-    }
-
-    /// R8.
-    fn commit(&mut self, height: u64, id: Digest) {
-        self.check(height == self.root.0 + 1, "S2: not the next height");
-        let parent = self
-            .blocks
-            .get(&id)
-            .map(|block| (block.parent, block.view, block.closes));
-        let Some((parent, view, closes)) = parent else {
-            self.check(false, "R8: committed a block that was never here");
-            return;
-        };
-        self.check(parent == self.root.1, "S2: not on the block before");
-        self.check(self.is_final(&id), "R8: committed without a finalize quorum");
-        self.check(!self.over, "R12: committed after the end of the epoch");
-        self.root = (height, id);
-        self.finals.insert(id);
-        self.final_views.insert(view);
-        self.over = closes;
     }
 
     /// What the rules demand, beyond what they allow.
