@@ -345,7 +345,35 @@ impl Run {
     /// Starts one that must start.
     pub(super) fn start(&mut self, index: usize) {
         if let Err(error) = self.world.try_start(index) {
-            panic!("start: node {index} does not start: {error}");
+            let node = &self.world.nodes[index];
+            let entries = |column| {
+                let all = node.store.scan(column, &[], usize::MAX, false).expect("readable");
+                all.into_iter().map(|(key, _)| key).collect::<Vec<_>>()
+            };
+            let heights: Vec<u64> = entries(Column::Blocks)
+                .iter()
+                .filter_map(|key| Some(u64::from_be_bytes(key.as_slice().try_into().ok()?)))
+                .collect();
+            let gaps: Vec<_> = heights.windows(2).filter(|pair| pair[1] != pair[0] + 1).collect();
+            panic!(
+                "start: node {index} does not start: {error}\nblocks {:?} to {:?}, gaps {gaps:?}, jumps {:?}, first {:?}, \
+                 deleted {:?}, public {:?}, reported {:?}",
+                heights.first(),
+                heights.last(),
+                node.seen.jumps,
+                node.log().first(),
+                node.log().deleted(),
+                node.log()
+                    .public()
+                    .map(|public| public.map(|public| public.height())),
+                node.seen
+                    .committed
+                    .iter()
+                    .rev()
+                    .take(4)
+                    .map(|(height, (at, ..))| (*height, *at))
+                    .collect::<Vec<_>>(),
+            );
         }
     }
 
