@@ -1,5 +1,7 @@
 //! Disks that fail: the replica stops by name, says nothing more, and comes back with all that it ever said.
 
+use tacit_ledger::{Column, Durability, Store as _, WriteBatch};
+use tacit_node::NodeError;
 use tacit_tests::sim::{
     founders::{alice, bob},
     wallet::pay,
@@ -96,4 +98,19 @@ fn a_vault_that_cannot_save_the_next_secret_stops_the_replica_before_the_epoch_i
     world.run_until("epoch 2 begins everywhere", 20_000, |world| world.all_in(2));
     world.transfer(1, &alice(), 0, bob().id());
     world.assert_calm();
+}
+
+/// Who cannot read what it has signed does not know what it may sign.
+#[test]
+fn a_damaged_safety_record_is_not_taken_for_none() {
+    let mut world = World::at_epoch_1(Options::default());
+    world.crash(1);
+    let mut writes = WriteBatch::new();
+    writes.put(Column::Safety, b"record", vec![7; 9]);
+    let store = world.nodes[1].store.clone();
+    store.commit(writes, Durability::Synced).expect("written");
+    let refused = world
+        .try_start(1)
+        .expect_err("it starts on a record that it cannot read");
+    assert!(matches!(refused, NodeError::Store(_)), "{refused}");
 }
