@@ -127,6 +127,7 @@ mod tests {
             chain: [0; 32],
             validators: vec![],
             max_connections: 10,
+            configured_only: false,
             limits: Limits::default(),
         };
         assert!(matches!(
