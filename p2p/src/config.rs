@@ -128,6 +128,7 @@ mod tests {
             validators: vec![],
             configured_only: false,
             max_connections: 10,
+            configured_only: false,
             limits: Limits::default(),
         };
         assert!(matches!(
