@@ -75,12 +75,15 @@ pub(super) enum Move {
     Report { high: u64, message: u32 },
 }
 
+/// What may be done in a state by one validator, and to which message it leads.
+type Moves = Rc<Vec<(u32, Move)>>;
+
 /// All messages.
 #[derive(Default)]
 pub(super) struct Table {
     sent: Vec<Sent>,
     known: HashMap<(u16, Digest), u32>,
-    moves: HashMap<(Bits, u16), Rc<Vec<(u32, Move)>>>,
+    moves: HashMap<(Bits, u16), Moves>,
     numbers: HashMap<Move, u32>,
 }
 
@@ -133,11 +136,11 @@ impl Table {
             .iter()
             .filter(|((phase, ..), votes)| *phase == Phase::Finalize && votes.len() >= QUORUM);
         let parent = |id: &Digest| {
-            let blocks = self.sent.iter().filter_map(|sent| match &sent.message {
+            let mut blocks = self.sent.iter().filter_map(|sent| match &sent.message {
                 Message::Proposal(block) if block.id() == *id => Some(block.header.parent),
                 _ => None,
             });
-            blocks.last().unwrap_or_default()
+            blocks.next_back().unwrap_or_default()
         };
         let mut finals: Vec<_> = quorums
             .map(|((_, _, height, id), _)| (*height, *id, parent(id)))

@@ -484,7 +484,7 @@ impl Replica {
 
     /// Keeps a long trace in memory: what is far behind decides nothing any more.
     fn forget(&mut self) {
-        if self.view % WINDOW != 0 {
+        if !self.view.is_multiple_of(WINDOW) {
             return;
         }
         let oldest = self.view.saturating_sub(2 * WINDOW);
