@@ -128,7 +128,6 @@ mod tests {
             validators: vec![],
             configured_only: false,
             max_connections: 10,
-            configured_only: false,
             limits: Limits::default(),
         };
         assert!(matches!(
