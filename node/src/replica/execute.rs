@@ -41,7 +41,7 @@ impl Replica {
 
     /// Executes final blocks as far as their batches are here.
     pub(super) fn execute_ready(&mut self, now: Millis) {
-        while let Some(front) = self.finals.front() {
+        while let Some(front) = self.finals.front().filter(|_| !self.halted) {
             if front.block.header.height <= self.head.height {
                 self.finals.pop_front();
                 continue;

@@ -30,6 +30,7 @@ mod prune;
 mod restore;
 mod snapshot;
 mod standing;
+mod stopped;
 mod submit;
 mod sync;
 mod system;
@@ -366,7 +367,11 @@ impl Replica {
 
     /// What is to be done, up to the end if there is one.
     fn take_out(&mut self) -> Vec<Effect> {
-        if std::mem::take(&mut self.unsynced) {
+        let unsynced = std::mem::take(&mut self.unsynced);
+        if unsynced && self.halted {
+            // What was stored may be lost again, so it is not reported.
+            self.out.retain(|effect| matches!(effect, Effect::Halt(_)));
+        } else if unsynced {
             // What is stored in order is durable in order: any write that is synced will do.
             let mut writes = WriteBatch::new();
             writes.put(Column::Meta, meta::CHAIN, self.chain.0);
@@ -613,7 +618,9 @@ impl Replica {
     /// As [`Self::halt`], where neither disk nor state is at fault.
     fn halt_as(&mut self, refused: Refused) {
         self.core = None;
-        self.halted = true;
+        if !std::mem::replace(&mut self.halted, true) {
+            self.store = Arc::new(stopped::Stopped(self.store.clone()));
+        }
         self.out.push(Effect::Halt(refused));
     }
 

@@ -54,6 +54,9 @@ impl Replica {
     /// Looks again at what waits, and at final blocks whose batches were missing.
     pub(super) fn retry(&mut self, now: Millis) {
         self.execute_ready(now);
+        if self.halted {
+            return;
+        }
         let waiting: Vec<_> = self.waiting.keys().copied().collect();
         for id in waiting {
             let Some(Waiting { block }) = self.waiting.remove(&id) else {

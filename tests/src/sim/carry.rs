@@ -79,6 +79,7 @@ impl World {
                     _ => node.seen.asked.1 += 1,
                 }
                 let life = node.life;
+                tracing::debug!(node = index, request, what = asked(&what), "asks");
                 let holders = self.holders(&to);
                 if holders.is_empty() {
                     // Nobody has these keys any more: no answer comes.
@@ -109,7 +110,20 @@ impl World {
                 node.kem = kem;
             }
             Effect::Opener { epoch, opener } => self.nodes[index].opener = Some((epoch, opener)),
-            Effect::ProposalRefused { leader, refused, .. } => {
+            Effect::ProposalRefused {
+                leader,
+                refused,
+                view,
+                ..
+            } => {
+                tracing::debug!(
+                    node = index,
+                    leader,
+                    view,
+                    code = refused.code,
+                    detail = refused.detail,
+                    "refuses"
+                );
                 self.nodes[index].seen.refused_proposals.push((leader, refused));
             }
             Effect::KemKey { reply, result } => {
@@ -332,6 +346,8 @@ impl World {
                 request,
                 response,
             } if asked_in == life => {
+                let found = response.as_ref().map(answered);
+                tracing::debug!(node = to, from, request, found, "is answered");
                 let from = self.key_of(from);
                 self.input(
                     to,
@@ -446,5 +462,35 @@ impl World {
                 );
             }
         }
+    }
+}
+
+/// For a log: what a question is about.
+fn asked(what: &FetchRequest) -> String {
+    match what {
+        FetchRequest::Blocks { from, limit } => format!("{limit} blocks from {from}"),
+        FetchRequest::Batches(digests) => format!("{} batches, {:?} first", digests.len(), digests.first()),
+        FetchRequest::Epochs { from } => format!("epochs from {from}"),
+        FetchRequest::Share { epoch } => format!("the secret of epoch {epoch}"),
+        FetchRequest::Manifest(id) => format!("manifest {id:?}"),
+        FetchRequest::Chunk { snapshot, index } => format!("chunk {index} of {snapshot:?}"),
+        FetchRequest::Standing => "standing".into(),
+        FetchRequest::Hello(_) => "hello".into(),
+        FetchRequest::Submit(_) | FetchRequest::System(_) => "a relay".into(),
+    }
+}
+
+/// For a log: what an answer brings.
+fn answered(response: &FetchResponse) -> String {
+    match response {
+        FetchResponse::Blocks(blocks) => format!("{} blocks", blocks.len()),
+        FetchResponse::Batches(batches) => format!("{} batches", batches.len()),
+        FetchResponse::Pruned { first } => format!("nothing below {first}"),
+        FetchResponse::Epochs(links) => format!("{} epochs", links.len()),
+        FetchResponse::Standing(answer) => format!("standing at height {}", answer.height),
+        FetchResponse::Share(given) => format!("a secret: {}", given.is_ok()),
+        FetchResponse::Manifest(given) => format!("a manifest: {}", given.is_ok()),
+        FetchResponse::Chunk(given) => format!("a chunk: {}", given.is_ok()),
+        _ => "other".into(),
     }
 }

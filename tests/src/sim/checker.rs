@@ -92,6 +92,8 @@ impl World {
             Message::Timeout(timeout) => ((timeout.epoch, timeout.view), "timeout", timeout.high.block),
             Message::Certificate(_) | Message::BlockRequest(_) | Message::BlockResponse(_) => return,
         };
+        let ms = self.now.saturating_sub(self.genesis.time_ms);
+        tracing::debug!(node = index, ms, what, epoch = place.0, view = place.1, %block, "says");
         self.checker.say(index, place, what, block);
         let record = self.nodes[index].log().safety().expect("readable");
         // In the same step it may have gone on, into the next epoch even.
@@ -100,6 +102,17 @@ impl World {
             durable,
             "S4: node {index} says {what} in {place:?} before that is stored"
         );
+    }
+
+    /// A node comes back: what it stored last is everybody's, also where it went down before it could report it.
+    pub(super) fn check_kept(&self, index: usize, height: Height, executes: bool) {
+        let own = self.nodes[index].log().result(height).expect("readable");
+        if let (Some(own), Some(known), true) = (own, self.checker.states.get(&height), executes) {
+            assert_eq!(
+                *known, own.executed,
+                "S5: node {index} kept another state at {height}"
+            );
+        }
     }
 
     /// The block's proof ends in the votes of a quorum of those who sit in its epoch: counted and checked one by one.

@@ -209,6 +209,8 @@ pub struct World {
     pub crooked: BTreeSet<usize>,
     /// Nodes whose batches and system transactions are not gossiped.
     pub mute: BTreeSet<usize>,
+    /// Nodes that hear no batches by gossip.
+    pub deaf: BTreeSet<usize>,
     /// Nodes that take requests and never answer.
     pub silent: BTreeSet<usize>,
     /// A benchmark's clock, in nanoseconds.
@@ -270,6 +272,7 @@ impl World {
             server: None,
             crooked: BTreeSet::new(),
             mute: BTreeSet::new(),
+            deaf: BTreeSet::new(),
             silent: BTreeSet::new(),
             clock: None,
             cut: BTreeSet::new(),
@@ -377,7 +380,9 @@ impl World {
         };
         let (replica, effects) = Replica::open(config, node.time(now))?;
         self.checker.restarted(index, replica.head().height);
+        let (height, executes) = (replica.head().height, replica.supply().is_some());
         node.replica = Some(replica);
+        self.check_kept(index, height, executes);
         self.carry(index, effects);
         for other in 0..self.nodes.len() {
             let apart = self.nodes[other].identity != self.nodes[index].identity;
@@ -422,15 +427,18 @@ impl World {
     pub(super) fn gossip(&mut self, author: usize, packet: impl Fn() -> Packet) {
         let nodes = 0..self.nodes.len();
         for to in nodes.clone().filter(|to| *to != author) {
+            let packet = packet();
+            if matches!(packet, Packet::Batch(_)) && self.deaf.contains(&to) {
+                continue;
+            }
             if self.passes(author, to) {
-                self.post(author, to, packet());
+                self.post(author, to, packet);
             } else if let Some(by) = nodes
                 .clone()
                 .find(|by| self.nodes[*by].is_up() && self.passes(author, *by) && self.passes(*by, to))
             {
                 let from = author;
                 let at = (self.now + 2 * self.options.delay_ms.1, self.number());
-                let packet = packet();
                 self.queue.insert(at, Delivery { from, to, packet });
                 self.note(&[b"relayed", &by.to_le_bytes()]);
             }
@@ -450,6 +458,8 @@ impl World {
         let Some(replica) = node.replica.as_mut() else {
             return;
         };
+        let ms = self.now.saturating_sub(self.genesis.time_ms);
+        let _span = tracing::error_span!("node", index, ms).entered();
         let syncs = node.store.counts().1;
         let began = self.clock.map(|clock| clock());
         let effects = replica.step(node.clock.read(self.now) + node.ahead_ms, input);

@@ -1,7 +1,9 @@
 //! Disks that fail: the replica stops by name, says nothing more, and comes back with all that it ever said.
 
+use std::{cell::Cell, rc::Rc};
+
 use tacit_ledger::{Column, Durability, Store as _, WriteBatch};
-use tacit_node::NodeError;
+use tacit_node::{NodeError, wire::FetchResponse};
 use tacit_tests::sim::{
     founders::{alice, bob},
     wallet::pay,
@@ -113,4 +115,55 @@ fn a_damaged_safety_record_is_not_taken_for_none() {
         .try_start(1)
         .expect_err("it starts on a record that it cannot read");
     assert!(matches!(refused, NodeError::Store(_)), "{refused}");
+
+/// Found by the swarm (seeds 46 and 1021): final blocks had waited for their batches, which came in one answer; the first could
+/// not be stored, the replica halted and, before the step was over, stored the second all the same.
+#[test]
+fn nothing_is_stored_after_the_write_that_failed_however_long_the_step_goes_on() {
+    for (fault, k) in [Fault::Write, Fault::Sync]
+        .into_iter()
+        .flat_map(|fault| (0..6).map(move |k| (fault, k)))
+    {
+        let mut world = World::at_epoch_1(Options {
+            seed: k,
+            ..Options::default()
+        });
+        let withheld = Rc::new(Cell::new(true));
+        let closed = withheld.clone();
+        world.deaf.insert(3);
+        world.server = Some(Box::new(move |_, response| match response {
+            FetchResponse::Batches(_) if closed.get() => FetchResponse::Batches(Vec::new()),
+            other => other,
+        }));
+        for nonce in 0..3 {
+            let (envelope, _) = world.seal(&alice(), nonce, pay(bob().id(), 1));
+            let id = world.submit(0, &envelope).expect("accepted");
+            world.run_until("final at the others", 60_000, |world| {
+                world.nodes[..3].iter().all(|node| node.has(&id))
+            });
+        }
+        let store = world.nodes[3].store.clone();
+        match fault {
+            Fault::Write => store.fail_write(k),
+            Fault::Sync => store.fail_sync(k),
+        }
+        withheld.set(false);
+        world.run_until("it stops", 60_000, |world| world.nodes[3].halted.is_some());
+        world.kill(3);
+        world.deaf.clear();
+        world.run_for(500);
+        // Its blocks have no hole, and its state is everybody's.
+        world.start(3);
+        world.transfer(0, &alice(), 3, bob().id());
+        for height in 1..=world.nodes[3].height() {
+            assert_eq!(
+                world.nodes[3].block(height).block,
+                world.nodes[0].block(height).block,
+                "{fault:?} {k}"
+            );
+        }
+        // Its vote is needed now.
+        world.crash(1);
+        world.transfer(0, &alice(), 4, bob().id());
+    }
 }

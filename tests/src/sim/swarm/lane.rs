@@ -205,6 +205,9 @@ pub struct SimArgs {
     /// No faults at all: what a healthy network costs.
     #[arg(long)]
     calm: bool,
+    /// Prints what the nodes of a single run log, from debugging on.
+    #[arg(long, requires = "seed")]
+    log: bool,
     /// Goes on after a failure.
     #[arg(long)]
     keep_going: bool,
@@ -242,6 +245,10 @@ impl SimArgs {
         if let Some(seed) = self.seed {
             let options = self.options(seed)?;
             println!("{options:#?}");
+            if self.log {
+                let shown = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG);
+                shown.without_time().with_ansi(false).init();
+            }
             let began = report::core_time();
             let outcome = run(&options).map_err(|failure| format!("{}\n{}", failure.name, failure.detail))?;
             println!(
