@@ -25,11 +25,32 @@ const PUBLIC_SNAPSHOTS_KEPT: u64 = 2;
 pub(super) const PRUNE_LIMIT: usize = 4_096;
 
 /// What executing one block gave.
-struct Results {
-    executed: Executed,
+pub(super) struct Results {
+    pub(super) executed: Executed,
     block_root: Digest,
     receipts: Vec<(Digest, SealedReceipt)>,
     unopened: Vec<Digest>,
+}
+
+impl Results {
+    /// Stores the result and the receipts of a block with these envelopes.
+    pub(super) fn write(&self, writes: &mut WriteBatch, envelopes: &[(Digest, Envelope)]) {
+        for (index, (id, sealed)) in (0u32..).zip(&self.receipts) {
+            writes.put_receipt(
+                id,
+                &StoredReceipt {
+                    height: self.executed.height,
+                    index,
+                    sealed: sealed.clone(),
+                },
+            );
+        }
+        writes.put_result(&BlockResult {
+            executed: self.executed,
+            receipts: self.block_root,
+            envelopes: envelopes.iter().map(|(id, _)| *id).collect(),
+        });
+    }
 }
 
 impl Replica {
@@ -136,7 +157,10 @@ impl Replica {
         }
         let mut writes = std::mem::take(&mut self.unstored);
         let results = match self.private.is_some() {
-            true => self.execute_private(&block, &envelopes, public_root, &mut writes)?,
+            true => {
+                let before = self.newest_executed().receipts_root;
+                self.execute_private(&block, &envelopes, (public_root, before), &mut writes)?
+            }
             false => self.follow(&block, &envelopes, public_root, synced.unwrap_or_default()),
         };
         self.write_block(&mut writes, &block, &proof, &envelopes, &results)
@@ -259,12 +283,13 @@ impl Replica {
         Ok(())
     }
 
-    /// A validator's execution: opened envelopes change the private state and give sealed receipts.
-    fn execute_private(
+    /// A validator's execution: opened envelopes change the private state and give sealed receipts. The roots are that of the
+    /// public state after the block, and that of the receipts before it.
+    pub(super) fn execute_private(
         &mut self,
         block: &Block,
         envelopes: &[(Digest, Envelope)],
-        public_root: Digest,
+        (public_root, previous): (Digest, Digest),
         writes: &mut WriteBatch,
     ) -> Result<Results, String> {
         let header = &block.header;
@@ -289,7 +314,6 @@ impl Replica {
             time_ms: header.time_ms,
             fee_per_512: self.genesis.params.fee_per_512,
         };
-        let previous = self.newest_executed().receipts_root;
         let private = self.private.as_mut().ok_or("this node executes nothing")?;
         let mut outcome = private.execute_block(context, &executables);
         if header.next_epoch.is_some() {
@@ -424,21 +448,7 @@ impl Replica {
                 bytes: encode(envelope),
             });
         }
-        for (index, (id, sealed)) in (0u32..).zip(&results.receipts) {
-            writes.put_receipt(
-                id,
-                &StoredReceipt {
-                    height,
-                    index,
-                    sealed: sealed.clone(),
-                },
-            );
-        }
-        writes.put_result(&BlockResult {
-            executed: results.executed,
-            receipts: results.block_root,
-            envelopes: envelopes.iter().map(|(id, _)| *id).collect(),
-        });
+        results.write(writes, envelopes);
         if !block.payload.system.is_empty() || height.is_multiple_of(PUBLIC_EVERY) {
             writes.put_public(&self.public);
         }

@@ -27,6 +27,7 @@ mod private_read;
 mod propose;
 mod protocol;
 mod prune;
+mod repeat;
 mod restore;
 mod snapshot;
 mod standing;

@@ -156,11 +156,12 @@ impl Replica {
             let (private, checkpoint) =
                 restore_private(&*self.store, &self.genesis, keys, self.head.height, lost)?;
             (self.private, self.checkpoint) = (Some(private), checkpoint);
+            self.execute_followed()?;
         }
         Ok(())
     }
 
-    /// The epoch's secret is here again: what is on the disk opens, unless this node has followed without it since.
+    /// The epoch's secret is here again: what is on the disk opens, and what was followed without it is executed.
     pub(super) fn restore_state(&mut self, now: Millis) -> Result<(), NodeError> {
         if self.private.is_some() {
             return Ok(());
@@ -320,7 +321,7 @@ fn restore_public(
     Ok(public)
 }
 
-/// The private state at `head`, and the height of the checkpoint that it came from.
+/// The private state at `head`, or as far as there are frames, and the height of the checkpoint that it came from.
 fn restore_private(
     store: &dyn Store,
     genesis: &Genesis,
@@ -361,7 +362,7 @@ fn restore_private(
     while state.height() < head {
         let frames = log.frames_from(state.height() + 1, FRAMES)?;
         if frames.is_empty() {
-            return Err(damaged("a frame below the head is missing"));
+            break;
         }
         for (height, sealed) in frames {
             let bytes = decrypt_frame(&keys.data, height, &sealed).map_err(|e| wrong("frame", height, &e))?;

@@ -115,6 +115,7 @@ fn a_damaged_safety_record_is_not_taken_for_none() {
         .try_start(1)
         .expect_err("it starts on a record that it cannot read");
     assert!(matches!(refused, NodeError::Store(_)), "{refused}");
+}
 
 /// Found by the swarm (seeds 46 and 1021): final blocks had waited for their batches, which came in one answer; the first could
 /// not be stored, the replica halted and, before the step was over, stored the second all the same.

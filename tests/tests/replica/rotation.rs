@@ -1,19 +1,24 @@
 //! KEM keys and secrets across turns: fresh ones each epoch, renewals that never land, secrets that get lost and come back.
 
-use std::collections::BTreeSet;
+use std::{cell::Cell, collections::BTreeSet, rc::Rc};
 
 use rand_chacha::{
     ChaCha20Rng,
     rand_core::{Rng, SeedableRng},
 };
 use tacit_ledger::{ChainLog, Column, Durability, SealingPublic, Store, WriteBatch, seal_secret};
-use tacit_node::{keyring::Keyring, replica::Offence, wire::FetchResponse};
+use tacit_node::{
+    keyring::Keyring,
+    replica::Offence,
+    wire::{FetchResponse, RelayRefused},
+};
 
 use tacit_tests::sim::{
     founders::{alice, bob},
     loot::Chain,
     node::Node,
     vault,
+    wallet::pay,
     world::{Options, World},
 };
 
@@ -183,6 +188,41 @@ fn a_lost_secret_comes_from_another_validator_sealed_to_the_seats_attested_key()
     turn(&mut world);
     world.transfer(1, &alice(), 1, bob().id());
     world.assert_calm();
+}
+
+/// Found between real processes under load: blocks went on while the others were asked, and what was followed without the
+/// secret had no private state.
+#[test]
+fn who_followed_without_the_secret_executes_what_it_missed_and_votes_in_the_same_epoch() {
+    let mut world = World::at_epoch_1(Options::epochs_of(600_000));
+    world.transfer(0, &alice(), 0, bob().id());
+    without_secret_and_tail(&mut world, 1);
+    let withheld = Rc::new(Cell::new(true));
+    let closed = withheld.clone();
+    world.server = Some(Box::new(move |_, response| match response {
+        FetchResponse::Share(_) if closed.get() => FetchResponse::Share(Err(RelayRefused {
+            code: "key.lost".into(),
+            detail: String::new(),
+        })),
+        other => other,
+    }));
+    world.start(1);
+    for nonce in 1..4 {
+        let (envelope, _) = world.seal(&alice(), nonce, pay(bob().id(), 1));
+        let id = world.submit(0, &envelope).expect("accepted");
+        world.run_until("it follows", 60_000, |world| world.nodes[1].has(&id));
+    }
+    assert!(world.nodes[1].opener.is_none());
+    let epoch = world.record().epoch;
+    withheld.set(false);
+    world.run_until("it has it", 60_000, |world| world.nodes[1].opener.is_some());
+    // Nothing is decided without it any more, and its receipts and answers are those of the others.
+    world.crash(2);
+    world.transfer(1, &alice(), 4, bob().id());
+    world.crash(1);
+    world.start(1);
+    world.transfer(1, &alice(), 5, bob().id());
+    assert_eq!(world.record().epoch, epoch);
 }
 
 /// Whatever a crooked validator gives instead: it is blamed, another is asked, and no wrong secret is ever kept.
