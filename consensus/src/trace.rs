@@ -273,6 +273,8 @@ facts! {
     struct Transition {
         /// The validator; none in an observer.
         pub me: Option<u16>,
+        /// The epoch, in which that is its number.
+        pub epoch: Epoch,
         /// When, on this validator's clock.
         pub now: Millis,
         /// What moved it.
@@ -465,6 +467,7 @@ impl Transition {
         let status = core.status();
         let mut transition = Self {
             me: core.me(),
+            epoch: status.epoch,
             now,
             cause,
             stored: Vec::new(),

@@ -2,9 +2,7 @@
 //! reaches the head, and the validator votes again in the same epoch.
 
 use tacit_consensus::{Digest, Executed, Height};
-use tacit_ledger::{
-    BlockResult, Durability, Envelope, MAX_ENVELOPE_BYTES, StoredReceipt, WriteBatch, decode,
-};
+use tacit_ledger::{BlockResult, Durability, Envelope, MAX_ENVELOPE_BYTES, WriteBatch, decode};
 
 use super::Replica;
 use crate::NodeError;

@@ -48,8 +48,6 @@ impl Word {
 #[derive(Debug, Default, Clone)]
 pub struct Oracle {
     replicas: BTreeMap<(u64, u16), Replica>,
-    /// The epoch that each validator's trace is in.
-    epochs: BTreeMap<u16, u64>,
     chain: BTreeMap<u64, Digest>,
     /// Epoch, signer and statement: what was signed by the traced, and what somebody counted.
     said: BTreeSet<(u64, u16, Word)>,
@@ -73,18 +71,16 @@ impl Oracle {
         }
         // An observer signs nothing, so there is nothing else that it could do wrong.
         let Some(me) = transition.me else { return };
+        // Seats have other numbers in other epochs, and one process may be behind another.
+        let epoch = transition.epoch;
         if let Cause::Started { terms, .. } = &transition.cause {
-            self.epochs.insert(me, terms.epoch);
             self.replicas
-                .entry((terms.epoch, me))
+                .entry((epoch, me))
                 .or_insert_with(|| Replica::new(me, terms.clone()));
         }
-        let Some(epoch) = self.epochs.get(&me).copied() else {
+        let Some(replica) = self.replicas.get_mut(&(epoch, me)) else {
             self.violations
                 .push(format!("{me} moved before it started: {transition:?}"));
-            return;
-        };
-        let Some(replica) = self.replicas.get_mut(&(epoch, me)) else {
             return;
         };
         let wrong = replica.judge(transition);

@@ -16,6 +16,9 @@ use tacit_consensus::{Committee, Digest, Epoch, Executed, Height, Message, Phase
 
 use super::{toy, world::World};
 
+/// Who, in which view, what.
+type Said = (usize, Epoch, View, &'static str);
+
 /// What was seen so far.
 #[derive(Default)]
 pub struct Checker {
@@ -25,7 +28,11 @@ pub struct Checker {
     included: BTreeMap<Digest, Height>,
     committees: BTreeMap<Epoch, Committee>,
     heights: BTreeMap<usize, Height>,
-    said: BTreeMap<(usize, Epoch, View, &'static str), Digest>,
+    said: BTreeMap<Said, Digest>,
+    /// What validators signed before their disk was set back.
+    unremembered: BTreeMap<Said, Digest>,
+    /// How much of that they contradicted.
+    pub contradicted: u64,
     /// Who waits for which batches: server and its number, asker, its life and its number.
     pub(super) questions: BTreeMap<(usize, u64), (usize, u64, u64)>,
 }
@@ -43,6 +50,15 @@ impl Checker {
     /// Somebody put an older disk in place: what was reported since is reported again.
     pub fn set_back(&mut self, index: usize, height: Height) {
         self.heights.insert(index, height);
+    }
+
+    /// Somebody put an older disk in place while statements were on their way, or with others who answer nothing: what nobody
+    /// can show to this validator it may contradict, as one of the f (docs/protocol.md, "A disk that was set back").
+    pub fn may_contradict(&mut self, index: usize) {
+        let of_index = self
+            .said
+            .extract_if((index, 0, 0, "")..(index + 1, 0, 0, ""), |_, _| true);
+        self.unremembered.extend(of_index);
     }
 
     /// How many different statements a validator signed so far.
@@ -66,7 +82,10 @@ impl Checker {
     }
 
     fn say(&mut self, index: usize, place: (Epoch, View), what: &'static str, block: Digest) {
-        let first = *self.said.entry((index, place.0, place.1, what)).or_insert(block);
+        let said = (index, place.0, place.1, what);
+        let earlier = self.unremembered.remove(&said);
+        self.contradicted += u64::from(earlier.is_some_and(|earlier| earlier != block));
+        let first = *self.said.entry(said).or_insert(block);
         assert_eq!(first, block, "S3: node {index} signs two {what} in {place:?}");
         let both =
             ["finalize", "timeout"].map(|what| self.said.contains_key(&(index, place.0, place.1, what)));

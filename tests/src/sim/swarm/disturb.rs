@@ -419,6 +419,7 @@ impl Run {
         let head = node.log().head().ok().flatten();
         let height = head.map_or(0, |head| head.block.header.height);
         self.world.checker.set_back(index, height);
+        self.world.checker.may_contradict(index);
         self.struck(Fault::ImageRestored);
         let down = self.span(DOWN_MS);
         self.after(down, Event::Restart(index));

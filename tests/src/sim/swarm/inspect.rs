@@ -13,6 +13,8 @@ impl Run {
         self.same_chain();
         self.nobody_honest_is_blamed();
         self.no_leak();
+        let (_, wrong) = self.world.judge.verdict();
+        assert!(wrong.is_empty(), "MODEL: {wrong:#?}");
     }
 
     /// S1, S2: every correct node's store holds the chain that was reported.

@@ -36,6 +36,10 @@ pub struct Totals {
     pub epochs: u64,
     /// Transfers that a node took in.
     pub transfers: u64,
+    /// Statements of validators whose disk was set back that contradict what nobody could show them.
+    pub contradicted: u64,
+    /// Transitions of cores that the reference model judged.
+    pub judged: u64,
     /// Bytes looked through for planted plaintext.
     pub scanned: u64,
     /// Faults by kind.
@@ -57,6 +61,8 @@ impl Totals {
         self.blocks += outcome.height;
         self.epochs += outcome.epoch.saturating_sub(1);
         self.transfers += outcome.transfers;
+        self.contradicted += outcome.contradicted;
+        self.judged += outcome.judged;
         self.scanned += outcome.scanned;
         self.faults.add(&outcome.faults);
         for (kind, acts) in &outcome.adversaries {
@@ -76,6 +82,8 @@ impl Totals {
         self.blocks += other.blocks;
         self.epochs += other.epochs;
         self.transfers += other.transfers;
+        self.contradicted += other.contradicted;
+        self.judged += other.judged;
         self.scanned += other.scanned;
         self.faults.add(&other.faults);
         for (kind, (runs, acts)) in other.adversaries {
@@ -125,6 +133,8 @@ impl Totals {
             "fault_kinds": faults.len(),
             "faults_by_kind": faults,
             "adversaries": adversaries,
+            "contradicted_after_a_set_back": self.contradicted,
+            "transitions_judged": self.judged,
             "bytes_scanned": self.scanned,
             "core_committed_again_ms": {
                 "p50": self.recovered_ms(50),

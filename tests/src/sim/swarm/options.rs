@@ -117,6 +117,11 @@ impl Swarm {
         self.seed.is_multiple_of(SAMPLED)
     }
 
+    /// Whether the reference model judges every transition: where nobody lies, runs twice or forgets.
+    pub fn is_judged(&self) -> bool {
+        self.adversaries.is_empty() && !self.faults.keys().any(|fault| fault.is_beyond_a_correct_node())
+    }
+
     /// Most validators that may be faulty.
     pub fn f(&self) -> usize {
         (self.validators - 1) / 3

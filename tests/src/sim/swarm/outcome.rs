@@ -33,6 +33,10 @@ pub struct Outcome {
     pub transfers: u64,
     /// How long the healthy core took to commit a new transaction, in milliseconds.
     pub recovered_ms: Millis,
+    /// Statements of validators whose disk was set back that contradict what nobody could show them.
+    pub contradicted: u64,
+    /// Transitions of cores that the reference model judged.
+    pub judged: u64,
     /// Bytes looked through for planted plaintext, beside what was logged: which lines are made depends on what other threads
     /// of the process log.
     pub scanned: u64,
@@ -124,6 +128,8 @@ fn whole(options: &Swarm) -> Outcome {
         epoch: run.world.record().epoch,
         transfers: run.transfers,
         recovered_ms,
+        contradicted: run.world.checker.contradicted,
+        judged: run.world.judge.verdict().0,
         scanned: leaks.scanned(),
     }
 }

@@ -103,7 +103,7 @@ impl Run {
             accounts: 0,
             delay_ms: options.delay_ms,
             loss: 0,
-            judged: false,
+            judged: options.is_judged(),
         });
         let mut run = Self {
             rng: Rng::new(options.seed ^ 0x5a11),
