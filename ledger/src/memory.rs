@@ -186,7 +186,10 @@ impl Store for MemoryStore {
         let mut inner = self.lock();
         let write = inner.writes;
         inner.writes += 1;
-        if inner.fail_write == Some(write) || (inner.full && !batch.ops.is_empty()) {
+        if inner.full && !batch.ops.is_empty() {
+            return Err(StoreError::Full("told to be".into()));
+        }
+        if inner.fail_write == Some(write) {
             return Err(StoreError::Failed {
                 operation: "write",
                 detail: "told to fail".into(),

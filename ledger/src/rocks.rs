@@ -131,9 +131,13 @@ impl Store for RocksStore {
     }
 }
 
+/// What RocksDB passes on of ENOSPC and EDQUOT: their texts, as strerror(3) gives them in the locale that a process starts in.
+const NO_ROOM: [&str; 2] = ["No space left on device", "Disk quota exceeded"];
+
 fn failed(operation: &'static str, error: rocksdb::Error) -> StoreError {
-    StoreError::Failed {
-        operation,
-        detail: error.into_string(),
+    let detail = error.into_string();
+    match NO_ROOM.iter().any(|text| detail.contains(text)) {
+        true => StoreError::Full(detail),
+        false => StoreError::Failed { operation, detail },
     }
 }

@@ -102,6 +102,9 @@ pub enum StoreError {
         /// What the engine said.
         detail: String,
     },
+    /// There is no room for a write. Halt, as above; with room again, nothing needs repair.
+    #[error("the disk is full: {0}")]
+    Full(String),
     /// A stored value is not what belongs there. Halt: the disk or the program is broken.
     #[error("column {column:?} holds a value that does not decode: {source}")]
     Corrupt {
@@ -116,4 +119,14 @@ pub enum StoreError {
         /// Where.
         column: Column,
     },
+}
+
+impl StoreError {
+    /// The row of [`crate::codes::CODES`].
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Full(_) => "disk.full",
+            Self::Failed { .. } | Self::Corrupt { .. } | Self::Missing { .. } => "db.corrupt",
+        }
+    }
 }

@@ -7,7 +7,7 @@ use tacit_ledger::{
     Envelope, EpochRecord, Genesis, OpenError, OpenedEnvelope, PublicState, Query, QueryError, SealingPublic,
     Store, SystemTx,
     limits::{MAX_ENVELOPE_BYTES, MAX_ORDINARY_TX_BYTES},
-    open_envelope, open_query, seal_answer,
+    open_query, seal_answer,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -295,11 +295,7 @@ impl NodeHandle {
             epoch: envelope.epoch,
             expires_at_height: envelope.expiry_height,
         };
-        let (envelope, opened) = blocking(move || {
-            let opened = open_envelope(&secret, &envelope);
-            (envelope, opened)
-        })
-        .await?;
+        let (envelope, opened) = self.shared.intake.open(secret, envelope).await?;
         let opened = opened.map_err(|error| {
             self.shared.metrics.tx_open_failed(error.code());
             Problem::new(error.code(), error.to_string())
@@ -515,7 +511,9 @@ fn stopping() -> Problem {
 }
 
 /// Work that takes milliseconds of processor time leaves the threads that serve sockets.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|_| Problem::new("internal", "a worker failed"))

@@ -14,6 +14,7 @@ pub mod forecast;
 pub mod handle;
 pub mod home;
 pub mod init;
+mod intake;
 pub mod keyring;
 mod logging;
 pub mod mempool;

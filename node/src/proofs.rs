@@ -19,6 +19,8 @@ pub const MAX_LINKS: u64 = 256;
 /// A bundle gets no further link once its links have this many bytes; far below the decoder's bound, because
 /// registrations follow.
 const LINK_BYTES: usize = 4 << 20;
+/// Epochs that may end while a bundle is read.
+const MAX_TURNS: usize = 4;
 
 /// Why a proof could not be made: always this node's own failure.
 #[derive(Debug, Error)]
@@ -163,18 +165,35 @@ pub struct Bundle {
 pub fn light_bundle(
     store: &dyn Store,
     genesis: &Genesis,
-    head: Height,
+    mut head: Height,
     from: u64,
 ) -> Result<Option<Bundle>, ProofError> {
+    for _ in 0..MAX_TURNS {
+        match bundle_at(store, genesis, head, from)? {
+            Read::Whole(bundle) => return Ok(bundle),
+            Read::Turned(later) => head = later,
+        }
+    }
+    Err(missing("public state of the epoch at height", head))
+}
+
+/// What was read while blocks are committed.
+enum Read {
+    Whole(Option<Bundle>),
+    /// An epoch ended between two reads: the head is this one by now.
+    Turned(Height),
+}
+
+fn bundle_at(store: &dyn Store, genesis: &Genesis, head: Height, from: u64) -> Result<Read, ProofError> {
     let log = ChainLog::new(store);
     let Some(newest) = log.block(head)? else {
-        return Ok(None);
+        return Ok(Read::Whole(None));
     };
     // A closing block's successor epoch is in force as soon as it is committed.
     let header = &newest.block.header;
     let current = header.epoch + u64::from(header.next_epoch.is_some());
     if from > current {
-        return Ok(None);
+        return Ok(Read::Whole(None));
     }
     let mut links: Vec<EpochLink> = Vec::new();
     let mut bytes = 0;
@@ -204,11 +223,15 @@ pub fn light_bundle(
     if complete {
         // Before the first epoch's end nothing is stored.
         let state = log.public()?.unwrap_or_else(|| PublicState::genesis(genesis));
+        if state.current().epoch != current {
+            let newest = log.head()?.ok_or_else(|| missing("block of epoch", current))?;
+            return Ok(Read::Turned(newest.block.header.height));
+        }
         let seated = state.seated();
         let registrations = seated.registrations.iter();
         bundle.registrations = registrations.map(|one| one.registration.clone()).collect();
         bundle.policy = state.policy().clone();
         bundle.collateral = Collateral::clone(&seated.collateral);
     }
-    Ok(Some(Bundle { bundle, complete }))
+    Ok(Read::Whole(Some(Bundle { bundle, complete })))
 }

@@ -17,7 +17,9 @@ use crate::{
     forecast,
     handle::{NodeHandle, ToReplica},
     home::Home,
-    init, keyring, logging,
+    init,
+    intake::Intake,
+    keyring, logging,
     metrics::Metrics,
     recovery,
     renewal::Attester,
@@ -214,6 +216,7 @@ async fn serve_node(home: &Home, config: Config, history: Option<History>) -> Re
         opener: std::sync::RwLock::new(replica.opener().map(|secret| (replica.record().epoch, secret))),
         // Set with the first effects of the replica.
         kem: std::sync::RwLock::new(None),
+        intake: Intake::new(),
         pending: std::sync::Mutex::new(Pending::default()),
         system: std::sync::Mutex::default(),
         public: watch::Sender::new(Arc::new(replica.public().clone())),

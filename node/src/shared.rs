@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::{
     config::Role,
     forecast::Forecast,
+    intake::Intake,
     metrics::Metrics,
     renewal::{self, Attempt},
     replica::{NodeKey, ProbationStatus, RolledBack, SnapshotProgress},
@@ -96,6 +97,7 @@ pub(crate) struct Shared {
     pub(crate) opener: RwLock<Option<(Epoch, Arc<SealingSecret>)>>,
     /// The KEM key of this validator's seat: queries are sealed to it, and it changes with the epoch.
     pub(crate) kem: RwLock<Option<Arc<SealingSecret>>>,
+    pub(crate) intake: Intake,
     pub(crate) pending: Mutex<Pending>,
     pub(crate) system: Mutex<SystemWaiting>,
     /// The public state after the newest block that changed it.

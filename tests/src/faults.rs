@@ -15,6 +15,7 @@ mod disk;
 mod flood;
 mod forged;
 mod frames;
+mod judged;
 mod kills;
 mod lane;
 mod links;
@@ -29,9 +30,10 @@ use serde_json::Value;
 
 pub use self::{
     disk::full_disk,
-    flood::flood,
+    flood::{FLOOD_ACCOUNTS, flood},
     forged::{adversaries, forged_answers},
     frames::frames,
+    judged::judged,
     kills::{all_restart, kills, pause, set_back},
     lane::{Lane, Loaded, Size},
     links::{one_way, partitions, slow_links},

@@ -8,8 +8,10 @@ use tacit_tests::faults::{self, Lane};
 fn what_was_committed_outlives_every_stop() {
     // Over TCP alone: a peer that was killed is missed at once then, and after four seconds over QUIC.
     let lane = &mut Lane::up(|options| options.proxy = true);
-    faults::kills(lane);
-    faults::pause(lane);
+    faults::judged(lane, |lane| {
+        faults::kills(lane);
+        faults::pause(lane);
+    });
     faults::full_disk(lane);
     faults::set_back(lane);
     faults::all_restart(lane);
@@ -29,7 +31,9 @@ fn a_network_outlives_its_links_and_its_crooks() {
 /// More work than it can do.
 #[test]
 fn a_flood_is_refused_and_the_network_goes_on() {
-    faults::flood(&mut Lane::up(|_| {}));
+    faults::flood(&mut Lane::up(|options| {
+        options.load_accounts = faults::FLOOD_ACCOUNTS
+    }));
 }
 
 /// Answers that are forged, while others depend on them.

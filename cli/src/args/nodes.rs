@@ -245,12 +245,10 @@ pub(crate) enum TestnetVerb {
         dir: Dir,
     },
     /// Cut the links between groups of nodes, and heal all others; needs `up --proxy`
-    #[command(
-        after_help = "Nodes that are in no group form one more.\n\nExamples:\n  tacit testnet partition 0,1/2,3\n  \
-                            tacit testnet partition --from 0 --to 1,2 --json"
-    )]
+    #[command(after_help = "Examples:\n  tacit testnet partition 0,1/2,3\n  \
+                            tacit testnet partition --from 0 --to 1,2 --json")]
     Partition {
-        /// Groups of numbers or names, such as 0,1/2,3
+        /// Groups of numbers or names, such as 0,1/2,3; nodes in none of them form one more
         #[arg(required_unless_present_any = ["from", "to"], conflicts_with_all = ["from", "to"])]
         groups: Option<String>,
         /// Cut one way only, beside what is cut already: what these say does not arrive [default: all]

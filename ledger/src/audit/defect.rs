@@ -188,7 +188,7 @@ impl Defect {
             Self::Foreign { .. } => "chain.foreign",
             Self::Empty => "chain.empty",
             Self::Format { .. } => "chain.format",
-            Self::Store(StoreError::Failed { .. }) => "chain.unreadable",
+            Self::Store(StoreError::Failed { .. } | StoreError::Full(_)) => "chain.unreadable",
             Self::Store(_) => "chain.damaged",
             Self::BlockMissing { .. } => "chain.block_missing",
             Self::Epoch { .. } => "chain.epoch",

@@ -10,7 +10,7 @@ use tacit_ledger::{
     open_envelope,
 };
 
-use super::{Certified, Effect, Final, Head, Replica, system::ordinary};
+use super::{Certified, Effect, Final, Head, Refused, Replica, system::ordinary};
 use crate::wire::Announcement;
 
 /// Execution results kept in memory; older ones are read from the store.
@@ -132,7 +132,7 @@ impl Replica {
         block: Block,
         proof: CommitProof,
         synced: Option<Vec<SealedReceipt>>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Refused> {
         // A node that follows syncs a run of fetched blocks as a whole, before anything that they lead to leaves.
         let follows = synced.is_some() && self.core.is_none() && block.header.next_epoch.is_none();
         let durability = match follows {
@@ -163,15 +163,12 @@ impl Replica {
             }
             false => self.follow(&block, &envelopes, public_root, synced.unwrap_or_default()),
         };
-        self.write_block(&mut writes, &block, &proof, &envelopes, &results)
-            .map_err(|e| format!("the store refused a read: {e}"))?;
+        self.write_block(&mut writes, &block, &proof, &envelopes, &results)?;
         let system: Vec<Digest> = ordinary(&block).into_iter().map(|(id, _)| id).collect();
         for (index, id) in (0u32..).zip(&system) {
             writes.put_system(id, &SystemRecord { height, index });
         }
-        self.store
-            .commit(writes, durability)
-            .map_err(|e| format!("the store refused a block: {e}"))?;
+        self.store.commit(writes, durability)?;
         self.unsynced = durability == Durability::Lazy;
 
         // A checkpoint replaces what is before it once a final header proves it: recovery begins with a state that is
@@ -184,8 +181,7 @@ impl Replica {
                 true => None,
                 false => self.first_height().checked_sub(1),
             };
-            self.prune(self.checkpoint, kept)
-                .map_err(|e| format!("the store refused to prune: {e}"))?;
+            self.prune(self.checkpoint, kept)?;
         }
         self.executed.insert(height, results.executed);
         self.executed = self.executed.split_off(&height.saturating_sub(KEPT_RESULTS));
@@ -229,8 +225,7 @@ impl Replica {
         }
         self.note_unopened(now, &block, &results.unopened);
         if let Some(record) = record {
-            self.begin_epoch(now, Arc::new(record))
-                .map_err(|e| e.to_string())?;
+            self.begin_epoch(now, Arc::new(record))?;
         }
         Ok(())
     }

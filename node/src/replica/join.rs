@@ -178,7 +178,7 @@ impl Replica {
                 self.refuse_snapshot(now, &error);
                 self.fetch_on(now);
             }
-            Err(Enter::Failed(error)) => self.halt(error.to_string()),
+            Err(Enter::Failed(error)) => self.halt(error),
         }
     }
 

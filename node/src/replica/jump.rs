@@ -314,7 +314,7 @@ impl Replica {
         match confirmed {
             Confirmed::Yes(closing) => {
                 if let Err(error) = self.land(now, *closing) {
-                    self.halt(error.to_string());
+                    self.halt(error);
                 }
             }
             Confirmed::NotYet => {

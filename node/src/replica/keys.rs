@@ -363,7 +363,7 @@ impl Replica {
         tracing::info!(epoch, "the epoch's secret is here again");
         self.out.push(Effect::Opener { epoch, opener });
         if let Err(error) = self.restore_state(now) {
-            self.halt(error.to_string());
+            self.halt(error);
         }
     }
 

@@ -379,7 +379,7 @@ impl Replica {
             if let Err(error) = self.store.commit(writes, Durability::Synced) {
                 // Nothing that those blocks led to may leave.
                 self.out.clear();
-                self.halt(format!("the store refused a write: {error}"));
+                self.halt(error);
             }
         }
         let mut out = std::mem::take(&mut self.out);
@@ -596,7 +596,7 @@ impl Replica {
                 if let (Some(tracer), Some(core)) = (&mut self.tracer, &self.core) {
                     tracer.note(Transition::lost(core, now));
                 }
-                self.halt(format!("the store refused a write: {error}"));
+                self.halt(error);
                 false
             }
         }
@@ -608,21 +608,17 @@ impl Replica {
             return;
         }
         if let Err(error) = self.store.commit(writes, durability) {
-            self.halt(format!("the store refused a write: {error}"));
+            self.halt(error);
         }
     }
 
-    fn halt(&mut self, reason: String) {
-        self.halt_as(Refused::new("db.corrupt", reason));
-    }
-
-    /// As [`Self::halt`], where neither disk nor state is at fault.
-    fn halt_as(&mut self, refused: Refused) {
+    /// Stops for good: nothing more is signed, answered or stored.
+    fn halt(&mut self, reason: impl Into<Refused>) {
         self.core = None;
         if !std::mem::replace(&mut self.halted, true) {
             self.store = Arc::new(stopped::Stopped(self.store.clone()));
         }
-        self.out.push(Effect::Halt(refused));
+        self.out.push(Effect::Halt(reason.into()));
     }
 
     /// A batch from memory or from the store.
@@ -666,7 +662,20 @@ impl Replica {
 
 impl From<tacit_ledger::StoreError> for Refused {
     fn from(error: tacit_ledger::StoreError) -> Self {
-        Refused::new("db.corrupt", error.to_string())
+        Refused::new(error.code(), error.to_string())
+    }
+}
+
+/// What a replica cannot go on after, in words: its disk or its state is at fault.
+impl From<String> for Refused {
+    fn from(reason: String) -> Self {
+        Refused::new("db.corrupt", reason)
+    }
+}
+
+impl From<NodeError> for Refused {
+    fn from(error: NodeError) -> Self {
+        Refused::new(error.code(), error.to_string())
     }
 }
 

@@ -20,7 +20,7 @@ impl Replica {
             speaks.start(),
             speaks.end(),
         );
-        self.halt_as(Refused::new("protocol.unsupported", detail));
+        self.halt(Refused::new("protocol.unsupported", detail));
     }
 
     /// Says that an adopted protocol version is beyond this build, when a block has brought that to be: `before` is what

@@ -74,7 +74,7 @@ impl Replica {
                 self.deleted = next;
                 self.prune_at = (next < self.first).then_some(now + STEP_EVERY_MS);
             }
-            Err(error) => self.halt(format!("the store refused to prune: {error}")),
+            Err(error) => self.halt(error),
         }
     }
 

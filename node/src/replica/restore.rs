@@ -127,6 +127,11 @@ impl Replica {
         replica.erase_old_keys(&record)?;
         replica.install(record);
         replica.report_protocol(None);
+        if replica.halted {
+            // It speaks no protocol of this epoch: it says so, and touches nothing.
+            let effects = replica.take_out();
+            return Ok((replica, effects));
+        }
         replica.load_private(lost)?;
         replica.load_results()?;
         replica.step_aside()?;

@@ -233,7 +233,7 @@ impl Replica {
             }
             Ok(Some(other)) => self.abandon(&other),
             Ok(None) => {}
-            Err(error) => return self.halt(format!("the store refused a read: {error}")),
+            Err(error) => return self.halt(error),
         }
         self.fetching = Some(fetching);
         self.fetch_on(now);
@@ -257,7 +257,7 @@ impl Replica {
         match stored {
             Ok(Some(manifest)) => self.abandon(&manifest),
             Ok(None) => {}
-            Err(error) => self.halt(format!("the store refused a read: {error}")),
+            Err(error) => self.halt(error),
         }
     }
 
@@ -352,7 +352,7 @@ impl Replica {
             let index = chosen.looked;
             let held = match self.log().chunk(&chosen.manifest, index) {
                 Ok(held) => held,
-                Err(error) => return self.halt(format!("the store refused a read: {error}")),
+                Err(error) => return self.halt(error),
             };
             let good = held.is_some_and(|chunk| chosen.manifest.check_chunk(index, &chunk).is_ok());
             if !good {

@@ -288,7 +288,7 @@ impl Replica {
             proven,
         };
         if let Err(error) = self.resume_core(now) {
-            self.halt(error.to_string());
+            self.halt(error);
         }
     }
 

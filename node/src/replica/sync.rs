@@ -474,7 +474,7 @@ impl Replica {
             writes.put_batch(digest, batch);
         }
         if let Err(error) = self.store.commit(writes, Durability::Lazy) {
-            self.halt(format!("the store refused a write: {error}"));
+            self.halt(error);
             return Err(Unapplied::Halted);
         }
         if self.private.is_none() {

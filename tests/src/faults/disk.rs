@@ -18,7 +18,7 @@ use super::{
 
 /// What the node may write before the disk is filled, KiB: some hundreds of blocks, and less than what the database takes in
 /// advance where it can.
-const ROOM_KIB: u64 = 4 * 1_024;
+const ROOM_KIB: u64 = 16 * 1_024;
 
 /// A small file system in memory, as long as this lives.
 struct Small(PathBuf);
@@ -93,6 +93,12 @@ pub fn full_disk(lane: &mut Lane) {
         lane.until("it commits nothing that it cannot write", falls_behind);
         lane.until("the others go on", || lane.top(others) >= top + 10);
         let stopped = lane.network.testnet.status()[VICTIM].pid.is_none();
+        if stopped {
+            assert!(
+                lane.in_log(VICTIM, "disk.full") > 0,
+                "it does not say why it stopped"
+            );
+        }
         let blocks = lane.top(others) - top;
         fs::remove_file(&ballast).expect("room again");
         let begun = Instant::now();

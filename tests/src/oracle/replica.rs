@@ -14,6 +14,8 @@ use super::Word;
 
 /// Votes and timeouts count this many views back and ahead (R10).
 const WINDOW: u64 = 64;
+/// Blocks that are kept while their parent is missing ("Bounds").
+const MAX_LOOSE: usize = 64;
 /// Failed turns after which a leader's turns are no longer counted one by one (R16).
 const MANY_FAILED: u64 = 64;
 
@@ -63,6 +65,8 @@ pub(super) struct Replica {
     votes: BTreeMap<(bool, u64), BTreeMap<u16, (u64, Digest)>>,
     timeouts: BTreeMap<u64, BTreeMap<u16, u64>>,
     blocks: BTreeMap<Digest, BlockFacts>,
+    /// By view, those whose parent is missing.
+    loose: BTreeSet<(u64, Digest)>,
     first: BTreeMap<u64, Digest>,
     accepted: BTreeSet<Digest>,
     asked: BTreeSet<Digest>,
@@ -101,6 +105,7 @@ impl Replica {
             votes: BTreeMap::new(),
             timeouts: BTreeMap::new(),
             blocks: BTreeMap::new(),
+            loose: BTreeSet::new(),
             first: BTreeMap::new(),
             accepted: BTreeSet::new(),
             asked: BTreeSet::new(),

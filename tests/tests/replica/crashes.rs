@@ -118,7 +118,7 @@ fn a_cut_between_the_keyring_and_the_closing_block_loses_nothing() {
             assert!(
                 node.halted
                     .as_deref()
-                    .is_some_and(|why| why.contains("store refused")),
+                    .is_some_and(|why| why.starts_with("db.corrupt: storage failed to")),
                 "{:?}",
                 node.halted
             );

@@ -34,7 +34,7 @@ fn fails_at(fault: Fault, k: u64) -> bool {
     let Some(reason) = world.nodes[2].halted.clone() else {
         return false;
     };
-    assert!(reason.contains("the store refused"), "{reason}");
+    assert!(reason.starts_with("db.corrupt: storage failed to"), "{reason}");
     assert_eq!(
         world.nodes[2].seen.after_halt, 0,
         "{fault:?} {k}: it says more after it stopped"
@@ -99,6 +99,22 @@ fn a_vault_that_cannot_save_the_next_secret_stops_the_replica_before_the_epoch_i
     world.start(1);
     world.run_until("epoch 2 begins everywhere", 20_000, |world| world.all_in(2));
     world.transfer(1, &alice(), 0, bob().id());
+    world.assert_calm();
+}
+
+#[test]
+fn a_full_disk_is_named_and_with_room_again_the_node_goes_on() {
+    let mut world = World::at_epoch_1(Options::default());
+    world.nodes[2].store.set_full(true);
+    let (envelope, _) = world.seal(&alice(), 0, pay(bob().id(), 1));
+    world.submit(0, &envelope).expect("accepted");
+    world.run_until("it stops", 20_000, |world| world.nodes[2].halted.is_some());
+    let said = world.nodes[2].halted.clone().expect("stopped");
+    assert!(said.starts_with("disk.full"), "{said}");
+    world.crash(2);
+    world.nodes[2].store.set_full(false);
+    world.start(2);
+    world.transfer(2, &alice(), 1, bob().id());
     world.assert_calm();
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use tacit_ledger::{SealingPublic, SystemTx};
-use tacit_node::keyring::Keyring;
+use tacit_node::{keyring::Keyring, proofs::light_bundle};
 
 use tacit_tests::sim::{
     founders::{alice, bob},
@@ -44,6 +44,36 @@ fn epochs_turn_on_the_timer_with_a_new_key_each_and_the_old_secrets_erased() {
         }
     }
     world.assert_calm();
+}
+
+/// A light client asks while an epoch ends: the head was looked at before, the holders after. It is led to the later epoch, not
+/// to one epoch with another's holders.
+#[test]
+fn a_bundle_that_is_read_across_a_turn_leads_to_the_later_epoch() {
+    let mut world = World::at_epoch_1(Options::epochs_of(5_000));
+    world.rotate(0..4);
+    world.run_until("the next epoch begins", 12_000, |world| world.all_in(2));
+    world.settle();
+    let record = world.record();
+    let before = record.start_height - 2;
+    let node = &world.nodes[0];
+    let read = light_bundle(&*node.store, &world.genesis, before, 0)
+        .expect("readable")
+        .expect("a bundle");
+    let links = read.bundle.links;
+    assert_eq!(links.last().map(|link| link.record.epoch), Some(record.epoch));
+    let held: Vec<SealingPublic> = read
+        .bundle
+        .registrations
+        .iter()
+        .map(|one| one.kem_key.clone())
+        .collect();
+    let seated: Vec<SealingPublic> = record
+        .validators
+        .iter()
+        .map(|seat| seat.kem_key.clone())
+        .collect();
+    assert_eq!(held, seated);
 }
 
 #[test]

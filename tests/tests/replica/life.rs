@@ -9,7 +9,9 @@ use tacit_ledger::{LeaveRequest, Outcome, RegistrationPlace, SystemTx};
 
 use tacit_tests::sim::{
     founders::{SUPPLY, alice, bob, node_signer, registration},
+    has_real_signatures,
     node::Node,
+    story_seeds,
     vault::MemoryVault,
     wallet::pay,
     world::{Options, World},
@@ -41,6 +43,7 @@ impl Life {
         let mut options = Options {
             seed,
             loss: seed % 8,
+            real_signatures: has_real_signatures(seed),
             ..Options::epochs_of(10_000)
         };
         options.params.epoch_ms_min = 500;
@@ -254,14 +257,9 @@ fn all_vote(world: &World, residents: &[Resident]) -> bool {
         })
 }
 
-fn seeds() -> std::ops::Range<u64> {
-    let many = std::env::var("TACIT_SIM_SEEDS").ok();
-    0..many.map_or(3, |many| many.parse().expect("a number"))
-}
-
 #[test]
 fn seats_change_hands_for_ever_and_nothing_is_lost() {
-    for seed in seeds() {
+    for seed in story_seeds() {
         let mut life = Life::new(seed);
         for _ in 0..EVENTS {
             life.event();

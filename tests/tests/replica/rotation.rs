@@ -15,9 +15,10 @@ use tacit_node::{
 
 use tacit_tests::sim::{
     founders::{alice, bob},
+    has_real_signatures,
     loot::Chain,
     node::Node,
-    vault,
+    story_seeds, vault,
     wallet::pay,
     world::{Options, World},
 };
@@ -346,12 +347,6 @@ fn a_keyring_that_was_set_back_gives_up_keys_that_had_their_time() {
     assert!(world.nodes.iter().all(|node| node.halted.is_none()));
 }
 
-/// Seeds of the story below: a few, or as many as `TACIT_SIM_SEEDS` says.
-fn seeds() -> std::ops::Range<u64> {
-    let many = std::env::var("TACIT_SIM_SEEDS").ok();
-    0..many.map_or(3, |many| many.parse().expect("a number"))
-}
-
 /// A renewal, unless the node is down, its vault fails, or the epoch ends just now: then it goes without.
 fn try_renewal(world: &mut World, index: usize) {
     if !world.nodes[index].is_up() {
@@ -366,10 +361,11 @@ fn try_renewal(world: &mut World, index: usize) {
 /// and once everybody has renewed, all keyrings together lead to the epoch in force and to no other.
 #[test]
 fn whatever_happens_epochs_turn_and_closed_ones_stay_closed() {
-    for seed in seeds() {
+    for seed in story_seeds() {
         let mut world = World::at_epoch_1(Options {
             seed,
             loss: 10,
+            real_signatures: has_real_signatures(seed),
             ..Options::epochs_of(6_000)
         });
         let mut chance = ChaCha20Rng::seed_from_u64(seed);

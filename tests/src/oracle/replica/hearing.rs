@@ -7,7 +7,7 @@ use tacit_consensus::{
     trace::{BlockFacts, GivenUp, Quorum, Statement, Transition},
 };
 
-use super::{Replica, WINDOW, highest_report};
+use super::{MAX_LOOSE, Replica, WINDOW, highest_report};
 use crate::oracle::Word;
 
 impl Replica {
@@ -146,7 +146,26 @@ impl Replica {
         if first || wanted {
             self.first.entry(block.view).or_insert(block.id);
             self.blocks.insert(block.id, block.clone());
+            if self.chain(&block.parent).is_none() {
+                self.keep_loose(block);
+            }
         }
+    }
+
+    /// Of blocks whose parent is missing, those of the highest views are kept.
+    fn keep_loose(&mut self, block: &BlockFacts) {
+        let mut loose = std::mem::take(&mut self.loose);
+        loose.insert((block.view, block.id));
+        loose.retain(|(_, id)| {
+            let parent = self.blocks.get(id).map(|block| block.parent);
+            parent.is_some_and(|parent| self.chain(&parent).is_none())
+        });
+        while loose.len() > MAX_LOOSE {
+            if let Some((_, id)) = loose.pop_first() {
+                self.blocks.remove(&id);
+            }
+        }
+        self.loose = loose;
     }
 
     pub(super) fn sync(&mut self, block: &BlockFacts, proof: &Quorum, now: u64) {

@@ -75,9 +75,9 @@ impl Swarm {
             real_signatures: seed % SAMPLED == SAMPLED - 1,
             reads_logs: seed % 20 == 7,
             observer: rng.chance(200),
-            rough_ms: rng.between(60_000, 600_000),
+            rough_ms: rng.between(60_000, 1_500_000),
             delay_ms: (low, low + rng.between(1, spread)),
-            transfer_every_ms: [0, 500, 1_000, 2_000, 5_000, 10_000]
+            transfer_every_ms: [0, 1_000, 2_000, 5_000, 10_000, 30_000]
                 [usize::try_from(rng.between(0, 5)).unwrap_or(0)],
             epoch_ms: if short {
                 rng.between(10_000, 60_000)
