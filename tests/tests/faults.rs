@@ -8,13 +8,13 @@ use tacit_tests::faults::{self, Lane};
 fn what_was_committed_outlives_every_stop() {
     // Over TCP alone: a peer that was killed is missed at once then, and after four seconds over QUIC.
     let lane = &mut Lane::up(|options| options.proxy = true);
+    faults::kills(lane);
     faults::judged(lane, |lane| {
-        faults::kills(lane);
         faults::pause(lane);
+        faults::all_restart(lane);
     });
     faults::full_disk(lane);
     faults::set_back(lane);
-    faults::all_restart(lane);
 }
 
 /// Links that are cut and slow, and peers that break the rules.
