@@ -289,7 +289,8 @@ facts! {
         pub committed: Vec<(Height, Digest)>,
         /// Validators for whose fault there is a proof.
         pub blamed: Vec<u16>,
-        /// Whether the input, or a part of it, bore a wrong signature and was refused for that.
+        /// Whether the input, or a part of it, was refused for what a trace does not tell: a wrong signature, or a certificate
+        /// of another epoch or with another number of signatures than signers.
         pub forged: bool,
         /// Other refusals, in words.
         pub refused: Vec<String>,
@@ -511,7 +512,12 @@ impl Transition {
             Effect::Refused { reason, .. } => {
                 self.forged |= matches!(
                     reason,
-                    Refusal::Signature(_) | Refusal::Certificate(CertificateError::Signature { .. })
+                    Refusal::Signature(_)
+                        | Refusal::Certificate(
+                            CertificateError::Signature { .. }
+                                | CertificateError::Epoch { .. }
+                                | CertificateError::Signers { .. }
+                        )
                 );
                 self.refused.push(reason.to_string());
             }

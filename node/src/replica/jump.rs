@@ -35,8 +35,8 @@ const CONFIRMING_BLOCKS: u16 = 16;
 
 /// See the module.
 pub(super) struct Jump {
-    /// Taken because the blocks cannot be had, not for being far behind.
-    forced: bool,
+    /// Taken because these say that they do not keep the blocks; empty where it is taken for being far behind.
+    deny: BTreeSet<NodeKey>,
     /// The newest epoch that is proven so far.
     record: Arc<EpochRecord>,
     link: Option<EpochLink>,
@@ -94,24 +94,24 @@ impl Replica {
             return;
         }
         self.looked_ahead = true;
-        self.begin_jump(now, false);
+        self.begin_jump(now, BTreeSet::new());
     }
 
-    /// Nobody has the next blocks any more.
-    pub(super) fn jump_forced(&mut self, now: Millis) {
+    /// Nobody has the next blocks any more, as these peers say, which are all.
+    pub(super) fn jump_forced(&mut self, now: Millis, deny: BTreeSet<NodeKey>) {
         if !self.holds_blocks() {
             tracing::warn!(
                 height = self.head.height,
                 code = "block.pruned",
                 "no peer keeps the next blocks: this node takes a public snapshot"
             );
-            self.begin_jump(now, true);
+            self.begin_jump(now, deny);
         }
     }
 
-    fn begin_jump(&mut self, now: Millis, forced: bool) {
+    fn begin_jump(&mut self, now: Millis, deny: BTreeSet<NodeKey>) {
         self.jump = Some(Jump {
-            forced,
+            deny,
             record: self.record.clone(),
             link: None,
             stage: Stage::Links,
@@ -252,8 +252,13 @@ impl Replica {
         let Some(jump) = self.jump.as_mut() else { return };
         let newest = jump.record.epoch;
         let far = |kept: Option<Epoch>| kept.is_some_and(|kept| newest.saturating_sub(kept) > own);
-        let worth = newest > own && (jump.forced || far(self.history.epochs()));
+        let worth = newest > own && (!jump.deny.is_empty() || far(self.history.epochs()));
         jump.spent.insert(peer);
+        if newest == own && jump.deny.contains(&peer) {
+            // Only blocks of closed epochs are deleted.
+            self.jump_penalise(peer, "it denies blocks of the newest epoch that it knows");
+        }
+        let Some(jump) = self.jump.as_mut() else { return };
         let all_asked = self.sync.peers().is_subset(&jump.spent);
         match jump.link.as_ref().filter(|_| worth) {
             Some(link) => {
@@ -262,10 +267,6 @@ impl Replica {
                 jump.ask_at = None;
                 let kind = SnapshotKind::Public;
                 self.begin_fetching(now, SnapshotId { kind, epoch }, height, 1);
-            }
-            None if jump.forced => {
-                // Others have blocks of a later epoch, this peer does not know it yet.
-                jump.ask_at = Some(now + RETRY_MS);
             }
             None if all_asked => self.end_jump(now),
             // It may be as far behind as this node.

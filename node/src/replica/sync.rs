@@ -424,8 +424,8 @@ impl Replica {
             self.sync.pruned.insert(from);
         }
         if !self.sync.pruned.is_empty() && self.sync.peers.is_subset(&self.sync.pruned) {
-            self.sync.pruned.clear();
-            self.jump_forced(now);
+            let deny = std::mem::take(&mut self.sync.pruned);
+            self.jump_forced(now, deny);
         }
         if !self.holds_blocks() {
             self.sync.behind_since = Some(now);

@@ -223,6 +223,29 @@ fn a_single_peer_without_blocks_makes_nobody_jump() {
     world.assert_calm();
 }
 
+/// Found by the swarm (seed 801): the only peers at hand said that they had deleted blocks of an epoch which is not over; the node
+/// looked for a snapshot of a later one, for ever.
+#[test]
+fn who_is_told_that_running_blocks_are_deleted_finds_out_and_goes_on() {
+    let mut world = World::at_epoch_1(Options::default());
+    world.crash(3);
+    world.transfer(0, &alice(), 0, bob().id());
+    let lying = Rc::new(Cell::new(true));
+    let lies = lying.clone();
+    world.server = Some(Box::new(move |_, response| match response {
+        FetchResponse::Blocks(_) if lies.get() => FetchResponse::Pruned { first: u64::MAX },
+        other => other,
+    }));
+    world.start(3);
+    world.run_for(3_000);
+    assert!(world.nodes[3].height() < world.top());
+    lying.set(false);
+    world.caught_up(3);
+    assert!(world.nodes[3].seen.jumps.is_empty());
+    world.crash(1);
+    world.transfer(0, &alice(), 1, bob().id());
+}
+
 /// What one peer makes of what a jump asks for, whether it is blamed for it, and the refusal that names it.
 type Crook = Box<dyn Fn(FetchResponse) -> FetchResponse>;
 
