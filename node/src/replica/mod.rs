@@ -13,7 +13,8 @@
 //!
 //! An observer runs the same machine without a core and without private state: `sync.rs` feeds `execute.rs`. Who has a
 //! seat and no private state takes a snapshot of it (`join.rs`), who is far behind one of the public state (`jump.rs`);
-//! both are fetched by `snapshot.rs`. What is too old is deleted by `prune.rs`.
+//! both are fetched by `snapshot.rs`. What a validator followed while it lacked the epoch's secret it executes later (`repeat.rs`).
+//! What is too old is deleted by `prune.rs`.
 
 mod accuse;
 mod epoch;
