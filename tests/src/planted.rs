@@ -60,7 +60,7 @@ pub const BUGS: [Bug; 14] = [
         "timeout_unchecked",
         "timeouts are counted without a look at their signatures",
         "rules",
-        "hostile",
+        "hostile::forged_timeouts",
         "panicked",
     ),
     bug(
@@ -102,8 +102,8 @@ pub const BUGS: [Bug; 14] = [
         "restart_asks_nobody",
         "a validator votes after its start without asking a quorum",
         "replica",
-        "rollback::no_earlier_image",
-        "S3",
+        "rollback::one_that_reaches_nobody",
+        "panicked",
     ),
     bug(
         "chunk_unchecked",

@@ -307,6 +307,22 @@ fn whoever_gave_a_later_view_up_does_not_finalize_an_earlier_one() {
 }
 
 #[test]
+fn forged_timeouts_are_refused_by_name_and_nobody_joins_them() {
+    let mut net = alone();
+    let high = net.core(0).high().clone();
+    for voter in [1, 2, 3] {
+        // Signed by somebody else.
+        let mut forged = net.timeout(0, 1, high.clone());
+        forged.voter = voter;
+        net.deliver(voter, 0, Message::Timeout(Box::new(forged)));
+    }
+    assert_eq!(net.nodes[0].refused, [1, 2, 3].map(Refusal::Signature));
+    let gave_up = |message: &Message| matches!(message, Message::Timeout(_));
+    assert!(!net.nodes[0].sent.iter().any(gave_up));
+    assert_eq!(net.core(0).status().view, 1);
+}
+
+#[test]
 fn far_views_unknown_voters_and_echoes_leave_no_trace() {
     let mut net = alone();
     let mut block = net.proposal(1, net.core(0).high().clone(), 1);
