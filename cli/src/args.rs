@@ -138,12 +138,12 @@ mod tests {
         Cli::command().debug_assert();
     }
 
-    /// Calls `check` with every command that has no commands below it, and its path.
+    /// Calls `check` with every command that has no commands below it and that people are shown, and its path.
     fn verbs(command: &clap::Command, path: &str, check: &mut dyn FnMut(&str, &clap::Command)) {
         let path = format!("{path} {}", command.get_name());
         let below: Vec<_> = command
             .get_subcommands()
-            .filter(|below| below.get_name() != "help")
+            .filter(|below| below.get_name() != "help" && !below.is_hide_set())
             .collect();
         if below.is_empty() {
             check(path.trim(), command);

@@ -223,7 +223,7 @@ fn bundle_at(store: &dyn Store, genesis: &Genesis, head: Height, from: u64) -> R
     if complete {
         // Before the first epoch's end nothing is stored.
         let state = log.public()?.unwrap_or_else(|| PublicState::genesis(genesis));
-        if state.current().epoch != current {
+        if state.current().epoch > current {
             let newest = log.head()?.ok_or_else(|| missing("block of epoch", current))?;
             return Ok(Read::Turned(newest.block.header.height));
         }
