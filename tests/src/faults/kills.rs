@@ -26,7 +26,12 @@ pub fn kills(lane: &mut Lane) {
         while round < kills || committed_since(lane, from) < txs {
             let victim = round % 4;
             let others: Vec<usize> = (0..4).filter(|node| *node != victim).collect();
-            let patience = timeout_ms(lane, victim);
+            // The longest of those who will wait for it: an earlier fault may still count with some.
+            let patience = others
+                .iter()
+                .map(|node| timeout_ms(lane, *node))
+                .max()
+                .unwrap_or(0);
             let killed_at = now_ms();
             lane.net().kill(victim).expect("it is killed");
             let top = lane.top(others.iter().copied());
