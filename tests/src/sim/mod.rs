@@ -28,13 +28,24 @@ pub mod verbs;
 pub mod wallet;
 pub mod world;
 
-/// Seeds of a story that is told over and over: three, or as many as `TACIT_SIM_SEEDS` says.
+/// Seeds of a story that is told over and over: three, as many as `TACIT_SIM_SEEDS` says, or the one of `TACIT_SIM_SEED`. Each
+/// is printed as its turn comes.
 ///
 /// # Panics
-/// When that is no number.
-pub fn story_seeds() -> std::ops::Range<u64> {
-    let many = std::env::var("TACIT_SIM_SEEDS").ok();
-    0..many.map_or(3, |many| many.parse().expect("TACIT_SIM_SEEDS is a number"))
+/// When what they say is no number.
+pub fn story_seeds() -> impl Iterator<Item = u64> {
+    let number = |name: &str| {
+        let text = std::env::var(name).ok()?;
+        Some(
+            text.parse::<u64>()
+                .unwrap_or_else(|_| panic!("{name} is no number: {text}")),
+        )
+    };
+    let seeds = match number("TACIT_SIM_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("TACIT_SIM_SEEDS").unwrap_or(3),
+    };
+    seeds.inspect(|seed| println!("seed {seed}"))
 }
 
 /// Whether such a story has real signatures for consensus: the first ones, and every fiftieth where there are many.
