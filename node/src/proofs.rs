@@ -170,30 +170,29 @@ pub fn light_bundle(
 ) -> Result<Option<Bundle>, ProofError> {
     for _ in 0..MAX_TURNS {
         match bundle_at(store, genesis, head, from)? {
-            Read::Whole(bundle) => return Ok(bundle),
-            Read::Turned(later) => head = later,
+            Ok(bundle) => return Ok(bundle),
+            Err(later) => head = later,
         }
     }
     Err(missing("public state of the epoch at height", head))
 }
 
-/// What was read while blocks are committed.
-enum Read {
-    Whole(Option<Bundle>),
-    /// An epoch ended between two reads: the head is this one by now.
-    Turned(Height),
-}
-
-fn bundle_at(store: &dyn Store, genesis: &Genesis, head: Height, from: u64) -> Result<Read, ProofError> {
+/// As [`light_bundle`]; or, where an epoch ended between two reads, the height that is the head by now.
+fn bundle_at(
+    store: &dyn Store,
+    genesis: &Genesis,
+    head: Height,
+    from: u64,
+) -> Result<Result<Option<Bundle>, Height>, ProofError> {
     let log = ChainLog::new(store);
     let Some(newest) = log.block(head)? else {
-        return Ok(Read::Whole(None));
+        return Ok(Ok(None));
     };
     // A closing block's successor epoch is in force as soon as it is committed.
     let header = &newest.block.header;
     let current = header.epoch + u64::from(header.next_epoch.is_some());
     if from > current {
-        return Ok(Read::Whole(None));
+        return Ok(Ok(None));
     }
     let mut links: Vec<EpochLink> = Vec::new();
     let mut bytes = 0;
@@ -225,7 +224,7 @@ fn bundle_at(store: &dyn Store, genesis: &Genesis, head: Height, from: u64) -> R
         let state = log.public()?.unwrap_or_else(|| PublicState::genesis(genesis));
         if state.current().epoch > current {
             let newest = log.head()?.ok_or_else(|| missing("block of epoch", current))?;
-            return Ok(Read::Turned(newest.block.header.height));
+            return Ok(Err(newest.block.header.height));
         }
         let seated = state.seated();
         let registrations = seated.registrations.iter();
@@ -233,5 +232,5 @@ fn bundle_at(store: &dyn Store, genesis: &Genesis, head: Height, from: u64) -> R
         bundle.policy = state.policy().clone();
         bundle.collateral = Collateral::clone(&seated.collateral);
     }
-    Ok(Read::Whole(Some(Bundle { bundle, complete })))
+    Ok(Ok(Some(Bundle { bundle, complete })))
 }
