@@ -6,6 +6,8 @@
 //! ```
 //! Nothing here is judged again: it was when it was stored, and the reader judges for itself.
 
+use std::ops::ControlFlow;
+
 use tacit_attest::Collateral;
 use tacit_consensus::{Digest, Height};
 use tacit_ledger::{
@@ -170,29 +172,29 @@ pub fn light_bundle(
 ) -> Result<Option<Bundle>, ProofError> {
     for _ in 0..MAX_TURNS {
         match bundle_at(store, genesis, head, from)? {
-            Ok(bundle) => return Ok(bundle),
-            Err(later) => head = later,
+            ControlFlow::Break(bundle) => return Ok(bundle),
+            ControlFlow::Continue(later) => head = later,
         }
     }
     Err(missing("public state of the epoch at height", head))
 }
 
-/// As [`light_bundle`]; or, where an epoch ended between two reads, the height that is the head by now.
+/// One try: a bundle, or none; or, where an epoch ended between two reads, the height that is the head by now.
 fn bundle_at(
     store: &dyn Store,
     genesis: &Genesis,
     head: Height,
     from: u64,
-) -> Result<Result<Option<Bundle>, Height>, ProofError> {
+) -> Result<ControlFlow<Option<Bundle>, Height>, ProofError> {
     let log = ChainLog::new(store);
     let Some(newest) = log.block(head)? else {
-        return Ok(Ok(None));
+        return Ok(ControlFlow::Break(None));
     };
     // A closing block's successor epoch is in force as soon as it is committed.
     let header = &newest.block.header;
     let current = header.epoch + u64::from(header.next_epoch.is_some());
     if from > current {
-        return Ok(Ok(None));
+        return Ok(ControlFlow::Break(None));
     }
     let mut links: Vec<EpochLink> = Vec::new();
     let mut bytes = 0;
@@ -224,7 +226,7 @@ fn bundle_at(
         let state = log.public()?.unwrap_or_else(|| PublicState::genesis(genesis));
         if state.current().epoch > current {
             let newest = log.head()?.ok_or_else(|| missing("block of epoch", current))?;
-            return Ok(Err(newest.block.header.height));
+            return Ok(ControlFlow::Continue(newest.block.header.height));
         }
         let seated = state.seated();
         let registrations = seated.registrations.iter();
@@ -232,5 +234,5 @@ fn bundle_at(
         bundle.policy = state.policy().clone();
         bundle.collateral = Collateral::clone(&seated.collateral);
     }
-    Ok(Ok(Some(Bundle { bundle, complete })))
+    Ok(ControlFlow::Break(Some(Bundle { bundle, complete })))
 }
