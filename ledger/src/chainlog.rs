@@ -277,7 +277,9 @@ impl<'a> ChainLog<'a> {
 
     /// The committed block at `height`.
     pub fn block(&self, height: Height) -> Result<Option<CommittedBlock>, StoreError> {
-        self.read(Column::Blocks, &height_key(height), MAX_COMMITTED_BLOCK_BYTES)
+        let key = height_key(height);
+        let value = self.store.get(Column::Blocks, &key)?;
+        value.map(|value| stored_block(&key, &value)).transpose()
     }
 
     /// The height of a committed block.
@@ -305,7 +307,7 @@ impl<'a> ChainLog<'a> {
         )?;
         entries
             .iter()
-            .map(|(_, value)| read(Column::Blocks, value, MAX_COMMITTED_BLOCK_BYTES))
+            .map(|(key, value)| stored_block(key, value))
             .collect()
     }
 
@@ -314,7 +316,7 @@ impl<'a> ChainLog<'a> {
         let entries = self.store.scan(Column::Blocks, &height_key(from), limit, false)?;
         entries
             .iter()
-            .map(|(_, value)| read(Column::Blocks, value, MAX_COMMITTED_BLOCK_BYTES))
+            .map(|(key, value)| stored_block(key, value))
             .collect()
     }
 
@@ -577,6 +579,16 @@ impl<'a> ChainLog<'a> {
 
 fn read<T: BorshDeserialize>(column: Column, bytes: &[u8], max: usize) -> Result<T, StoreError> {
     decode(bytes, max).map_err(|source| StoreError::Corrupt { column, source })
+}
+
+/// A damaged disk may hold another height than the key says: whoever goes on from that height would go round in circles.
+fn stored_block(key: &[u8], value: &[u8]) -> Result<CommittedBlock, StoreError> {
+    let committed: CommittedBlock = read(Column::Blocks, value, MAX_COMMITTED_BLOCK_BYTES)?;
+    let (place, height) = (height_of(Column::Blocks, key)?, committed.block.header.height);
+    match place == height {
+        true => Ok(committed),
+        false => Err(StoreError::Misplaced { place, height }),
+    }
 }
 
 fn height_of(column: Column, key: &[u8]) -> Result<Height, StoreError> {

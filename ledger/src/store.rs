@@ -113,6 +113,14 @@ pub enum StoreError {
         /// Why.
         source: CodecError,
     },
+    /// A stored block is not the one whose place this is. Halt, as above.
+    #[error("block {height} is stored in the place of block {place}")]
+    Misplaced {
+        /// Whose place it is.
+        place: u64,
+        /// What its header says.
+        height: u64,
+    },
     /// A stored value is missing where another one says it is. Halt, as above.
     #[error("column {column:?} lacks an entry that another one names")]
     Missing {
@@ -126,7 +134,9 @@ impl StoreError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Full(_) => "disk.full",
-            Self::Failed { .. } | Self::Corrupt { .. } | Self::Missing { .. } => "db.corrupt",
+            Self::Failed { .. } | Self::Corrupt { .. } | Self::Misplaced { .. } | Self::Missing { .. } => {
+                "db.corrupt"
+            }
         }
     }
 }

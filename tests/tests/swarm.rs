@@ -5,13 +5,19 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Range,
     process::Command,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        atomic::{AtomicU64, Ordering},
+        mpsc::{self, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
 };
 
 use serde_json::json;
 use tacit_tests::{
     report,
+    seeds::seeds,
     sim::swarm::{
         adversary::Adversary,
         fault::Fault,
@@ -26,41 +32,39 @@ const WORLDS: u64 = 700;
 /// Threads; each runs whole worlds of its own.
 const THREADS: u64 = 2;
 
-fn asked(name: &str) -> Option<u64> {
-    let value = std::env::var(name).ok()?;
-    Some(
-        value
-            .parse()
-            .unwrap_or_else(|_| panic!("{name} is no number: {value}")),
-    )
-}
+/// A world that takes so long goes round in circles: seconds are usual.
+const STUCK: Duration = Duration::from_secs(1_200);
 
-fn seeds() -> std::ops::Range<u64> {
-    match asked("TACIT_SIM_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..asked("TACIT_SIM_SEEDS").unwrap_or(WORLDS) * report::soak(),
-    }
-}
-
-/// Runs all seeds; the totals, and the core-seconds that the threads used.
-fn sweep(seeds: std::ops::Range<u64>) -> (Totals, f64) {
+/// Runs all seeds; the totals, and the core-seconds that the threads used. Names a world that does not end, and ends with it.
+fn sweep(seeds: Range<u64>) -> (Totals, f64) {
     let next = AtomicU64::new(seeds.start);
-    let work = || {
-        let (mut totals, began) = (Totals::default(), report::core_time());
+    let (began, begins) = mpsc::channel();
+    let work = |began: mpsc::Sender<(u64, u64)>, thread: u64| {
+        let (mut totals, start) = (Totals::default(), report::core_time());
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= seeds.end {
-                return (totals, (report::core_time() - began).as_secs_f64());
+                return (totals, (report::core_time() - start).as_secs_f64());
             }
+            began.send((thread, seed)).expect("somebody listens");
             let options = Swarm::of(seed);
             match check(&options) {
                 Ok(outcome) => totals.add(&options, &outcome),
-                Err(text) => panic!("seed {seed}: {text}"),
+                Err(text) => {
+                    next.store(seeds.end, Ordering::Relaxed);
+                    panic!("seed {seed}: {text}");
+                }
             }
         }
     };
+    let work = &work;
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
+        let threads: Vec<_> = (0..THREADS)
+            .map(|thread| (thread, began.clone()))
+            .map(|(thread, began)| scope.spawn(move || work(began, thread)))
+            .collect();
+        drop(began);
+        watch(&begins);
         let mut all = (Totals::default(), 0.0);
         for thread in threads {
             let (totals, seconds) = thread
@@ -73,6 +77,23 @@ fn sweep(seeds: std::ops::Range<u64>) -> (Totals, f64) {
     })
 }
 
+/// Returns when nobody begins a world any more.
+fn watch(begins: &mpsc::Receiver<(u64, u64)>) {
+    let mut running: BTreeMap<u64, (u64, Instant)> = BTreeMap::new();
+    loop {
+        match begins.recv_timeout(STUCK / 10) {
+            Ok((thread, seed)) => drop(running.insert(thread, (seed, Instant::now()))),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        for (seed, since) in running.values().filter(|(_, since)| since.elapsed() > STUCK) {
+            // A thread cannot be ended from outside.
+            eprintln!("seed {seed}: no end in {:?}", since.elapsed());
+            std::process::exit(101);
+        }
+    }
+}
+
 /// Simulated seconds for each core-second in a healthy network of four with a transfer every so many milliseconds.
 fn pace(simulated_ms: u64, transfer_every_ms: u64) -> f64 {
     let calm = Swarm::calm(0, simulated_ms, transfer_every_ms);
@@ -83,7 +104,7 @@ fn pace(simulated_ms: u64, transfer_every_ms: u64) -> f64 {
 
 #[test]
 fn no_mixture_of_faults_and_adversaries_breaks_a_promise_and_a_healthy_core_goes_on() {
-    let (totals, seconds) = sweep(seeds());
+    let (totals, seconds) = sweep(seeds(WORLDS * report::soak()));
     let mut figures = totals.figures(seconds);
     // What makes the keys of all networks of a process is no world's time.
     figures["simulated_seconds_per_core_second_idle"] = json!(pace(1_000_000, 0).round());

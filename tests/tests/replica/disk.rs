@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, rc::Rc};
 
-use tacit_ledger::{Column, Durability, Store as _, WriteBatch};
+use tacit_ledger::{Column, Durability, Store as _, StoreError, WriteBatch};
 use tacit_node::{NodeError, wire::FetchResponse};
 use tacit_tests::sim::{
     founders::{alice, bob},
@@ -131,6 +131,47 @@ fn a_damaged_safety_record_is_not_taken_for_none() {
         .try_start(1)
         .expect_err("it starts on a record that it cannot read");
     assert!(matches!(refused, NodeError::Store(_)), "{refused}");
+}
+
+/// Found by the swarm (seed 234): a start went on from the height that the damaged header said, and read the same blocks for
+/// ever.
+#[test]
+fn a_block_that_says_another_height_than_its_place_is_named_and_not_read_for_ever() {
+    let mut world = World::at_epoch_1(Options::default());
+    for nonce in 0..3 {
+        world.transfer(0, &alice(), nonce, bob().id());
+    }
+    world.crash(1);
+    let log = world.nodes[1].log();
+    let head = log.head().expect("readable").expect("blocks").block.header.height;
+    for (place, height) in [(head - 1, head + 9), (head - 1, 1), (head, 1), (head, head + 9)] {
+        let kept = world.nodes[1].store.clone();
+        world.nodes[1].store = std::sync::Arc::new(kept.image());
+        let mut damaged = world.nodes[1]
+            .log()
+            .block(place)
+            .expect("readable")
+            .expect("there");
+        damaged.block.header.height = height;
+        let mut writes = WriteBatch::new();
+        let value = borsh::to_vec(&damaged).expect("encoded");
+        writes.put(Column::Blocks, place.to_be_bytes(), value);
+        let store = &world.nodes[1].store;
+        store.commit(writes, Durability::Synced).expect("written");
+        let refused = world
+            .try_start(1)
+            .expect_err("it starts on a block that it cannot place");
+        let expected = StoreError::Misplaced { place, height };
+        assert!(
+            matches!(&refused, NodeError::Store(found) if *found == expected),
+            "{refused}"
+        );
+        assert_eq!(refused.code(), "db.corrupt");
+        world.nodes[1].store = kept;
+    }
+    world.start(1);
+    world.transfer(1, &alice(), 3, bob().id());
+    world.assert_calm();
 }
 
 /// Found by the swarm (seeds 46 and 1021): final blocks had waited for their batches, which came in one answer; the first could
