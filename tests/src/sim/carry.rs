@@ -327,8 +327,8 @@ impl World {
                 );
             }
             _ if !up => {}
-            Packet::Connected => self.input(to, Input::Connected(self.key_of(from))),
-            Packet::Disconnected => self.input(to, Input::Disconnected(self.key_of(from))),
+            Packet::Connected(peer) => self.input(to, Input::Connected(peer)),
+            Packet::Disconnected(peer) => self.input(to, Input::Disconnected(peer)),
             Packet::Direct(bytes) => self.take_direct(from, to, &bytes),
             Packet::Batch(bytes) => {
                 self.take_batch(to, &bytes);

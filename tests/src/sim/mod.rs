@@ -28,24 +28,12 @@ pub mod verbs;
 pub mod wallet;
 pub mod world;
 
-/// Seeds of a story that is told over and over: three, as many as `TACIT_SIM_SEEDS` says, or the one of `TACIT_SIM_SEED`. Each
-/// is printed as its turn comes.
-///
-/// # Panics
-/// When what they say is no number.
+use crate::seeds::seeds;
+
+/// Seeds of a story that is told over and over: three, where nothing else is asked for ([`seeds`]). Each is printed as its turn
+/// comes.
 pub fn story_seeds() -> impl Iterator<Item = u64> {
-    let number = |name: &str| {
-        let text = std::env::var(name).ok()?;
-        Some(
-            text.parse::<u64>()
-                .unwrap_or_else(|_| panic!("{name} is no number: {text}")),
-        )
-    };
-    let seeds = match number("TACIT_SIM_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("TACIT_SIM_SEEDS").unwrap_or(3),
-    };
-    seeds.inspect(|seed| println!("seed {seed}"))
+    seeds(3).inspect(|seed| println!("seed {seed}"))
 }
 
 /// Whether such a story has real signatures for consensus: the first ones, and every fiftieth where there are many.

@@ -74,8 +74,8 @@ impl Options {
 
 /// What travels.
 pub(super) enum Packet {
-    Connected,
-    Disconnected,
+    Connected(NodeKey),
+    Disconnected(NodeKey),
     Direct(Vec<u8>),
     Batch(Vec<u8>),
     System(Vec<u8>),
@@ -105,7 +105,7 @@ pub(super) enum Packet {
 impl Packet {
     fn kind(&self) -> Kind {
         match self {
-            Self::Connected | Self::Disconnected | Self::Loaded { .. } | Self::Opened { .. } => {
+            Self::Connected(_) | Self::Disconnected(_) | Self::Loaded { .. } | Self::Opened { .. } => {
                 Kind::Transport
             }
             Self::Request { .. } => Kind::Request,
@@ -387,8 +387,8 @@ impl World {
         for other in 0..self.nodes.len() {
             let apart = self.nodes[other].identity != self.nodes[index].identity;
             if apart && self.nodes[other].replica.is_some() {
-                self.post(other, index, Packet::Connected);
-                self.post(index, other, Packet::Connected);
+                self.connect(other, index);
+                self.connect(index, other);
             }
         }
         Ok(())
@@ -412,14 +412,29 @@ impl World {
         node.opener = None;
         node.paused_until = 0;
         for other in (0..self.nodes.len()).filter(|other| *other != index) {
-            self.post(index, other, Packet::Disconnected);
+            if !self.cut.contains(&(index, other)) {
+                self.notice(index, other, Packet::Disconnected(self.key_of(index)));
+            }
+        }
+    }
+
+    /// What a node's end of a link notices of it: in the order in which it happens, as from any transport.
+    fn notice(&mut self, from: usize, to: usize, packet: Packet) {
+        let (_, slowest) = self.options.delay_ms;
+        self.queue_at(self.now + slowest, Delivery { from, to, packet });
+    }
+
+    /// A node's end of a link, unless it is cut, sees that the other is there.
+    pub(super) fn connect(&mut self, from: usize, to: usize) {
+        if !self.cut.contains(&(from, to)) {
+            self.notice(from, to, Packet::Connected(self.key_of(from)));
         }
     }
 
     /// Everybody can reach everybody again, and connects.
     pub fn heal(&mut self) {
         for (from, to) in std::mem::take(&mut self.cut) {
-            self.post(from, to, Packet::Connected);
+            self.connect(from, to);
         }
     }
 

@@ -177,9 +177,10 @@ impl Run {
                 self.struck(fault);
                 for (from, to) in [(index, other), (other, index)] {
                     let broken = self.world.now + 1;
-                    let packet = Packet::Disconnected;
+                    let peer = self.world.key_of(from);
+                    let packet = Packet::Disconnected(peer);
                     self.world.queue_at(broken, Delivery { from, to, packet });
-                    let packet = Packet::Connected;
+                    let packet = Packet::Connected(peer);
                     self.world.queue_at(broken + 100, Delivery { from, to, packet });
                 }
             }
@@ -234,7 +235,7 @@ impl Run {
         for (from, to) in links {
             let weather = self.world.weather.as_mut().expect("weather");
             if weather.mend(*from, *to) && self.world.nodes[*from].is_up() {
-                self.world.post(*from, *to, Packet::Connected);
+                self.world.connect(*from, *to);
             }
         }
     }
@@ -345,34 +346,11 @@ impl Run {
     /// Starts one that must start.
     pub(super) fn start(&mut self, index: usize) {
         if let Err(error) = self.world.try_start(index) {
-            let node = &self.world.nodes[index];
-            let entries = |column| {
-                let all = node.store.scan(column, &[], usize::MAX, false).expect("readable");
-                all.into_iter().map(|(key, _)| key).collect::<Vec<_>>()
-            };
-            let heights: Vec<u64> = entries(Column::Blocks)
-                .iter()
-                .filter_map(|key| Some(u64::from_be_bytes(key.as_slice().try_into().ok()?)))
-                .collect();
-            let gaps: Vec<_> = heights.windows(2).filter(|pair| pair[1] != pair[0] + 1).collect();
+            let log = self.world.nodes[index].log();
             panic!(
-                "start: node {index} does not start: {error}\nblocks {:?} to {:?}, gaps {gaps:?}, jumps {:?}, first {:?}, \
-                 deleted {:?}, public {:?}, reported {:?}",
-                heights.first(),
-                heights.last(),
-                node.seen.jumps,
-                node.log().first(),
-                node.log().deleted(),
-                node.log()
-                    .public()
-                    .map(|public| public.map(|public| public.height())),
-                node.seen
-                    .committed
-                    .iter()
-                    .rev()
-                    .take(4)
-                    .map(|(height, (at, ..))| (*height, *at))
-                    .collect::<Vec<_>>(),
+                "start: node {index} does not start: {error}; it keeps blocks from {:?}, and reported up to {:?}",
+                log.first(),
+                self.world.nodes[index].seen.committed.last_key_value()
             );
         }
     }

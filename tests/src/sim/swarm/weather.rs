@@ -23,7 +23,7 @@ pub(in crate::sim) enum Kind {
     Request,
     /// An answer: the same.
     Response,
-    /// What a transport itself reports.
+    /// What no network carries: a node's own work, and what it notices of its links.
     Transport,
 }
 
