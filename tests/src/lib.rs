@@ -10,5 +10,6 @@ pub mod network;
 pub mod oracle;
 pub mod planted;
 pub mod report;
+pub mod seeds;
 pub mod sim;
 pub mod twins;

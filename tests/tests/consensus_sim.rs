@@ -2,7 +2,10 @@
 //! and `TACIT_SIM_SEED=<seed>` replay it alone.
 
 use tacit_consensus::Held;
-use tacit_tests::consensus_sim::{Options, Report, Workload, combinations, flood, run};
+use tacit_tests::{
+    consensus_sim::{Options, Report, Workload, combinations, flood, run},
+    seeds::seeds,
+};
 
 fn check(options: &Options) -> Report {
     let report = run(options);
@@ -14,31 +17,18 @@ fn check(options: &Options) -> Report {
     report
 }
 
-/// Worlds of a sweep, unless the environment names another number or a single seed.
-fn seeds(default: u64) -> Vec<u64> {
-    let number = |name| {
-        std::env::var(name)
-            .ok()
-            .and_then(|value| value.parse::<u64>().ok())
-    };
-    match number("TACIT_SIM_SEED") {
-        Some(seed) => vec![seed],
-        None => (0..number("TACIT_SIM_SEEDS").unwrap_or(default)).collect(),
-    }
-}
-
 fn sweep(n: u16, default: u64) {
     let (mut events, mut faults, mut crashes, mut span) = (0, 0, 0, 0);
     let seeds = seeds(default);
-    for seed in &seeds {
-        let report = check(&Options::faulty(*seed, n));
+    for seed in seeds.clone() {
+        let report = check(&Options::faulty(seed, n));
         events += report.events;
         faults += report.faults;
         crashes += report.crashes;
         span += report.span_ms;
     }
     let hours = span as f64 / 3_600_000.0;
-    let worlds = seeds.len();
+    let worlds = seeds.end - seeds.start;
     println!(
         "n = {n}: {worlds} worlds, {events} events, {faults} losses, {crashes} crashes, {hours:.1} simulated hours"
     );

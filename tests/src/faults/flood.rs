@@ -26,7 +26,7 @@ const FLOODERS: u16 = 960;
 /// Accounts that both need.
 pub const FLOOD_ACCOUNTS: u16 = WALLETS + FLOODERS;
 
-/// Measures what the network commits when as much is sent as is answered, then offers four times as much at least. Both are sealed
+/// Measures what the network commits when as much is sent as is answered, then offers many times as much. Both are sealed
 /// beforehand, so that sealing takes no time from the nodes, which share the machine.
 ///
 /// # Panics
@@ -54,8 +54,8 @@ pub fn flood(lane: &mut Lane) {
     );
     let mut alice = lane.network.wallet("alice", 0);
     let to = lane.network.address("bob");
-    let mut sent = alice.submit_transfer(&to, 1).expect("it is taken in");
-    alice.wait(&mut sent).expect("a wallet gets through again");
+    let mut transfer = alice.submit_transfer(&to, 1).expect("it is taken in");
+    alice.wait(&mut transfer).expect("a wallet gets through again");
     let sent = under.report.sent as f64 / under.report.seconds;
     let kept = under.per_s / base.per_s;
     assert!(
