@@ -240,6 +240,12 @@ impl Replica {
         self.certified.executed
     }
 
+    /// Whether the receipts of a stored block may not be those of the chain: an observer took them from a peer before a final
+    /// header stated them, or an earlier process did. Wallets find out; this node cannot yet.
+    pub fn doubts_receipts(&self, height: Height) -> bool {
+        self.private.is_none() && height <= self.sync.doubted
+    }
+
     /// Envelopes and bytes in the mempool.
     pub fn mempool_size(&self) -> (u64, u64) {
         self.mempool.size()

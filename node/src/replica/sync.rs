@@ -38,7 +38,7 @@ pub(super) struct Sync {
     next_request: u64,
     wanted: BTreeMap<Digest, Wanted>,
     /// Receipts up to this height may not be what a quorum states, until a final header has named that height.
-    doubted: Height,
+    pub(super) doubted: Height,
     /// Requests for batches under way: each is answered or fails, so there are few.
     batches: BTreeSet<u64>,
 }

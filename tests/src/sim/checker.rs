@@ -61,6 +61,14 @@ impl Checker {
         self.unremembered.extend(of_index);
     }
 
+    /// What a node was asked and has not answered: asker, its life and its number.
+    pub(super) fn unanswered(&mut self, server: usize) -> Vec<(usize, u64, u64)> {
+        let of_server = self
+            .questions
+            .extract_if((server, 0)..(server + 1, 0), |_, _| true);
+        of_server.map(|(_, asker)| asker).collect()
+    }
+
     /// How many different statements a validator signed so far.
     pub fn statements(&self, index: usize) -> usize {
         self.said.keys().filter(|(by, ..)| *by == index).count()
@@ -184,6 +192,8 @@ impl World {
             .replica
             .as_ref()
             .is_some_and(|replica| replica.supply().is_some());
+        let replica = node.replica.as_ref();
+        let doubts = replica.is_some_and(|replica| replica.doubts_receipts(height));
         let supply = self.genesis.supply();
         if !self.checker.chain.contains_key(&height) {
             self.check_certified(index, height);
@@ -203,7 +213,9 @@ impl World {
             assert_eq!(state, own, "S5: node {index} has another state at {height}");
             assert_eq!(own.supply, supply, "S5: the supply at {height}");
         } else if let Some(state) = checker.states.get(&height) {
-            let seen = |executed: &Executed| (executed.public_root, executed.receipts_root);
+            // It has receipts from others, and says so where it cannot tell whether they are those of the chain.
+            let receipts = |executed: &Executed| (!doubts).then_some(executed.receipts_root);
+            let seen = |executed: &Executed| (executed.public_root, receipts(executed));
             assert_eq!(seen(state), seen(&own), "S5: observer {index} at {height}");
         }
     }

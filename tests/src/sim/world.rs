@@ -411,6 +411,16 @@ impl World {
         node.replica = None;
         node.opener = None;
         node.paused_until = 0;
+        // Its sockets close: what it was asked and has not answered will not be answered.
+        for (asker, life, request) in self.checker.unanswered(index) {
+            let response = None;
+            let packet = Packet::Response {
+                life,
+                request,
+                response,
+            };
+            self.post(index, asker, packet);
+        }
         for other in (0..self.nodes.len()).filter(|other| *other != index) {
             if !self.cut.contains(&(index, other)) {
                 self.notice(index, other, Packet::Disconnected(self.key_of(index)));
