@@ -389,6 +389,7 @@ pub const CODES: &[Code] = &[
     row("system.replaced", 5, 409, FINAL, "A newer one by the same author took its place", "follow the newer one"),
     row("system.too_large", 5, 413, FINAL, "The system transaction is larger than its bound", "send less"),
     row("testnet.exists", 9, 0, FINAL, "A test network exists here with other options", "give --reset to start over"),
+    row("testnet.no_namespaces", 9, 0, FINAL, "Nodes cannot have network namespaces of their own here", "run as root, with ip of iproute2; or: tacit testnet up --proxy"),
     row("testnet.no_proxy", 9, 0, FINAL, "The links of this test network are not its own to cut or slow", "stop it, then: tacit testnet up --proxy"),
     row("testnet.not_ready", 3, 0, RETRY, "The test network did not become ready in time", "read its logs: tacit testnet logs"),
     row("testnet.not_running", 9, 0, FINAL, "No test network runs here", "run: tacit testnet up"),

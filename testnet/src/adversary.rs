@@ -152,7 +152,13 @@ impl Testnet {
         let node = self.node(i)?;
         // What an earlier one said.
         let _ = fs::remove_file(report_file(&node.home));
-        let child = process::spawn_crook(&self.facts.build(node).binary, &node.home, &node.log, kind)?;
+        let child = process::spawn_crook(
+            self.within(i),
+            &self.facts.build(node).binary,
+            &node.home,
+            &node.log,
+            kind,
+        )?;
         let pid = child.id();
         self.keep_child(i, child);
         self.record()?;

@@ -58,6 +58,12 @@ pub enum Error {
         /// The folder.
         dir: PathBuf,
     },
+    /// Nodes cannot have network namespaces of their own here.
+    #[error("no network namespaces: {detail}")]
+    NoNamespaces {
+        /// Why not.
+        detail: String,
+    },
     /// The binary is not the one whose measurement the genesis admits.
     #[error(
         "{} is not the binary that this network was made with: the genesis admits that one alone", .binary.display()
@@ -199,6 +205,7 @@ impl Error {
             Error::Busy { .. } => "home.locked",
             Error::Absent { .. } | Error::NotRunning { .. } => "testnet.not_running",
             Error::NoProxy { .. } => "testnet.no_proxy",
+            Error::NoNamespaces { .. } => "testnet.no_namespaces",
             Error::UnknownNode { .. } => "testnet.unknown_node",
             Error::PortInUse { .. } | Error::NoFreePorts { .. } => "port.in_use",
             Error::Exited { .. } | Error::NotReady { .. } => "testnet.not_ready",

@@ -99,6 +99,9 @@ pub struct Facts {
     /// Whether the links between the nodes go through the proxy, where they can be cut and slowed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub proxy: bool,
+    /// Whether each node has a network namespace of its own, and a router between them drops what a cut link carries.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub namespaces: bool,
     /// The nodes, validators first.
     pub nodes: Vec<NodeFacts>,
     /// The wallets.
@@ -123,6 +126,11 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Whether links can be cut.
+    pub fn has_links(&self) -> bool {
+        self.proxy || self.namespaces
+    }
+
     /// Reads the file of the network in `dir`.
     pub fn read(dir: &Path) -> Result<Facts, Error> {
         let path = dir.join(FACTS_FILE);
@@ -231,6 +239,7 @@ pub(crate) mod tests {
             height: 0,
             base_port: 26_600,
             proxy: false,
+            namespaces: false,
             nodes: vec![NodeFacts {
                 name: "val-0".into(),
                 role: NodeRole::Validator,

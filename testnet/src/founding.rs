@@ -9,6 +9,7 @@
 
 use std::fs::{DirBuilder, File};
 use std::io::Read;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -24,7 +25,7 @@ use tacit_node::init::{self, Identity, InitConfig, JoinConfig, Tee};
 use crate::error::{Error, io_error};
 use crate::facts::{FACTS_VERSION, Facts, NodeFacts, NodeRole, WalletFacts, write_whole};
 use crate::options::Options;
-use crate::{links, ports, purse, seeds};
+use crate::{links, ports, purse, seeds, spaces};
 
 /// The name in the genesis. Development networks must begin with `dev-`.
 const NETWORK: &str = "dev-local";
@@ -172,6 +173,7 @@ pub(crate) fn found(
         height: 0,
         base_port: base,
         proxy: options.proxy,
+        namespaces: options.namespaces,
         nodes,
         wallets: Vec::new(),
         members: genesis
@@ -195,18 +197,25 @@ pub(crate) fn found(
 /// Gives every node its ports and peers: in the facts and in each node's `config.toml`.
 pub(crate) fn place(facts: &mut Facts, base: u16) -> Result<(), Error> {
     facts.base_port = base;
+    let namespaces = facts.namespaces;
     for (i, node) in facts.nodes.iter_mut().enumerate() {
-        node.rpc = format!("http://127.0.0.1:{}", ports::api(base, i));
+        let host = host(namespaces, i)?;
+        node.rpc = format!("http://{host}:{}", ports::api(base, i));
         node.p2p = match node.role {
-            NodeRole::Validator => address(&node.home, ports::p2p(base, i))?,
+            NodeRole::Validator => address(&node.home, host, ports::p2p(base, i))?,
             // Observers are never dialled: they dial the validators.
-            NodeRole::Observer => format!("/ip4/127.0.0.1/tcp/{}", ports::p2p(base, i)),
+            NodeRole::Observer => format!("/ip4/{host}/tcp/{}", ports::p2p(base, i)),
         };
     }
     for (i, node) in facts.nodes.iter().enumerate() {
         configure(facts, node, ports::api(base, i), ports::p2p(base, i))?;
     }
     Ok(())
+}
+
+/// Where a node listens.
+pub(crate) fn host(namespaces: bool, i: usize) -> Result<Ipv4Addr, Error> {
+    spaces::host(namespaces, i).ok_or_else(|| Error::Usage(format!("no address for node {i}")))
 }
 
 fn node_role(role: NodeRole) -> Role {
@@ -319,15 +328,16 @@ pub(crate) fn node_key(home: &Path) -> Result<[u8; 32], Error> {
     Ok(key.0)
 }
 
-/// Where a validator's peers reach it, on loopback.
-pub(crate) fn address(home: &Path, p2p: u16) -> Result<String, Error> {
+/// Where a validator's peers reach it.
+pub(crate) fn address(home: &Path, host: Ipv4Addr, p2p: u16) -> Result<String, Error> {
     let peer = tacit_p2p::peer_id_of(&node_key(home)?)
         .ok_or_else(|| founding("the node's identity", "its key is none"))?;
-    Ok(format!("/ip4/127.0.0.1/tcp/{p2p}/p2p/{peer}"))
+    Ok(format!("/ip4/{host}/tcp/{p2p}/p2p/{peer}"))
 }
 
 /// A validator's configuration: its ports, and every other validator as a peer.
 pub(crate) fn configure(facts: &Facts, node: &NodeFacts, api: u16, p2p: u16) -> Result<(), Error> {
+    let host = host(facts.namespaces, place_of(facts, node))?;
     let home = Home::at(&node.home);
     let held = match home.config().exists() {
         true => Some(Config::load(&home.config()).map_err(|e| founding("reading config.toml", e))?),
@@ -336,10 +346,10 @@ pub(crate) fn configure(facts: &Facts, node: &NodeFacts, api: u16, p2p: u16) -> 
     let mut config = held
         .clone()
         .unwrap_or_else(|| Config::new(&node.name, node_role(node.role)));
-    config.p2p.listen = ([127, 0, 0, 1], p2p).into();
+    config.p2p.listen = (host, p2p).into();
     config.p2p.peers = peers(facts, node);
     config.p2p.configured_only = facts.proxy;
-    config.api.listen = ([127, 0, 0, 1], api).into();
+    config.api.listen = (host, api).into();
     // Load comes from one address here; a limit by address would measure itself.
     config.api.rate_limit = 0;
     if held.as_ref() == Some(&config) {
@@ -350,10 +360,15 @@ pub(crate) fn configure(facts: &Facts, node: &NodeFacts, api: u16, p2p: u16) -> 
         .map_err(|e| founding("writing config.toml", e))
 }
 
+/// A node's number: the next one where it is not in the facts yet.
+fn place_of(facts: &Facts, node: &NodeFacts) -> usize {
+    let place = facts.nodes.iter().position(|other| other.name == node.name);
+    place.unwrap_or(facts.nodes.len())
+}
+
 /// Where a node dials the validators: directly, or through the proxy.
 pub(crate) fn peers(facts: &Facts, node: &NodeFacts) -> Vec<String> {
-    let from = facts.nodes.iter().position(|other| other.name == node.name);
-    let from = from.unwrap_or(facts.nodes.len());
+    let from = place_of(facts, node);
     let others = facts.nodes.iter().enumerate();
     others
         .filter(|(_, other)| other.role == NodeRole::Validator && other.name != node.name)

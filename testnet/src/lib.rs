@@ -8,6 +8,7 @@
 //!   process ─── spawn, pid file, signals           crate, sealing    with a positive
 //!   status ──── what nodes say                     for real          control
 //!   links ───── the proxy: cuts, delays
+//!   spaces ──── network namespaces: cuts in the kernel
 //!   adversary ─ raw peers with a validator's keys
 //! ```
 //!
@@ -17,8 +18,8 @@
 //! ever emptied.
 //!
 //! Limits: Linux (`/proc`, pidfd). The TEE is simulated, so nothing here protects memory, and all keys come from a small
-//! seed. Links are cut and slowed by a proxy, with TCP's view of it: nothing is lost, reordered or corrupted within a
-//! connection. Deliberately absent: test assertions; containers.
+//! seed. The proxy cuts and slows links with TCP's view of it: nothing is lost, reordered or corrupted within a connection. In
+//! namespaces packets are lost, and nothing is slow. Deliberately absent: test assertions; containers.
 
 mod adversary;
 mod error;
@@ -42,6 +43,7 @@ mod process;
 mod proxy;
 mod purse;
 mod seeds;
+mod spaces;
 mod stats;
 mod status;
 mod testnet;
@@ -62,6 +64,7 @@ pub use load::{LoadKind, LoadOptions, LoadReport, MAX_RATE, MAX_SECONDS, MAX_WAL
 pub use options::{DEFAULT_BASE_PORT, DEFAULT_DIR, MAX_ACCOUNTS, MAX_LOAD_ACCOUNTS, MAX_NODES, Options};
 pub use process::ProcessState;
 pub use proxy::proxy;
+pub use spaces::can_have_namespaces;
 pub use stats::Percentiles;
 pub use status::{NodeState, NodeStatus};
 pub use testnet::{Ended, Stopped, Testnet};

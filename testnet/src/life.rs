@@ -24,6 +24,7 @@ use crate::members;
 use crate::pause::pause;
 use crate::ports;
 use crate::prepare::claim;
+use crate::spaces;
 use crate::status::NodeState;
 use crate::testnet::{RESTART, Testnet};
 
@@ -130,11 +131,12 @@ impl Testnet {
         let home = self.dir.join(&name);
         founding::join(&self.facts, &name, &home, parse(&build)?)?;
         let (api, p2p) = ports::free_pair(self.facts.base_port, i)?;
+        let host = founding::host(self.facts.namespaces, i)?;
         let mut node = NodeFacts {
             name: name.clone(),
             role: NodeRole::Validator,
-            rpc: format!("http://127.0.0.1:{api}"),
-            p2p: founding::address(&home, p2p)?,
+            rpc: format!("http://{host}:{api}"),
+            p2p: founding::address(&home, host, p2p)?,
             log: home.join("node.log"),
             home,
             pid: None,
@@ -144,6 +146,9 @@ impl Testnet {
         self.facts.nodes.push(node.clone());
         self.facts.write(&self.dir)?;
         self.tell_proxy()?;
+        if self.facts.namespaces {
+            spaces::add(&self.facts, i)?;
+        }
         let started = Instant::now();
         let pid = self.start(i)?;
         node.pid = Some(pid);
@@ -336,7 +341,7 @@ impl Testnet {
                 .next()
                 .and_then(|port| port.parse().ok())
                 .unwrap_or(0);
-            node.p2p = founding::address(&node.home, p2p)?;
+            node.p2p = founding::address(&node.home, founding::host(self.facts.namespaces, i)?, p2p)?;
             self.keep(i, node.clone())?;
             let pid = self.start(i)?;
             node.pid = Some(pid);

@@ -1,4 +1,4 @@
-//! The links between nodes: which are cut and how slow they are, and the proxy process that makes them so.
+//! The links between nodes: which are cut and how slow they are, and the proxy process, or the kernel, that makes them so.
 //!
 //! ```text
 //! DIR/proxy/links.json   what the links are to be like, with a number that grows
@@ -20,8 +20,8 @@ use crate::error::{Error, io_error};
 use crate::facts::{Facts, NodeRole, write_whole};
 use crate::pause::pause;
 use crate::prepare::claim;
-use crate::process;
 use crate::testnet::Testnet;
+use crate::{process, spaces};
 
 /// Longest delay of a link, milliseconds: beyond it no handshake ends.
 pub const MAX_DELAY_MS: u64 = 60_000;
@@ -234,9 +234,9 @@ impl Testnet {
     /// What the links are like now.
     ///
     /// # Errors
-    /// [`Error::NoProxy`] where they do not go through the proxy.
+    /// [`Error::NoProxy`] where they neither go through the proxy nor between namespaces.
     pub fn links(&self) -> Result<Links, Error> {
-        match self.facts.proxy {
+        match self.facts.has_links() {
             true => Links::read(&folder(&self.dir)),
             false => Err(Error::NoProxy {
                 dir: self.dir.clone(),
@@ -247,12 +247,16 @@ impl Testnet {
     /// Changes the links of the running network, and returns once they are as changed.
     ///
     /// # Errors
-    /// [`Error::NoProxy`] where they do not go through the proxy; what `change` refuses.
+    /// As [`Testnet::links`]; what `change` refuses; slow links between namespaces.
     pub fn change_links(&self, change: impl FnOnce(&mut Links) -> Result<(), Error>) -> Result<Links, Error> {
         let _lock = claim(&self.dir)?;
-        let mut links = self.links()?;
+        let before = self.links()?;
+        let mut links = before.clone();
         change(&mut links)?;
-        self.follow(&mut links)?;
+        match self.facts.namespaces {
+            true => self.follow_in_kernel(&before, &mut links)?,
+            false => self.follow(&mut links)?,
+        }
         Ok(links)
     }
 
@@ -275,14 +279,27 @@ impl Testnet {
         })
     }
 
-    /// Begins with whole links of a delay, and starts the proxy that they go through.
-    pub(crate) fn start_proxy(&self, delay: Delay) -> Result<(), Error> {
+    /// Begins with whole links of a delay, and starts the proxy that they go through, if they do.
+    pub(crate) fn begin_links(&self, delay: Delay) -> Result<(), Error> {
         let folder = folder(&self.dir);
         fs::create_dir_all(&folder).map_err(io_error("create", &folder))?;
         let mut links = Links::default();
         let all: Vec<usize> = (0..self.facts.nodes.len()).collect();
         links.slow(all.len(), &all, &all, delay);
-        self.follow(&mut links)
+        match self.facts.namespaces {
+            true => links.write(&folder),
+            false => self.follow(&mut links),
+        }
+    }
+
+    fn follow_in_kernel(&self, before: &Links, links: &mut Links) -> Result<(), Error> {
+        if !links.slow.is_empty() {
+            let what = "between namespaces nothing is slow: stop it, then: tacit testnet up --proxy";
+            return Err(Error::Usage(what.into()));
+        }
+        links.generation += 1;
+        spaces::apply(&self.facts, before, links)?;
+        links.write(&folder(&self.dir))
     }
 
     /// Has the proxy look at the nodes and links again.

@@ -23,7 +23,7 @@ pub const MAX_ACCOUNTS: usize = 64;
 /// What [`crate::Testnet::up`] makes, or resumes.
 ///
 /// When the folder holds a network already, that network is resumed as it was made; of these options only `ports`,
-/// `proxy`, `delay`, `binary`, `timeout`, `ready_file` and the two about stopping count then, and an [`crate::Event`] names what was
+/// `proxy`, `namespaces`, `delay`, `binary`, `timeout`, `ready_file` and the two about stopping count then, and an [`crate::Event`] names what was
 /// ignored.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -44,6 +44,8 @@ pub struct Options {
     pub strict_ports: bool,
     /// Let the links between the nodes go through a proxy, where they can be cut and slowed.
     pub proxy: bool,
+    /// Give each node a network namespace of its own, where cut links lose packets; not with `proxy`. Needs root and iproute2.
+    pub namespaces: bool,
     /// How slow the links are at first; needs `proxy`.
     pub delay: Delay,
     /// Source of every key in the network.
@@ -88,6 +90,7 @@ impl Default for Options {
             base_port: DEFAULT_BASE_PORT,
             strict_ports: false,
             proxy: false,
+            namespaces: false,
             delay: Delay::default(),
             seed: 42,
             time_ms: None,
@@ -160,6 +163,9 @@ impl Options {
                 self.nodes()
             ));
         }
+        if self.namespaces && self.proxy {
+            return refuse("links go through the proxy, or between namespaces: not both".into());
+        }
         if self.delay != Delay::default() && !self.proxy {
             return refuse("slow links go through the proxy: it was not asked for".into());
         }
@@ -228,6 +234,11 @@ mod tests {
             },
             Options {
                 base_port: 65_530,
+                ..Options::default()
+            },
+            Options {
+                proxy: true,
+                namespaces: true,
                 ..Options::default()
             },
             Options {

@@ -61,7 +61,7 @@ pub(crate) fn prepare(
         let (from, nodes) = (facts.base_port, facts.nodes.len());
         let reserved = ports::reserve(from, nodes, options.strict_ports)?;
         moved(&reserved, from, progress);
-        facts.proxy = options.proxy;
+        (facts.proxy, facts.namespaces) = (options.proxy, options.namespaces);
         founding::place(&mut facts, reserved.base)?;
         return Ok((facts, reserved));
     }

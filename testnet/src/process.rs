@@ -40,10 +40,21 @@ pub(crate) fn pid_file(home: &Path) -> PathBuf {
     home.join("node.pid")
 }
 
+/// A program, in the network namespace that `within` enters, or in this one.
+fn program(within: Option<Command>, binary: &Path) -> Command {
+    match within {
+        Some(mut command) => {
+            command.arg(binary);
+            command
+        }
+        None => Command::new(binary),
+    }
+}
+
 /// Starts `binary node run --home HOME` with its output appended to `log`, and records its pid. The process has its
 /// own group, so that Ctrl-C in a terminal reaches the command alone, and no terminal to read from.
-pub(crate) fn spawn(binary: &Path, home: &Path, log: &Path) -> Result<Child, Error> {
-    let mut command = Command::new(binary);
+pub(crate) fn spawn(within: Option<Command>, binary: &Path, home: &Path, log: &Path) -> Result<Child, Error> {
+    let mut command = program(within, binary);
     command.args(["node", "run", "--home"]).arg(home);
     start(command, home, log)
 }
@@ -57,12 +68,13 @@ pub(crate) fn spawn_proxy(binary: &Path, folder: &Path, log: &Path) -> Result<Ch
 
 /// Starts `binary testnet crook KIND HOME`, an adversary in a validator's place, as [`spawn`] does the node.
 pub(crate) fn spawn_crook(
+    within: Option<Command>,
     binary: &Path,
     home: &Path,
     log: &Path,
     kind: crate::Adversary,
 ) -> Result<Child, Error> {
-    let mut command = Command::new(binary);
+    let mut command = program(within, binary);
     command.args(["testnet", "crook", kind.name()]).arg(home);
     start(command, home, log)
 }

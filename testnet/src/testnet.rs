@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::process::{Child, Command};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -29,7 +29,7 @@ use crate::pause::pause;
 use crate::prepare::{check_build, claim, prepare};
 use crate::process::{self, ProcessState};
 use crate::status::{self, NodeStatus, Said};
-use crate::{adversary, links, log, ports, purse};
+use crate::{adversary, links, log, ports, purse, spaces};
 
 /// How often a condition of another process is looked at: there is nothing to wait on.
 pub(crate) const BEAT: Duration = Duration::from_millis(25);
@@ -104,8 +104,11 @@ impl Testnet {
             interrupt,
         };
         let deadline = start + options.timeout;
-        if net.facts.proxy {
-            net.start_proxy(options.delay)?;
+        if net.facts.namespaces {
+            spaces::make(&net.facts)?;
+        }
+        if net.facts.has_links() {
+            net.begin_links(options.delay)?;
         }
         for i in 0..net.facts.nodes.len() {
             let pid = net.start(i)?;
@@ -314,10 +317,20 @@ impl Testnet {
         }
         // What an adversary said here is over.
         let _ = fs::remove_file(adversary::report_file(&node.home));
-        let child = process::spawn(&self.facts.build(node).binary, &node.home, &node.log)?;
+        let child = process::spawn(
+            self.within(i),
+            &self.facts.build(node).binary,
+            &node.home,
+            &node.log,
+        )?;
         let pid = child.id();
         self.children().insert(i, child);
         Ok(pid)
+    }
+
+    /// What enters the node's network namespace, where it has one.
+    pub(crate) fn within(&self, i: usize) -> Option<Command> {
+        self.facts.namespaces.then(|| spaces::enter(&self.facts, i))
     }
 
     /// Keeps the proxy among the children, so that it is collected when it ends.
@@ -451,6 +464,9 @@ impl Testnet {
             }
         }
         self.stop_proxy()?;
+        if self.facts.namespaces {
+            spaces::remove(&self.facts)?;
+        }
         // The folder may be gone by now; then there is nothing to record.
         if let Ok(mut facts) = Facts::read(&self.dir) {
             facts.ready = false;

@@ -28,6 +28,18 @@ fn a_network_outlives_its_links_and_its_crooks() {
     faults::adversaries(lane);
 }
 
+/// The same cuts in the kernel, where packets are lost under TCP and QUIC.
+#[test]
+fn a_network_outlives_packets_that_are_lost() {
+    if let Err(why) = tacit_testnet::can_have_namespaces() {
+        println!("NOT RUN: {why}");
+        return;
+    }
+    let lane = &mut Lane::up(|options| options.namespaces = true);
+    faults::partitions(lane);
+    faults::one_way(lane);
+}
+
 /// More work than it can do.
 #[test]
 fn a_flood_is_refused_and_the_network_goes_on() {

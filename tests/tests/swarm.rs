@@ -28,7 +28,7 @@ use tacit_tests::{
 };
 
 /// Runs of the lane that goes with every change.
-const WORLDS: u64 = 700;
+const WORLDS: u64 = 1_150;
 /// Threads; each runs whole worlds of its own.
 const THREADS: u64 = 2;
 

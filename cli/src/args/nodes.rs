@@ -244,7 +244,7 @@ pub(crate) enum TestnetVerb {
         #[command(flatten)]
         dir: Dir,
     },
-    /// Cut the links between groups of nodes, and heal all others; needs `up --proxy`
+    /// Cut the links between groups of nodes, and heal all others; needs `up --proxy` or `--namespaces`
     #[command(after_help = "Examples:\n  tacit testnet partition 0,1/2,3\n  \
                             tacit testnet partition --from 0 --to 1,2 --json")]
     Partition {
@@ -433,6 +433,9 @@ pub(crate) struct UpArgs {
     /// Let the links between nodes go through a proxy, where `partition` cuts and `latency` slows them
     #[arg(long)]
     pub(crate) proxy: bool,
+    /// Give each node a network namespace, where `partition` loses packets in the kernel; needs root and iproute2
+    #[arg(long, conflicts_with_all = ["proxy", "latency"])]
+    pub(crate) namespaces: bool,
     /// Begin with slow links: how long what is said takes, one way; implies --proxy
     #[arg(long, value_parser = humantime::parse_duration, default_value = "0ms", value_name = "TIME")]
     pub(crate) latency: Duration,

@@ -67,7 +67,7 @@ fn act(context: &Context, verb: TestnetVerb) -> Result<ExitCode, Ending> {
             let facts = net.facts();
             let mut value =
                 json!({ "chain_id": facts.chain_id, "genesis_hash": facts.genesis_hash, "nodes": nodes });
-            let links = match facts.proxy {
+            let links = match facts.has_links() {
                 true => Some(net.links()?),
                 false => None,
             };
@@ -196,6 +196,7 @@ fn up(context: &Context, args: UpArgs) -> Result<ExitCode, Ending> {
         base_port: args.base_port,
         strict_ports: args.strict_ports,
         proxy: args.proxy || !args.latency.is_zero(),
+        namespaces: args.namespaces,
         delay: Delay::new(args.latency, args.jitter)?,
         seed: args.seed,
         epoch_ms: u64::try_from(args.epoch.as_millis()).unwrap_or(u64::MAX),

@@ -87,9 +87,12 @@ pub(super) async fn run(kind: Adversary, facts: &Facts, i: usize) -> Result<(), 
     let genesis = founding::read_genesis(facts)?;
     let (rpcs, file) = (honest(facts, i), report_file(&node.home));
     let parse = |text: String| text.parse().map_err(|e| founding::founding("an address", e));
-    let port = links::port(&node.p2p).unwrap_or(0);
+    let (host, port) = (
+        founding::host(facts.namespaces, i)?,
+        links::port(&node.p2p).unwrap_or(0),
+    );
     let config = tacit_p2p::Config {
-        listen: vec![parse(format!("/ip4/127.0.0.1/tcp/{port}"))?],
+        listen: vec![parse(format!("/ip4/{host}/tcp/{port}"))?],
         bootstrap: founding::peers(facts, node)
             .into_iter()
             .map(parse)

@@ -14,6 +14,14 @@ use super::{
 /// What was under way when a link was cut may still arrive and commit a block.
 const SETTLED: Duration = Duration::from_secs(1);
 
+/// How a stage's figures are named where the kernel, and not the proxy, cuts the links.
+fn named(lane: &Lane, stage: &str) -> String {
+    match lane.network.testnet.facts().namespaces {
+        true => format!("{stage}, packets lost in the kernel"),
+        false => stage.to_owned(),
+    }
+}
+
 /// Two and two: no block. Three and one: the three go on, the one commits nothing.
 ///
 /// # Panics
@@ -49,7 +57,7 @@ pub fn partitions(lane: &mut Lane) {
     lane.agree(&[0, 1, 2, 3]);
     no_convictions(lane);
     keep(
-        "partition",
+        &named(lane, "partition"),
         json!({
             "seconds each": lane.size.seconds,
             "blocks of two against two": 0,
@@ -92,7 +100,7 @@ pub fn one_way(lane: &mut Lane) {
     lane.agree(&[0, 1, 2, 3]);
     no_convictions(lane);
     keep(
-        "one way",
+        &named(lane, "one way"),
         json!({
             "seconds each": lane.size.seconds,
             "blocks while one was not heard": mute,

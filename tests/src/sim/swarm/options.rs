@@ -77,7 +77,7 @@ impl Swarm {
             observer: rng.chance(200),
             rough_ms: rng.between(60_000, 1_500_000),
             delay_ms: (low, low + rng.between(1, spread)),
-            transfer_every_ms: [0, 1_000, 2_000, 5_000, 10_000, 30_000]
+            transfer_every_ms: [0, 2_000, 5_000, 10_000, 30_000, 60_000]
                 [usize::try_from(rng.between(0, 5)).unwrap_or(0)],
             epoch_ms: if short {
                 rng.between(10_000, 60_000)
