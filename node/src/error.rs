@@ -175,6 +175,7 @@ impl NodeError {
             NodeError::Halted { code, .. } => code,
             NodeError::Listen { .. } => "port.in_use",
             NodeError::Quote(_) | NodeError::OtherPlatform { .. } => "quote.failed",
+            NodeError::File { source, .. } if is_full(source) => "disk.full",
             NodeError::File { .. } | NodeError::Network(_) | NodeError::Entropy(_) => "internal",
         }
     }
@@ -184,5 +185,25 @@ impl NodeError {
             path: path.to_path_buf(),
             source,
         }
+    }
+}
+
+fn is_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_called_so_whatever_file_it_is() {
+        let code = |kind: ErrorKind| NodeError::file("keyring".as_ref(), Error::from(kind)).code();
+        assert_eq!(code(ErrorKind::StorageFull), "disk.full");
+        assert_eq!(code(ErrorKind::QuotaExceeded), "disk.full");
+        assert_eq!(code(ErrorKind::PermissionDenied), "internal");
     }
 }

@@ -1,9 +1,13 @@
 //! The consensus core in thousands of small worlds. A failing world prints its options; the seed in them
 //! and `TACIT_SIM_SEED=<seed>` replay it alone.
 
+use std::{collections::BTreeMap, sync::Mutex};
+
+use serde_json::{Value, json};
 use tacit_consensus::Held;
 use tacit_tests::{
     consensus_sim::{Options, Report, Workload, combinations, flood, run},
+    report,
     seeds::seeds,
 };
 
@@ -17,9 +21,12 @@ fn check(options: &Options) -> Report {
     report
 }
 
-fn sweep(n: u16, default: u64) {
+/// Figures of the sweeps that ended so far.
+static FIGURES: Mutex<BTreeMap<String, Value>> = Mutex::new(BTreeMap::new());
+
+fn sweep(n: u16, usual: u64) {
     let (mut events, mut faults, mut crashes, mut span) = (0, 0, 0, 0);
-    let seeds = seeds(default);
+    let (seeds, began) = (seeds(usual * report::soak()), report::core_time());
     for seed in seeds.clone() {
         let report = check(&Options::faulty(seed, n));
         events += report.events;
@@ -27,11 +34,20 @@ fn sweep(n: u16, default: u64) {
         crashes += report.crashes;
         span += report.span_ms;
     }
-    let hours = span as f64 / 3_600_000.0;
-    let worlds = seeds.end - seeds.start;
-    println!(
-        "n = {n}: {worlds} worlds, {events} events, {faults} losses, {crashes} crashes, {hours:.1} simulated hours"
-    );
+    let seconds = (report::core_time() - began).as_secs_f64();
+    let figures = json!({
+        "worlds": seeds.end - seeds.start,
+        "events": events,
+        "messages lost": faults,
+        "crashes": crashes,
+        "simulated hours": (span as f64 / 360_000.0).round() / 10.0,
+        "core-seconds": (seconds * 10.0).round() / 10.0,
+        "violations": 0,
+    });
+    println!("n = {n}: {figures}");
+    let mut all = FIGURES.lock().expect("no sweep failed while it held this");
+    all.insert(format!("n = {n}"), figures);
+    report::record("stories", json!(*all));
 }
 
 #[test]

@@ -92,7 +92,7 @@ impl Replica {
         &mut self,
         record: &EpochRecord,
         contributions: &[Contribution],
-    ) -> Result<(), String> {
+    ) -> Result<(), Refused> {
         self.next_keys = None;
         let Some(key) = self.validator.as_ref().map(|v| v.signer.public()) else {
             return Ok(());
@@ -115,9 +115,10 @@ impl Replica {
         }
         let secret = self
             .combine(record.epoch, me, kem_key, contributions)
-            .ok_or("a final epoch change deals a share that this node cannot open")?;
+            .ok_or_else(|| "a final epoch change deals a share that this node cannot open".to_owned())?;
         if record.sealing_key.as_ref() != Some(secret.sealing().public()) {
-            return Err("a final epoch record names a key that does not follow from its shares".into());
+            let what = "a final epoch record names a key that does not follow from its shares";
+            return Err(what.to_owned().into());
         }
         let keys = StateKeys::unwrap(&secret, &record.state_keys).map_err(|e| e.to_string())?;
         if self
@@ -125,14 +126,12 @@ impl Replica {
             .as_ref()
             .is_some_and(|own| own.blinding != keys.blinding)
         {
-            return Err("a final epoch record wraps another blinding key than this state's".into());
+            let what = "a final epoch record wraps another blinding key than this state's";
+            return Err(what.to_owned().into());
         }
         self.next_keys = Some(keys);
         match self.validator.as_mut() {
-            Some(parts) => parts
-                .keyring
-                .install(record.epoch, secret)
-                .map_err(|e| e.to_string()),
+            Some(parts) => Ok(parts.keyring.install(record.epoch, secret)?),
             None => Ok(()),
         }
     }
@@ -353,7 +352,7 @@ impl Replica {
             None => return,
         };
         if let Err(error) = kept {
-            self.halt(format!("the keyring refused a write: {error}"));
+            self.halt(error);
             return;
         }
         self.load_epoch_keys();

@@ -1,6 +1,9 @@
 //! A vault in memory that shows what it keeps and fails where it is told to.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    io::{Error, ErrorKind},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use tacit_ledger::MemoryStore;
 use tacit_node::{NodeError, keyring::Vault};
@@ -77,7 +80,10 @@ impl Vault for MemoryVault {
         inner.saves += 1;
         if inner.fail_save == Some(save) {
             inner.fail_save = None;
-            return Err(NodeError::Corrupt("the vault was told to fail".into()));
+            return Err(NodeError::File {
+                path: "vault".into(),
+                source: Error::new(ErrorKind::StorageFull, "the vault was told to fail"),
+            });
         }
         inner.plaintext = plaintext.to_vec();
         inner.history.push(plaintext.to_vec());

@@ -93,6 +93,8 @@ fn a_vault_that_cannot_save_the_next_secret_stops_the_replica_before_the_epoch_i
     let mut world = World::at_epoch_1(Options::epochs_of(5_000));
     world.nodes[1].vault.as_ref().expect("a vault").fail_save(0);
     world.run_until("it stops", 20_000, |world| world.nodes[1].halted.is_some());
+    let said = world.nodes[1].halted.clone().expect("stopped");
+    assert!(said.starts_with("disk.full"), "{said}");
     assert!(world.nodes[1].log().epoch(2).expect("readable").is_none());
     assert_eq!(world.nodes[1].seen.after_halt, 0);
     world.crash(1);
