@@ -49,7 +49,7 @@ reliability: build
 	TACIT_REPORT_DIR="$(FIGURES)" scripts/cargo bench --locked -p tacit-tests --bench baseline
 	scripts/cargo run --quiet --release --locked -p tacit-tests --bin tacit-tests -- report "$(FIGURES)" > docs/reliability.md
 
-# The same with so many times the seeds, inputs and kills.
+# The same with so many times the seeds and inputs, and 100,000 transactions while processes are killed.
 SOAK ?= 20
 
 soak: export TACIT_SOAK := $(SOAK)

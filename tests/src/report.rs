@@ -25,6 +25,7 @@ pub fn record(lane: &str, figures: Value) {
     };
     let document = json!({
         "lane": lane,
+        "soak": soak(),
         "commit": commit(),
         "machine": machine(),
         "load": load(),

@@ -19,7 +19,10 @@ use tacit_consensus::Digest;
 use tacit_testnet::{Facts, LoadKind, LoadOptions, LoadReport, Options, Percentiles, Testnet};
 use tacit_wallet::{Api, HttpTransport, Transport};
 
-use crate::network::{Network, PATIENCE, block_time_ms};
+use crate::{
+    network::{Network, PATIENCE, block_time_ms},
+    report,
+};
 
 /// One network at a time: two would share the machine, and figures would be of both.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -45,7 +48,7 @@ pub struct Size {
 }
 
 impl Size {
-    /// What CI has time for, with what the environment says otherwise.
+    /// What CI has time for, or with `TACIT_SOAK` what a long run has; with what the environment says otherwise.
     ///
     /// # Panics
     /// On a value that is no number.
@@ -58,13 +61,30 @@ impl Size {
                 Err(_) => otherwise,
             }
         }
+        let usual = Self {
+            kills: 20,
+            txs: 200,
+            frames: 100_000,
+            seconds: 5,
+            rate: 20.0,
+            wallets: 8,
+        };
+        let long = Self {
+            txs: 100_000,
+            frames: 1_000_000,
+            seconds: 30,
+            rate: 0.0,
+            wallets: 32,
+            ..usual
+        };
+        let size = if report::soak() > 1 { long } else { usual };
         Self {
-            kills: knob("KILLS", 20),
-            txs: knob("TXS", 200),
-            frames: knob("FRAMES", 100_000),
-            seconds: knob("SECONDS", 5),
-            rate: knob("RATE", 20.0),
-            wallets: knob("WALLETS", 8),
+            kills: knob("KILLS", size.kills),
+            txs: knob("TXS", size.txs),
+            frames: knob("FRAMES", size.frames),
+            seconds: knob("SECONDS", size.seconds),
+            rate: knob("RATE", size.rate),
+            wallets: knob("WALLETS", size.wallets),
         }
     }
 }

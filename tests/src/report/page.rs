@@ -85,20 +85,25 @@ pub fn page(dir: &Path) -> io::Result<String> {
     let mut page = String::from(include_str!("head.md"));
     for lane in &LANES {
         let path = dir.join(format!("{}.json", lane.name));
-        let _ = write!(
-            page,
-            "\n## {}\n\n{}\n\n    {}\n\n",
-            lane.title, lane.about, lane.command
-        );
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                page.push_str("Not run for this page.\n");
-                continue;
-            }
+        let document: Option<Value> = match fs::read_to_string(&path) {
+            Ok(text) => Some(serde_json::from_str(&text)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        let document: Value = serde_json::from_str(&text)?;
+        let soak = document
+            .as_ref()
+            .and_then(|document| document.get("soak")?.as_u64());
+        let larger = soak.filter(|times| *times > 1);
+        let larger = larger.map_or(String::new(), |times| format!("TACIT_SOAK={times} "));
+        let _ = write!(
+            page,
+            "\n## {}\n\n{}\n\n    {larger}{}\n\n",
+            lane.title, lane.about, lane.command
+        );
+        let Some(document) = document else {
+            page.push_str("Not run for this page.\n");
+            continue;
+        };
         let said = |name: &str| document.get(name).and_then(Value::as_str).unwrap_or("unknown");
         let _ = writeln!(
             page,
@@ -203,7 +208,7 @@ mod tests {
     fn figures_become_tables_and_missing_lanes_are_said_to_be_missing() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let document = json!({
-            "commit": "abc", "machine": "2 cores", "load": "0.1",
+            "commit": "abc", "machine": "2 cores", "load": "0.1", "soak": 20,
             "figures": {
                 "worlds": 1_234_567, "hours": 2.5,
                 "faults": { "loss": 10 },
@@ -213,6 +218,7 @@ mod tests {
         fs::write(dir.path().join("swarm.json"), document.to_string()).expect("written");
         let page = page(dir.path()).expect("a page");
         for line in [
+            "    TACIT_SOAK=20 cargo test --release --locked -p tacit-tests --test swarm",
             "Commit abc; 2 cores; load 0.1 at the end.",
             "| worlds | 1,234,567 |",
             "| hours | 2.50 |",
