@@ -86,7 +86,8 @@ fn watch(begins: &mpsc::Receiver<(u64, u64)>) {
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        for (seed, since) in running.values().filter(|(_, since)| since.elapsed() > STUCK) {
+        let mut running = running.values();
+        if let Some((seed, since)) = running.find(|(_, since)| since.elapsed() > STUCK) {
             // A thread cannot be ended from outside.
             eprintln!("seed {seed}: no end in {:?}", since.elapsed());
             std::process::exit(101);

@@ -98,11 +98,7 @@ pub fn adversaries(lane: &mut Lane) {
 /// # Panics
 /// When one of them is misled or does not get there, or no forgery was tried on them.
 pub fn forged_answers(lane: &mut Lane) {
-    // Never flat out: what is measured is how those who ask fare.
-    let rate = match lane.size.rate {
-        0.0 => 10.0,
-        rate => rate.min(10.0),
-    };
+    let rate = lane.size.gentle(10.0);
     let (joined, loaded) = lane.under_load(rate, |lane| {
         lane.net()
             .adversary(LIAR, Adversary::Forge)

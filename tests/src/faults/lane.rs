@@ -89,6 +89,16 @@ impl Size {
     }
 }
 
+impl Size {
+    /// Transactions a second where flat out would measure something else, at most so many.
+    pub fn gentle(&self, most: f64) -> f64 {
+        match self.rate {
+            0.0 => most,
+            rate => rate.min(most),
+        }
+    }
+}
+
 /// What became of the load of a stage.
 pub struct Loaded {
     /// As the load counted.

@@ -14,7 +14,10 @@ use tacit_node::{
     },
 };
 
-use super::world::{Delivery, Packet, World};
+use super::{
+    wire::{Delivery, Packet},
+    world::World,
+};
 
 /// Opened envelopes kept.
 const OPENED: usize = 4_096;

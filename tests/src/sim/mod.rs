@@ -26,6 +26,7 @@ pub mod toy;
 pub mod vault;
 pub mod verbs;
 pub mod wallet;
+mod wire;
 pub mod world;
 
 use crate::seeds::seeds;

@@ -7,7 +7,7 @@ use super::{
     fault::Fault,
     phases::{Event, Run},
 };
-use crate::sim::world::{Delivery, Packet};
+use crate::sim::wire::{Delivery, Packet};
 
 /// How long links stay cut, in milliseconds.
 const CUT_MS: (Millis, Millis) = (200, 30_000);
