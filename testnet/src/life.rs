@@ -147,7 +147,7 @@ impl Testnet {
         self.facts.write(&self.dir)?;
         self.tell_proxy()?;
         if self.facts.namespaces {
-            spaces::add(&self.facts, i)?;
+            spaces::add(i)?;
         }
         let started = Instant::now();
         let pid = self.start(i)?;

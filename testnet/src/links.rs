@@ -298,7 +298,7 @@ impl Testnet {
             return Err(Error::Usage(what.into()));
         }
         links.generation += 1;
-        spaces::apply(&self.facts, before, links)?;
+        spaces::apply(before, links)?;
         links.write(&folder(&self.dir))
     }
 

@@ -6,7 +6,8 @@
 //!                                  198.18.1.1 ──── 198.18.1.2 node 1
 //! ```
 //! A link is cut by a rule of the router: what comes in from the one node for the other's address goes nowhere. Needs root
-//! and `ip` of iproute2. Addresses are of 198.18.0.0/15, which RFC 2544 sets aside for tests; a machine has room for one such network.
+//! and `ip` of iproute2. Addresses are of 198.18.0.0/15, which RFC 2544 sets aside for tests. A machine has room for one such
+//! network: names and addresses are always the same, so that what a killed run left behind is found and removed by the next.
 
 use std::io::Write as _;
 use std::net::Ipv4Addr;
@@ -14,11 +15,16 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use crate::error::Error;
-use crate::facts::Facts;
 use crate::links::{Link, Links};
 
 /// The tool that makes them.
 const IP: &str = "ip";
+/// Names of namespaces begin so.
+const PREFIX: &str = "tacit-space-";
+/// The router's namespace.
+const ROUTER: &str = "tacit-space-router";
+/// The host's end of its wire to the router.
+const WIRE: &str = "tacit-space";
 /// The router's rules for links that are cut come before the main table.
 const PRIORITY: u16 = 100;
 
@@ -36,23 +42,14 @@ pub(crate) fn host(namespaces: bool, node: usize) -> Option<Ipv4Addr> {
 }
 
 /// The command that runs in a node's namespace what is added to it.
-pub(crate) fn enter(facts: &Facts, node: usize) -> Command {
+pub(crate) fn enter(node: usize) -> Command {
     let mut command = Command::new(IP);
-    command.args(["netns", "exec", &space(facts, node)]);
+    command.args(["netns", "exec", &space(node)]);
     command
 }
 
-fn space(facts: &Facts, node: usize) -> String {
-    format!("tacit-{}-{node}", facts.base_port)
-}
-
-fn router(facts: &Facts) -> String {
-    format!("tacit-{}-router", facts.base_port)
-}
-
-/// The host's end of its wire to the router.
-fn wire(facts: &Facts) -> String {
-    format!("tacit-{}", facts.base_port)
+fn space(node: usize) -> String {
+    format!("{PREFIX}{node}")
 }
 
 /// Whether nodes can have namespaces of their own on this machine.
@@ -67,43 +64,42 @@ pub fn can_have_namespaces() -> Result<(), Error> {
     ip(None, &format!("netns add {name}\nnetns del {name}\n"))
 }
 
-/// Makes the router and a namespace for each node. What an earlier run left behind goes first.
-pub(crate) fn make(facts: &Facts) -> Result<(), Error> {
+/// Makes the router and a namespace for each of so many nodes. What an earlier run left behind goes first.
+pub(crate) fn make(nodes: usize) -> Result<(), Error> {
     can_have_namespaces()?;
-    remove(facts)?;
-    let (router, wire) = (router(facts), wire(facts));
+    remove()?;
     ip(
         None,
         &format!(
-            "netns add {router}\n\
-             link add {wire} type veth peer name host netns {router}\n\
-             address add 198.18.255.1/30 dev {wire}\n\
-             link set {wire} up\n\
+            "netns add {ROUTER}\n\
+             link add {WIRE} type veth peer name host netns {ROUTER}\n\
+             address add 198.18.255.1/30 dev {WIRE}\n\
+             link set {WIRE} up\n\
              route add 198.18.0.0/16 via 198.18.255.2\n"
         ),
     )?;
     ip(
-        Some(&router),
+        Some(ROUTER),
         "address add 198.18.255.2/30 dev host\nlink set host up\nlink set lo up\n",
     )?;
     let forward = [
         "netns",
         "exec",
-        &router,
+        ROUTER,
         "sh",
         "-c",
         "echo 1 > /proc/sys/net/ipv4/ip_forward",
     ];
     done(&run(&forward, "")?)?;
-    (0..facts.nodes.len()).try_for_each(|node| add(facts, node))
+    (0..nodes).try_for_each(add)
 }
 
 /// A namespace for one more node.
-pub(crate) fn add(facts: &Facts, node: usize) -> Result<(), Error> {
-    let (router, space) = (router(facts), space(facts, node));
+pub(crate) fn add(node: usize) -> Result<(), Error> {
+    let space = space(node);
     ip(None, &format!("netns add {space}\n"))?;
     ip(
-        Some(&router),
+        Some(ROUTER),
         &format!(
             "link add n{node} type veth peer name eth0 netns {space}\n\
              address add 198.18.{node}.1/30 dev n{node}\n\
@@ -122,7 +118,7 @@ pub(crate) fn add(facts: &Facts, node: usize) -> Result<(), Error> {
 }
 
 /// Cuts the links of a table that were whole in the one before, and makes whole those that it does not name any more.
-pub(crate) fn apply(facts: &Facts, before: &Links, now: &Links) -> Result<(), Error> {
+pub(crate) fn apply(before: &Links, now: &Links) -> Result<(), Error> {
     let rule = |what: &str, link: &Link| {
         let Link { from, to } = link;
         format!("rule {what} priority {PRIORITY} iif n{from} to 198.18.{to}.2 blackhole\n")
@@ -133,28 +129,27 @@ pub(crate) fn apply(facts: &Facts, before: &Links, now: &Links) -> Result<(), Er
         .map(|link| rule("del", link))
         .chain(cut.map(|link| rule("add", link)))
         .collect();
-    ip(Some(&router(facts)), &rules)
+    ip(Some(ROUTER), &rules)
 }
 
 /// Removes them, with all that is in them; none are no error.
-pub(crate) fn remove(facts: &Facts) -> Result<(), Error> {
-    let (wire, prefix) = (wire(facts), format!("{}-", wire(facts)));
+pub(crate) fn remove() -> Result<(), Error> {
     let listed = run(&["netns", "list"], "")?;
     let text = String::from_utf8_lossy(&listed.stdout);
     let names = text.lines().filter_map(|line| line.split_whitespace().next());
-    for name in names.filter(|name| name.starts_with(&prefix)) {
+    for name in names.filter(|name| name.starts_with(PREFIX)) {
         let living = run(&["netns", "pids", name], "")?;
         if !living.stdout.is_empty() {
             let pids = String::from_utf8_lossy(&living.stdout).replace('\n', " ");
             return Err(refused(&format!(
-                "in {name} another network runs: processes {pids}"
+                "another network has them: processes {pids}in {name}"
             )));
         }
         ip(None, &format!("netns del {name}\n"))?;
     }
     // It goes with the router's end, in its own time.
-    if Path::new("/sys/class/net").join(&wire).exists() {
-        run(&["link", "del", &wire], "")?;
+    if Path::new("/sys/class/net").join(WIRE).exists() {
+        run(&["link", "del", WIRE], "")?;
     }
     Ok(())
 }

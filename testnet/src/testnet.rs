@@ -105,7 +105,7 @@ impl Testnet {
         };
         let deadline = start + options.timeout;
         if net.facts.namespaces {
-            spaces::make(&net.facts)?;
+            spaces::make(net.facts.nodes.len())?;
         }
         if net.facts.has_links() {
             net.begin_links(options.delay)?;
@@ -330,7 +330,7 @@ impl Testnet {
 
     /// What enters the node's network namespace, where it has one.
     pub(crate) fn within(&self, i: usize) -> Option<Command> {
-        self.facts.namespaces.then(|| spaces::enter(&self.facts, i))
+        self.facts.namespaces.then(|| spaces::enter(i))
     }
 
     /// Keeps the proxy among the children, so that it is collected when it ends.
@@ -464,8 +464,9 @@ impl Testnet {
             }
         }
         self.stop_proxy()?;
-        if self.facts.namespaces {
-            spaces::remove(&self.facts)?;
+        // Where no node of its own ran, they may be another network's by now.
+        if self.facts.namespaces && stopped.idle.len() < self.facts.nodes.len() {
+            spaces::remove()?;
         }
         // The folder may be gone by now; then there is nothing to record.
         if let Ok(mut facts) = Facts::read(&self.dir) {
